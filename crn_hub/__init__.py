@@ -1,0 +1,6 @@
+"""Cascaded Refinement Networks: a semantic layout in, a photograph out."""
+
+from crn_hub.classes import ClassSet, LayoutError
+from crn_hub.model import CRN
+
+__all__ = ["CRN", "ClassSet", "LayoutError"]

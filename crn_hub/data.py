@@ -1,0 +1,200 @@
+"""Pairs of photograph and label map for training: rows of a Hugging Face data set, or procedural scenes -> tensors."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from huggingface_hub import DatasetCard, hf_hub_download
+from huggingface_hub.errors import EntryNotFoundError, HfHubHTTPError, HFValidationError
+from PIL import Image
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from crn_hub.classes import UNLABELLED, ClassSet, LayoutError
+from crn_hub.scenes import SCENE_CLASSES, street_scene
+
+CLASSES_FILE = "classes.json"
+VALIDATION_SPLITS = ("validation", "val", "test")
+HELD_OUT = 8  # rows kept from training where a data set has no validation split
+
+
+class SceneRows(Sequence[dict[str, Any]]):
+    """`length` street scenes of `size` = (height, width) from seed `first` on, as rows with "image" and "label"."""
+
+    def __init__(self, first: int, length: int, size: tuple[int, int]):
+        self.first, self.length, self.size = first, length, size
+
+    def __len__(self) -> int:
+        return self.length
+
+    def __getitem__(self, index: Any) -> Any:
+        if not 0 <= index < self.length:
+            raise IndexError(index)
+        ids, picture = street_scene(self.first + index, self.size)
+        return {"image": picture, "label": ids}
+
+
+class PairDataset(Dataset[dict[str, Tensor]]):
+    """Rows -> tensors of the network's size.
+
+    The largest part of the network's aspect is cut out of each row (a random one in training, else the middle) and
+    resized: photographs with antialiasing, labels by nearest neighbour. What is random depends on (seed, epoch, row)
+    only, so neither the order of rows nor the number of processes changes it.
+
+    Args:
+        rows: a sequence of {image_column: PIL image, label_column: PIL image or array}.
+        classes: the class set of the labels; the label n is read as unlabelled too, as many data sets write it.
+        size: (height, width) in pixels.
+        seed: of the augmentation; None for none of it.
+        random_flip: mirror every other pair.
+    """
+
+    def __init__(
+        self,
+        rows: Sequence[dict[str, Any]],
+        classes: ClassSet,
+        size: tuple[int, int],
+        image_column: str = "image",
+        label_column: str = "label",
+        seed: int | None = None,
+        random_flip: bool = False,
+    ):
+        self.rows, self.classes, self.size = rows, classes, size
+        self.image_column, self.label_column = image_column, label_column
+        self.seed, self.random_flip = seed, random_flip
+        self.epoch = 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Chooses the augmentation of the epoch; accelerate's data loader calls this."""
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, index: int) -> dict[str, Tensor]:
+        """{"photograph": float32 (3, H, W), -1..1; "ids": uint8 (H, W)}.
+
+        Raises:
+            LayoutError: naming the row and what is wrong with it.
+        """
+        source = f"row {index}"
+        try:
+            row = self.rows[index]
+        except (OSError, SyntaxError) as error:
+            raise LayoutError(f"{source}: not readable ({error}).") from error
+        photograph, label = row[self.image_column], row[self.label_column]
+        if not isinstance(photograph, Image.Image):
+            raise LayoutError(f"{source}: column {self.image_column} holds {type(photograph).__name__}, not an image.")
+        ids = self._ids(label, f"{source}, column {self.label_column}")
+        if (photograph.height, photograph.width) != ids.shape:
+            raise LayoutError(
+                f"{source}: the photograph has {photograph.width} x {photograph.height} pixels, "
+                f"its label {ids.shape[1]} x {ids.shape[0]}; they must agree."
+            )
+        across, down, flip = 0.5, 0.5, False
+        if self.seed is not None:
+            draws = np.random.default_rng((self.seed, self.epoch, index)).random(3)
+            across, down, flip = draws[0], draws[1], self.random_flip and draws[2] < 0.5
+        box = _box_of_aspect(photograph.size, self.size, across, down)
+        height, width = self.size
+        pixels = np.array(photograph.convert("RGB").resize((width, height), Image.Resampling.BICUBIC, box=box))
+        ids = np.array(Image.fromarray(ids).resize((width, height), Image.Resampling.NEAREST, box=box))
+        if flip:
+            pixels, ids = pixels[:, ::-1].copy(), ids[:, ::-1].copy()
+        tensor = torch.from_numpy(pixels).permute(2, 0, 1).float() / 127.5 - 1
+        return {"photograph": tensor.contiguous(), "ids": torch.from_numpy(ids)}
+
+    def _ids(self, label: Any, source: str) -> np.ndarray:
+        if isinstance(label, Image.Image) and label.mode in ("P", "RGB", "RGBA"):
+            return self.classes.read_layout(label, source)
+        ids = np.array(label)
+        if ids.dtype != object and np.issubdtype(ids.dtype, np.integer):
+            ids = np.where(ids == len(self.classes), UNLABELLED, ids)
+        return self.classes.check_ids(ids, source)
+
+
+def _box_of_aspect(
+    size: tuple[int, int], wanted: tuple[int, int], across: float, down: float
+) -> tuple[float, float, float, float]:
+    """The largest box with the aspect of `wanted` = (height, width) within `size` = (width, height), as PIL has them."""
+    width, height = size
+    box_width = min(width, height * wanted[1] / wanted[0])
+    box_height = min(height, width * wanted[0] / wanted[1])
+    left, top = across * (width - box_width), down * (height - box_height)
+    return left, top, left + box_width, top + box_height
+
+
+def scene_rows(length: int, size: tuple[int, int]) -> tuple[SceneRows, SceneRows, ClassSet]:
+    """Street scenes to train on, others held out, and their classes."""
+    return SceneRows(0, length, size), SceneRows(1_000_000, HELD_OUT, size), ClassSet.load(SCENE_CLASSES)
+
+
+def load_rows(
+    name: str, image_column: str = "image", label_column: str = "label", max_train_samples: int | None = None
+) -> tuple[Any, Any]:
+    """(training rows, held-out rows) of a data set: a Hub id, a folder that `load_dataset` reads, or one that
+    `Dataset.save_to_disk` wrote. Without a validation split the last rows are held out of training.
+
+    Raises:
+        FileNotFoundError: if there is no such data set.
+        ValueError: if it lacks a column or has too few rows.
+    """
+    from datasets import Dataset, DatasetDict, load_dataset, load_from_disk
+    from datasets.exceptions import DatasetNotFoundError, DatasetsError
+
+    folder = Path(name)
+    try:
+        if (folder / "dataset_dict.json").is_file() or (folder / "state.json").is_file():
+            loaded = load_from_disk(folder)
+        else:
+            loaded = load_dataset(name)
+    except (DatasetNotFoundError, FileNotFoundError, HFValidationError) as error:
+        raise FileNotFoundError(f"{name}: no such folder, and no such data set on the Hub.") from error
+    except (DatasetsError, HfHubHTTPError, ConnectionError) as error:
+        raise ValueError(f"{name}: cannot be read as a data set ({' '.join(str(error).split())}).") from error
+    splits = {"train": loaded} if isinstance(loaded, Dataset) else dict(loaded)
+    assert isinstance(loaded, Dataset | DatasetDict)
+    train = splits.get("train", next(iter(splits.values())))
+    for column in (image_column, label_column):
+        if column not in train.column_names:
+            raise ValueError(f"{name}: no column {column!r}; there are {', '.join(train.column_names)}.")
+    held_out = next((splits[s] for s in VALIDATION_SPLITS if s in splits and splits[s] is not train), None)
+    if held_out is None:
+        if len(train) < 2:
+            raise ValueError(f"{name}: {len(train)} rows are too few: one is held out, so 2 are the least.")
+        kept = len(train) - min(HELD_OUT, max(1, len(train) // 10))
+        train, held_out = train.select(range(kept)), train.select(range(kept, len(train)))
+    if max_train_samples is not None:
+        train = train.select(range(min(max_train_samples, len(train))))
+    return train, held_out
+
+
+def find_classes(name: str, given: str | None = None) -> ClassSet:
+    """The class set of a data set: `given` (a preset or a file), else the classes.json beside the data.
+
+    Raises:
+        LayoutError: if there is none, or it cannot be read.
+    """
+    if given is not None:
+        return ClassSet.load(given)
+    if (beside := Path(name) / CLASSES_FILE).is_file():
+        return ClassSet.load(beside)
+    if not Path(name).exists():
+        try:
+            return ClassSet.load(hf_hub_download(name, CLASSES_FILE, repo_type="dataset"))
+        except (EntryNotFoundError, HfHubHTTPError, HFValidationError, OSError):
+            pass  # no such file there: the sentence below says what to do
+    raise LayoutError(f"{name}: no {CLASSES_FILE} beside the data; give the classes with --classes NAME|FILE.")
+
+
+def dataset_license(name: str) -> str | None:
+    """The licence that a data set's card states, as the Hub's identifier; None if it states none."""
+    card_file = Path(name) / "README.md"
+    try:
+        card = DatasetCard.load(card_file if card_file.is_file() else name)
+    except (EntryNotFoundError, HfHubHTTPError, HFValidationError, OSError, ValueError):
+        return None
+    licence = card.data.license
+    return licence if isinstance(licence, str) else None

@@ -1,0 +1,137 @@
+"""Feature networks of the perceptual loss: VGG-16 and VGG-19 trained on ImageNet, behind one interface.
+
+Simonyan and Zisserman, "Very deep convolutional networks for large-scale image recognition", ICLR 2015. As in the
+authors' published CRN code, pooling is by averages and the features are the input and conv{1..5}_2 after ReLU.
+Weights differ in the input they were trained on, so each entry states its own preprocessing.
+"""
+
+import os
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from huggingface_hub import hf_hub_download
+from huggingface_hub.errors import EntryNotFoundError, HfHubHTTPError, LocalEntryNotFoundError
+from safetensors import SafetensorError, safe_open
+from torch import Tensor, nn
+
+LAYERS = ("input", "conv1_2", "conv2_2", "conv3_2", "conv4_2", "conv5_2")
+VGG16_IN_THE_BOX = Path(__file__).parent / "pretrained" / "vgg16-features.safetensors"
+
+
+class Preprocessing(NamedTuple):
+    """RGB on the 0..255 scale -> (rgb - mean) / std, per channel."""
+
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+
+
+PREPROCESSING = {
+    # Caffe and Keras: means over ImageNet, no scaling.
+    "caffe": Preprocessing((123.68, 116.779, 103.939), (1.0, 1.0, 1.0)),
+    # torchvision and timm: on the 0..1 scale (0.485, 0.456, 0.406) and (0.229, 0.224, 0.225).
+    "torchvision": Preprocessing((123.675, 116.28, 103.53), (58.395, 57.12, 57.375)),
+}
+
+# Names that people may ask for -> where the weights are: a Hub id, or the file in the box.
+NAMES: dict[str, str | Path] = {
+    "vgg16": VGG16_IN_THE_BOX,
+    "vgg19": "timm/vgg19.tv_in1k",
+    "timm/vgg16.tv_in1k": "timm/vgg16.tv_in1k",
+    "timm/vgg19.tv_in1k": "timm/vgg19.tv_in1k",
+}
+
+# In the numbering of torchvision's `features`, where ReLUs and poolings count: the position of every convolution,
+# block by block, up to conv5_2. A pooling lies between two blocks.
+POSITIONS = {
+    "vgg16": ((0, 2), (5, 7), (10, 12, 14), (17, 19, 21), (24, 26)),
+    "vgg19": ((0, 2), (5, 7), (10, 12, 14, 16), (19, 21, 23, 25), (28, 30)),
+}
+BLOCK_WIDTHS = (64, 128, 256, 512, 512)
+
+
+class FeatureNetwork(nn.Module):
+    """The convolutions of a VGG up to conv5_2, frozen.
+
+    Args:
+        architecture: "vgg16" or "vgg19".
+        preprocessing: what the weights want as input.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, architecture: str, preprocessing: Preprocessing):
+        super().__init__()
+        self.architecture = architecture
+        self.convolutions = nn.ModuleDict()  # position -> layer
+        channels = 3
+        for positions, width in zip(POSITIONS[architecture], BLOCK_WIDTHS, strict=True):
+            for position in positions:
+                self.convolutions[str(position)] = nn.Conv2d(channels, width, 3, padding=1)
+                channels = width
+        self.register_buffer("mean", torch.tensor(preprocessing.mean).view(1, 3, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(preprocessing.std).view(1, 3, 1, 1), persistent=False)
+        self.requires_grad_(False).eval()
+
+    def forward(self, images: Tensor) -> list[Tensor]:
+        """RGB (B, 3, H, W) on the 0..255 scale (unclipped) -> the features of `LAYERS`, fine to coarse.
+
+        H and W must be at least 16, or nothing would be left after four poolings.
+        """
+        x = (images - self.mean) / self.std
+        features = [x]
+        for block, positions in enumerate(POSITIONS[self.architecture]):
+            if block:
+                x = F.avg_pool2d(x, 2)
+            for number, position in enumerate(positions, start=1):
+                x = F.relu(self.convolutions[str(position)](x))
+                if number == 2:
+                    features.append(x)
+        return features
+
+
+def load_features(name: str | os.PathLike[str] = "vgg16") -> FeatureNetwork:
+    """A feature network by name (see `NAMES`) or from a local safetensors file.
+
+    A file holds the tensors `features.{position}.{weight,bias}`, numbered as torchvision and timm do; others in it
+    are not read. Its metadata may say `preprocessing` ("caffe" or "torchvision"; torchvision's by default).
+
+    Raises:
+        FileNotFoundError: if there is neither such a name nor such a file, or the Hub doesn't have it.
+        ConnectionError: if the Hub cannot be reached and the file is not in the cache.
+        ValueError: if the file is not one of these networks.
+    """
+    source = NAMES.get(str(name), Path(name))
+    if isinstance(source, Path):
+        file = source
+        if not file.is_file():
+            raise FileNotFoundError(
+                f"{name}: neither a feature network ({', '.join(NAMES)}) nor a safetensors file that exists."
+            )
+    else:
+        try:
+            file = Path(hf_hub_download(source, "model.safetensors"))
+        except LocalEntryNotFoundError as error:
+            raise ConnectionError(
+                f"{source}: not in the cache, and the Hub cannot be reached; vgg16 needs no download."
+            ) from error
+        except (EntryNotFoundError, HfHubHTTPError) as error:
+            raise FileNotFoundError(f"{source}: could not be fetched from the Hub ({type(error).__name__}).") from error
+    try:
+        with safe_open(file, framework="pt") as tensors:
+            keys = set(tensors.keys())
+            # The fourth convolution of block 3 is what VGG-19 has at position 16 and VGG-16 has not.
+            architecture = "vgg19" if "features.16.weight" in keys else "vgg16"
+            kind = (tensors.metadata() or {}).get("preprocessing", "torchvision")
+            if kind not in PREPROCESSING:
+                raise ValueError(f"{file}: unknown preprocessing {kind!r}; known are {', '.join(PREPROCESSING)}.")
+            network = FeatureNetwork(architecture, PREPROCESSING[kind])
+            expected = {key.replace("convolutions", "features"): key for key in network.state_dict()}
+            if missing := sorted(set(expected) - keys):
+                raise ValueError(f"{file}: no VGG-16 or VGG-19: the tensor {missing[0]} is missing.")
+            network.load_state_dict({expected[key]: tensors.get_tensor(key).float() for key in expected})
+    except (SafetensorError, RuntimeError) as error:
+        raise ValueError(f"{file}: not a usable VGG in safetensors ({' '.join(str(error).split())}).") from error
+    return network

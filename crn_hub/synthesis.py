@@ -1,0 +1,53 @@
+"""Between a layout and PIL images: sizes, device, and the way from the network's numbers to pixels."""
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor, nn
+
+MAX_SIDE = 16384  # pixels; a photograph of more than this is a mistake rather than a wish
+
+
+def resize_ids(ids: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """uint8 ids (H, W) -> uint8 ids of `size` = (height, width), by nearest neighbour: no new ids appear."""
+    if ids.shape == tuple(size):
+        return ids
+    return np.asarray(Image.fromarray(ids).resize((size[1], size[0]), Image.Resampling.NEAREST))
+
+
+def to_pixels(images: Tensor) -> np.ndarray:
+    """Network output (..., 3, H, W), nominally -1..1 -> uint8 (..., H, W, 3), clipped for display."""
+    pixels = ((images.detach().float() + 1) * 127.5).clamp(0, 255).round().byte()
+    return pixels.movedim(-3, -1).cpu().numpy()
+
+
+def synthesize(
+    network: nn.Module,
+    ids: np.ndarray,
+    num_images: int,
+    network_size: tuple[int, int],
+    size: tuple[int, int] | None = None,
+) -> list[Image.Image]:
+    """Runs the network on one layout, on the device where its weights are.
+
+    Args:
+        network: ids (1, h, w) -> (1, K, 3, h, w), nominally -1..1.
+        ids: uint8 (H, W), already checked against the network's classes.
+        num_images: how many of the K images to return.
+        network_size: (h, w), what the network takes.
+        size: (height, width) of the photographs in pixels; the layout's own size by default.
+
+    Raises:
+        ValueError: if `size` is out of range.
+    """
+    height, width = size or ids.shape
+    if not (1 <= height <= MAX_SIDE and 1 <= width <= MAX_SIDE):
+        raise ValueError(f"size must be (height, width) with 1..{MAX_SIDE} pixels each, not ({height}, {width}).")
+    device = next(network.parameters()).device
+    fitted = torch.from_numpy(resize_ids(ids, network_size).copy())[None].to(device)
+    with torch.inference_mode():
+        images = network(fitted)[0, :num_images]
+    photographs = [Image.fromarray(pixels) for pixels in to_pixels(images)]
+    if (height, width) != tuple(network_size):
+        photographs = [p.resize((width, height), Image.Resampling.LANCZOS) for p in photographs]
+    return photographs
