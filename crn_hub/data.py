@@ -118,7 +118,7 @@ class PairDataset(Dataset[dict[str, Tensor]]):
 def _box_of_aspect(
     size: tuple[int, int], wanted: tuple[int, int], across: float, down: float
 ) -> tuple[float, float, float, float]:
-    """The largest box with the aspect of `wanted` = (height, width) within `size` = (width, height), as PIL has them."""
+    """The largest (left, top, right, bottom) with the aspect of `wanted` = (height, width) in `size` = (width, height)."""
     width, height = size
     box_width = min(width, height * wanted[1] / wanted[0])
     box_height = min(height, width * wanted[0] / wanted[1])

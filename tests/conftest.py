@@ -1,0 +1,17 @@
+"""What several test modules share."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture(scope="session")
+def camvid() -> Path:
+    """The CamVid data set's folder, named by the environment variable CAMVID; tests that need it skip without."""
+    folder = Path(os.environ.get("CAMVID", ""))
+    if not os.environ.get("CAMVID") or not (folder / "classes.json").is_file():
+        pytest.skip("needs CamVid: set CAMVID to a folder with classes.json and data/*.parquet")
+    return folder.resolve()

@@ -1,0 +1,236 @@
+"""The network: parity with the published operations, shapes, inputs, growing, saving."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from read_tf_bundle import read_variables
+
+from crn_hub import CRN, ClassSet, LayoutError
+from crn_hub.model import DEMO_WIDTHS, RefinementModule
+
+PARITY = Path(__file__).parent / "data" / "tf_parity"
+SMALL = (8, 6, 4)  # 16 x 32
+
+
+@pytest.fixture
+def small() -> CRN:
+    torch.manual_seed(0)
+    return CRN(ClassSet.camvid(), SMALL, num_images=2).eval()
+
+
+def random_ids(model: CRN, batch: int = 1, seed: int = 0) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    ids = torch.randint(0, len(model.classes) + 1, (batch, *model.size), generator=generator)
+    return ids.masked_fill(ids == len(model.classes), 255)
+
+
+@pytest.mark.parametrize("case", ["single_32x64", "diverse_64x128"])
+def test_outputs_of_the_published_operations_are_reproduced(case: str) -> None:
+    facts = json.loads((PARITY / case / "case.json").read_text())
+    arrays = np.load(PARITY / case / "case.npz")
+    variables = read_variables(PARITY / case / "model.ckpt")
+    model = CRN(ClassSet.cityscapes(), facts["widths"], num_images=facts["num_outputs"]).eval()
+    state = {}
+    for index in range(len(model.widths)):
+        height = 4 * 2**index
+        for number in (1, 2):
+            name, stage = f"g_{height}_conv{number}", f"stages.{index}"
+            state[f"{stage}.conv{number}.weight"] = variables[f"{name}/weights"].transpose(3, 2, 0, 1)
+            state[f"{stage}.norm{number}.weight"] = variables[f"{name}/LayerNorm/gamma"]
+            state[f"{stage}.norm{number}.bias"] = variables[f"{name}/LayerNorm/beta"]
+    state["to_images.weight"] = variables[f"g_{height}_conv100/weights"].transpose(3, 2, 0, 1)
+    state["to_images.bias"] = variables[f"g_{height}_conv100/biases"]
+    model.load_state_dict({key: torch.from_numpy(value.copy()) for key, value in state.items()})
+
+    ids = arrays["label_ids"].copy()
+    ids[ids == 19] = 255
+    with torch.inference_mode():
+        images = (model(torch.from_numpy(ids)[None])[0] + 1) * 127.5  # (K, 3, H, W)
+    assert np.abs(images.permute(0, 2, 3, 1).numpy() - arrays["output"]).max() < 0.002
+
+
+def test_the_papers_network_has_the_published_number_of_parameters() -> None:
+    with torch.device("meta"):
+        paper = CRN(ClassSet.cityscapes(), (1024,) * 5 + (512, 512), num_images=9)
+        larger = CRN(ClassSet.cityscapes(), (1024,) * 5 + (512, 512, 128, 32))
+    assert paper.num_parameters == 97_875_483  # counted in the published 256p checkpoint
+    assert paper.size == (256, 512)
+    assert larger.num_parameters == 98_674_531
+    assert larger.size == (1024, 2048)
+
+
+def test_the_demo_network_is_within_its_budget() -> None:
+    model = CRN(ClassSet.camvid())
+    flop = 0
+    features = 0
+    for index, width in enumerate(DEMO_WIDTHS):
+        pixels = 4 * 8 * 4**index
+        flop += 2 * 9 * pixels * ((features + 12) * width + width * width)
+        features = width
+    assert model.size == (256, 512)
+    assert flop < 15e9
+    assert model.num_parameters * 2 < 12e6
+
+
+def test_shapes_and_base_size() -> None:
+    model = CRN(ClassSet.camvid(), (4, 4, 4, 4), base_size=(3, 5), num_images=3)
+    assert model.size == (24, 40)
+    assert model(random_ids(model, batch=2)).shape == (2, 3, 3, 24, 40)
+
+
+def test_refinement_module_normalises_each_sample_over_all_its_channels() -> None:
+    module = RefinementModule(3, 5)
+    normalised: list[torch.Tensor] = []
+    module.norm2.register_forward_hook(lambda _module, _inputs, output: normalised.append(output.detach()))
+    module(torch.randn(2, 3, 8, 8) * 7 + 3)
+    assert torch.allclose(normalised[0].mean(dim=(1, 2, 3)), torch.zeros(2), atol=1e-5)
+    assert torch.allclose(normalised[0].std(dim=(1, 2, 3)), torch.ones(2), atol=0.01)
+    assert module.conv1.bias is None
+
+
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.int32, torch.int64])
+def test_integer_types_give_the_same_images(small: CRN, dtype: torch.dtype) -> None:
+    ids = random_ids(small)
+    assert torch.equal(small(ids.to(dtype)), small(ids))
+
+
+@pytest.mark.parametrize(
+    ("ids", "message"),
+    [
+        (torch.full((1, 16, 32), 11), "11"),
+        (torch.full((1, 16, 32), -1), "-1"),
+        (torch.zeros(1, 16, 32), "integer"),
+        (torch.zeros(1, 16, 30, dtype=torch.long), "(batch, 16, 32)"),
+        (torch.zeros(16, 32, dtype=torch.long), "(batch, 16, 32)"),
+    ],
+)
+def test_unfit_ids_are_refused(small: CRN, ids: torch.Tensor, message: str) -> None:
+    with pytest.raises(ValueError, match=r".*") as error:
+        small(ids)
+    assert message in str(error.value)
+
+
+def test_unlabelled_has_a_channel_of_its_own(small: CRN) -> None:
+    sky, nothing = torch.zeros(1, 16, 32, dtype=torch.long), torch.full((1, 16, 32), 255)
+    assert not torch.equal(small(sky), small(nothing))
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"widths": ()},
+        {"widths": (8, 0)},
+        {"widths": (8, 10**9)},
+        {"widths": "888"},
+        {"widths": (8.5, 8)},
+        {"base_size": (4,)},
+        {"base_size": (4, -8)},
+        {"num_images": 0},
+        {"num_images": True},
+    ],
+)
+def test_impossible_networks_are_refused(arguments: dict) -> None:
+    with pytest.raises(ValueError, match=next(iter(arguments))):
+        CRN(ClassSet.camvid(), **arguments)
+
+
+def test_synthesize_takes_file_image_and_array(small: CRN, tmp_path: Path) -> None:
+    ids = random_ids(small, seed=3)[0].numpy().astype(np.uint8)
+    file = tmp_path / "layout.png"
+    small.classes.to_image(ids).save(file)
+    from_array = small.synthesize(ids)
+    assert len(from_array) == 2
+    assert from_array[0].size == (32, 16)
+    assert from_array[0].mode == "RGB"
+    colours = Image.fromarray(small.classes.to_colors(ids))
+    for other in (file, str(file), small.classes.to_image(ids), Image.fromarray(ids), colours, np.asarray(colours)):
+        assert [p.tobytes() for p in small.synthesize(other)] == [p.tobytes() for p in from_array]
+
+
+def test_photographs_are_what_the_network_says(small: CRN) -> None:
+    ids = random_ids(small, seed=4)
+    expected = ((small(ids)[0, 1] + 1) * 127.5).clamp(0, 255).round().permute(1, 2, 0)
+    photograph = np.asarray(small.synthesize(ids[0].numpy())[1])
+    assert np.array_equal(photograph, expected.detach().numpy().astype(np.uint8))
+
+
+def test_photographs_come_back_at_the_layouts_size_unless_told(small: CRN) -> None:
+    ids = np.zeros((50, 70), np.uint8)
+    assert small.synthesize(ids)[0].size == (70, 50)
+    assert small.synthesize(ids, size=(20, 30))[0].size == (30, 20)
+    assert len(small.synthesize(ids, num_images=1)) == 1
+
+
+@pytest.mark.parametrize("wrong", [{"num_images": 0}, {"num_images": 3}, {"size": (0, 5)}, {"size": (5, 10**6)}])
+def test_synthesize_refuses_numbers_out_of_range(small: CRN, wrong: dict) -> None:
+    with pytest.raises(ValueError, match=next(iter(wrong))):
+        small.synthesize(np.zeros((16, 32), np.uint8), **wrong)
+
+
+def test_synthesize_refuses_a_layout_of_other_classes(small: CRN) -> None:
+    with pytest.raises(LayoutError, match="11"):
+        small.synthesize(np.full((16, 32), 11, np.uint8))
+
+
+def test_growing_keeps_the_coarse_modules() -> None:
+    classes = ClassSet.camvid()
+    coarse, fine = CRN(classes, (6, 5)), CRN(classes, (6, 5, 4))
+    fresh = fine.stages[2].conv1.weight.clone()
+    assert fine.grow_from(coarse) == 2
+    for key, tensor in coarse.stages.state_dict().items():
+        assert torch.equal(fine.stages.state_dict()[key], tensor)
+    assert torch.equal(fine.stages[2].conv1.weight, fresh)
+    again = CRN(classes, (6, 5, 4))
+    again.grow_from(fine)
+    assert torch.equal(again.to_images.weight, fine.to_images.weight)
+
+
+def test_growing_refuses_what_does_not_fit() -> None:
+    model = CRN(ClassSet.camvid(), (6, 5, 4))
+    with pytest.raises(ValueError, match="widths"):
+        model.grow_from(CRN(ClassSet.camvid(), (6, 7)))
+    with pytest.raises(ValueError, match="classes"):
+        model.grow_from(CRN(ClassSet.cityscapes(), (6, 5)))
+    with pytest.raises(ValueError, match="base size"):
+        model.grow_from(CRN(ClassSet.camvid(), (6, 5), base_size=(4, 4)))
+
+
+def test_a_folder_gives_the_model_back(small: CRN, tmp_path: Path) -> None:
+    small.training_record = {"dataset": "a test", "settings": {"seed": 3}, "loss_weights": {"input": 0.5}}
+    small.save_pretrained(tmp_path / "model")
+    again = CRN.from_pretrained(tmp_path / "model")
+    ids = random_ids(small)
+    assert torch.equal(again(ids), small(ids))
+    assert (again.classes, again.widths, again.base_size) == (small.classes, small.widths, small.base_size)
+    assert again.training_record == small.training_record
+    assert not again.training
+    assert sorted(p.name for p in (tmp_path / "model").iterdir()) == [
+        "README.md",
+        "config.json",
+        "model.safetensors",
+        "training.json",
+    ]
+    card = (tmp_path / "model" / "README.md").read_text()
+    for name in small.classes.names:
+        assert name in card
+
+
+def test_half_precision_weights_load_as_float32(small: CRN, tmp_path: Path) -> None:
+    small.half().save_pretrained(tmp_path)
+    again = CRN.from_pretrained(tmp_path)
+    assert {p.dtype for p in again.parameters()} == {torch.float32}
+    assert torch.equal(again.to_images.weight, small.to_images.weight.float())
+
+
+def test_the_model_in_the_box_loads_and_separates_the_classes() -> None:
+    model = CRN.from_pretrained()
+    assert model.classes == ClassSet.camvid()
+    assert model.size == (256, 512)
+    ids = np.full(model.size, model.classes.names.index("road"), np.uint8)
+    ids[:100] = model.classes.names.index("sky")
+    photograph = np.asarray(model.synthesize(ids)[0]).astype(float)
+    assert photograph[:80].mean() > photograph[180:].mean() + 20  # by day and by dusk the sky is lighter than the road
