@@ -1,0 +1,107 @@
+"""The crn command as people run it."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import ROOT
+from PIL import Image
+
+from crn_hub import CRN, ClassSet
+from crn_hub.cli import app, run
+
+
+@pytest.fixture(scope="module")
+def model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("model")
+    CRN(ClassSet.camvid(), (4, 4, 4), num_images=2).save_pretrained(folder)
+    return folder
+
+
+def layout(path: Path, value: int) -> Path:
+    Image.fromarray(np.full((20, 40), value, np.uint8)).save(path)
+    return path
+
+
+def crn(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> int:
+    monkeypatch.setattr(sys, "argv", ["crn", *map(str, arguments)])
+    try:
+        run(app)
+    except SystemExit as ended:
+        return int(ended.code or 0)
+    return 0
+
+
+def test_photographs_are_what_the_model_makes(
+    model_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = [layout(tmp_path / "one.png", 3), layout(tmp_path / "two.png", 255)]
+    assert crn(monkeypatch, "synthesize", model_folder, *files, "--output", tmp_path / "out") == 0
+    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["one_1.png", "one_2.png", "two_1.png", "two_2.png"]
+    expected = CRN.from_pretrained(model_folder).synthesize(files[0])[1]
+    with Image.open(tmp_path / "out" / "one_2.png") as written:
+        assert written.tobytes() == expected.tobytes()
+
+
+def test_number_and_size_of_photographs(model_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = layout(tmp_path / "one.png", 3)
+    options = ["--output", tmp_path / "out", "--num-images", 1, "--size", 10, 30]
+    assert crn(monkeypatch, "synthesize", model_folder, file, *options) == 0
+    with Image.open(tmp_path / "out" / "one.png") as written:
+        assert written.size == (30, 10)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda model, folder: ["synthesize", model, folder / "no.png", "--output", folder / "out"], "no.png"),
+        (lambda model, folder: ["synthesize", model, layout(folder / "a.png", 77), "--output", folder / "out"], "77"),
+        (lambda model, folder: ["synthesize", folder, layout(folder / "a.png", 1), "--output", folder / "out"], "conf"),
+        (lambda model, folder: ["synthesize", model, layout(folder / "a.png", 1)], "--output"),
+        (lambda model, folder: ["synthesise", model], "synthesise"),
+        (
+            lambda model, folder: ["synthesize", model, *[layout(folder / "a.png", 1)] * 2, "--output", folder / "out"],
+            "two layouts",
+        ),
+        (
+            lambda model, folder: [
+                *["synthesize", model, layout(folder / "a.png", 1), "--output", folder / "out"],
+                *["--num-images", "3"],
+            ],
+            "num_images must be 1..2",
+        ),
+    ],
+)
+def test_bad_input_ends_with_one_line_and_code_2(
+    model_folder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    make: object,
+    message: str,
+) -> None:
+    assert crn(monkeypatch, *make(model_folder, tmp_path)) == 2  # type: ignore[operator]
+    (line,) = capsys.readouterr().err.strip().splitlines()
+    assert message in line
+    assert not (tmp_path / "out").exists() or list((tmp_path / "out").iterdir()) == []
+
+
+def test_an_unwritable_folder_is_a_failure(
+    model_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "out").write_text("a file is in the way")
+    code = crn(monkeypatch, "synthesize", model_folder, layout(tmp_path / "a.png", 1), "--output", tmp_path / "out")
+    assert code in (1, 2)
+    assert len(capsys.readouterr().err.strip().splitlines()) == 1
+
+
+def test_the_module_is_the_command() -> None:
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        [sys.executable, "-m", "crn_hub", "synthesize", "--help"], capture_output=True, text=True, env=environment
+    )
+    assert done.returncode == 0
+    assert "Example: crn synthesize" in done.stdout

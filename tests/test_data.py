@@ -1,0 +1,172 @@
+"""Rows of data sets -> tensors: columns, classes, cropping, augmentation, and refusals that name the row."""
+
+import json
+from pathlib import Path
+
+import datasets
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from crn_hub import ClassSet, LayoutError
+from crn_hub.data import PairDataset, dataset_license, find_classes, load_rows, scene_rows
+
+CAMVID = ClassSet.camvid()
+
+
+def pair(seed: int = 0, width: int = 48, height: int = 36) -> dict:
+    random = np.random.default_rng(seed)
+    label = random.integers(0, 12, (height // 6, width // 6), dtype=np.uint8).repeat(6, 0).repeat(6, 1)
+    photograph = np.stack(
+        [label * 20, label * 10, 255 - label], axis=-1
+    )  # so that label and photograph can be compared
+    return {"image": Image.fromarray(photograph), "label": Image.fromarray(label)}
+
+
+def write_folder(folder: Path, rows: int = 20, columns: tuple[str, str] = ("image", "label")) -> Path:
+    """A data set of `rows` pairs as a folder of parquet with classes.json and a card with a licence."""
+    pairs = [pair(i) for i in range(rows)]
+    features = datasets.Features({columns[0]: datasets.Image(), columns[1]: datasets.Image()})
+    content = {columns[0]: [p["image"] for p in pairs], columns[1]: [p["label"] for p in pairs]}
+    (folder / "data").mkdir(parents=True)
+    datasets.Dataset.from_dict(content, features).to_parquet(folder / "data" / "train-00000-of-00001.parquet")
+    (folder / "classes.json").write_text(json.dumps(CAMVID.to_list()))
+    (folder / "README.md").write_text("---\nlicense: cc-by-4.0\n---\n# Pairs\n")
+    return folder
+
+
+def test_rows_become_tensors_of_the_networks_size() -> None:
+    data = PairDataset([pair()], CAMVID, (16, 32))
+    item = data[0]
+    assert item["photograph"].shape == (3, 16, 32)
+    assert item["photograph"].dtype == torch.float32
+    assert -1 <= item["photograph"].min() < item["photograph"].max() <= 1
+    assert item["ids"].dtype == torch.uint8
+    assert item["ids"].shape == (16, 32)
+    assert 11 not in item["ids"]  # n in the labels of a data set means unlabelled
+    assert 255 in item["ids"]
+
+
+@pytest.mark.parametrize("seed", [None, 0, 1])
+def test_photograph_and_label_stay_together(seed: int | None) -> None:
+    """Crop, resize and flip act on both: inside a block the colour says which label it was."""
+    data = PairDataset([pair(3)], CAMVID, (48, 96), seed=seed, random_flip=True)
+    for epoch in range(6):
+        data.set_epoch(epoch)
+        item = data[0]
+        label = item["ids"].float()
+        label[label == 255] = 11
+        red = (item["photograph"][0] + 1) * 127.5 / 20
+        inside = torch.nn.functional.max_pool2d(label[None, None], 9, 1, 4)[0, 0] == label
+        inside &= -torch.nn.functional.max_pool2d(-label[None, None], 9, 1, 4)[0, 0] == label
+        inside[:4] = inside[-4:] = False  # there the interpolation sees what was cut away
+        assert inside.sum() > 100
+        assert (red - label)[inside].abs().max() < 0.6  # bicubic interpolation overshoots by half a label
+
+
+def test_the_middle_is_cut_out_without_augmentation() -> None:
+    label = np.zeros((40, 40), np.uint8)
+    label[10:30] = 3
+    row = {"image": Image.new("RGB", (40, 40)), "label": Image.fromarray(label)}
+    assert (PairDataset([row], CAMVID, (16, 32))[0]["ids"] == 3).all()
+
+
+def test_augmentation_depends_on_seed_epoch_and_row_only() -> None:
+    rows = [pair(i) for i in range(4)]
+    one, other = (PairDataset(rows, CAMVID, (16, 32), seed=5, random_flip=True) for _ in range(2))
+    one.set_epoch(2), other.set_epoch(2)
+    forwards = [one[i]["ids"] for i in range(4)]
+    backwards = [other[i]["ids"] for i in reversed(range(4))][::-1]
+    assert all(torch.equal(a, b) for a, b in zip(forwards, backwards, strict=True))
+    one.set_epoch(3)
+    assert not all(torch.equal(a, one[i]["ids"]) for i, a in enumerate(forwards))
+    third = PairDataset(rows, CAMVID, (16, 32), seed=6, random_flip=True)
+    third.set_epoch(2)
+    assert not all(torch.equal(a, third[i]["ids"]) for i, a in enumerate(forwards))
+
+
+def test_about_half_of_the_pairs_are_flipped() -> None:
+    label = np.zeros((16, 32), np.uint8)
+    label[:, :16] = 3
+    rows = [{"image": Image.new("RGB", (32, 16)), "label": Image.fromarray(label)}] * 200
+    flipped = PairDataset(rows, CAMVID, (16, 32), seed=0, random_flip=True)
+    share = np.mean([item["ids"][0, 0].item() == 0 for item in (flipped[i] for i in range(200))])
+    assert 0.35 < share < 0.65
+    straight = PairDataset(rows, CAMVID, (16, 32), seed=0)
+    assert all(straight[i]["ids"][0, 0] == 3 for i in range(200))
+
+
+def test_labels_in_colours_are_read() -> None:
+    ids = np.array(pair()["label"])
+    ids[ids == 11] = 255
+    colours = {"image": pair()["image"], "label": Image.fromarray(CAMVID.to_colors(ids))}
+    plain, read = PairDataset([pair()], CAMVID, (16, 32))[0], PairDataset([colours], CAMVID, (16, 32))[0]
+    assert torch.equal(plain["ids"], read["ids"])
+
+
+def test_bad_rows_are_refused_with_their_number() -> None:
+    outside = pair()
+    outside["label"] = Image.fromarray(np.full((36, 48), 77, np.uint8))
+    smaller = pair()
+    smaller["image"] = smaller["image"].resize((20, 10))
+    words = pair() | {"image": "street.png"}
+    data = PairDataset([pair(), outside, smaller, words], CAMVID, (16, 32))
+    with pytest.raises(LayoutError, match=r"row 1, column label: id 77 \(1728 pixels\)"):
+        data[1]
+    with pytest.raises(LayoutError, match="row 2: the photograph has 20 x 10 pixels, its label 48 x 36"):
+        data[2]
+    with pytest.raises(LayoutError, match="row 3: column image holds str"):
+        data[3]
+
+
+def test_folders_are_loaded_with_their_classes_and_licence(tmp_path: Path) -> None:
+    folder = write_folder(tmp_path / "streets")
+    train, held_out = load_rows(str(folder))
+    assert (len(train), len(held_out)) == (18, 2)
+    assert np.array_equal(np.array(held_out[0]["label"]), np.array(pair(18)["label"]))
+    assert find_classes(str(folder)) == CAMVID
+    assert find_classes(str(folder), "cityscapes") == ClassSet.cityscapes()
+    assert dataset_license(str(folder)) == "cc-by-4.0"
+    few, _ = load_rows(str(folder), max_train_samples=3)
+    assert len(few) == 3
+
+
+def test_saved_data_sets_are_loaded(tmp_path: Path) -> None:
+    train, _ = load_rows(str(write_folder(tmp_path / "streets")))
+    datasets.DatasetDict({"train": train, "validation": train.select([0])}).save_to_disk(tmp_path / "saved")
+    again, held_out = load_rows(str(tmp_path / "saved"))
+    assert (len(again), len(held_out)) == (18, 1)
+
+
+def test_missing_columns_folders_and_classes_are_named(tmp_path: Path) -> None:
+    folder = write_folder(tmp_path / "streets", columns=("photo", "mask"))
+    with pytest.raises(ValueError, match="no column 'image'; there are photo, mask"):
+        load_rows(str(folder))
+    assert len(load_rows(str(folder), "photo", "mask")[0]) == 18
+    with pytest.raises(FileNotFoundError, match="no such folder"):
+        load_rows(str(tmp_path / "nowhere"))
+    (folder / "classes.json").unlink()
+    with pytest.raises(LayoutError, match="--classes"):
+        find_classes(str(folder))
+
+
+def test_camvid_is_read(camvid: Path) -> None:
+    train, held_out = load_rows(str(camvid))
+    assert (len(train), len(held_out)) == (295, 68)
+    data = PairDataset(held_out, find_classes(str(camvid)), (256, 512))
+    item = data[0]
+    shares = np.bincount(item["ids"].flatten().numpy(), minlength=256) / item["ids"].numel()
+    assert shares[3] > 0.05  # road
+    assert 0 < shares[255] < 0.3
+    assert dataset_license(str(camvid)) == "cc-by-nc-4.0"
+
+
+def test_scenes_are_rows_too() -> None:
+    train, held_out, classes = scene_rows(5, (32, 64))
+    data = PairDataset(train, classes, (32, 64))
+    assert len(data) == 5
+    assert data[4]["photograph"].shape == (3, 32, 64)
+    assert not torch.equal(data[0]["ids"], PairDataset(held_out, classes, (32, 64))[0]["ids"])
+    with pytest.raises(IndexError):
+        train[5]
