@@ -51,7 +51,7 @@ DEFAULT_WIDTHS = {
     512: (*DEMO_WIDTHS, 12),
     1024: (*DEMO_WIDTHS, 12, 8),
 }
-SCENES_PER_EPOCH, SCENE_STEPS, EPOCHS = 600, 1500, 200  # lengths of training where none is given; 200 as in the paper
+SCENES_PER_EPOCH, SCENE_STEPS, EPOCHS = 600, 1200, 200  # lengths of training where none is given; 200 as in the paper
 CALIBRATION_BATCHES = 8
 EMA_DECAY = 0.999
 GRID_ROWS = 4
@@ -89,7 +89,7 @@ class Arguments:
     max_train_steps: Annotated[int | None, Positive] = None
     """Optimiser steps; overrides --num_train_epochs."""
     num_train_epochs: Annotated[int | None, Positive] = None
-    """Passes over the data; 200 by default (scenes: 1500 steps)."""
+    """Passes over the data; 200 by default (scenes: 1200 steps)."""
     seed: Annotated[int, Parameter(validator=Number(gte=0))] = 0
     """Of weights, order and augmentation."""
     mixed_precision: Literal["no", "fp16", "bf16"] = "no"

@@ -44,8 +44,8 @@ def write_card(
     sections = [
         f"---\n{data.to_yaml()}\n---",
         f"# Cascaded refinement network, {width} x {height}",
-        f"A semantic layout with {len(classes)} classes goes in, a photograph of {width} x {height} pixels that conforms "
-        f"to it comes out. One feed-forward network of {num_parameters / 1e6:.1f} M parameters after "
+        f"A semantic layout with {len(classes)} classes goes in, a photograph of {width} x {height} pixels that "
+        f"conforms to it comes out. One feed-forward network of {num_parameters / 1e6:.1f} M parameters after "
         f"[Chen and Koltun, 2017]({PAPER_URL}).",
     ]
     if samples:

@@ -19,7 +19,7 @@ app = App(
 def run(command: App) -> None:
     """Runs a command line. Exit code 0, or one line on stderr and 2 (usage, bad input) or 1 (failure)."""
     try:
-        command(exit_on_error=False, print_error=False)
+        command(sys.argv[1:], exit_on_error=False, print_error=False)
     except (CycloptsError, ValueError, FileNotFoundError, FileExistsError) as error:
         _end(command, error, 2)
     except (OSError, RuntimeError) as error:

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import torch
 from huggingface_hub import DatasetCard, hf_hub_download
-from huggingface_hub.errors import EntryNotFoundError, HfHubHTTPError, HFValidationError
+from huggingface_hub.errors import EntryNotFoundError, HFValidationError, RemoteEntryNotFoundError
+from huggingface_hub.utils import httpx
 from PIL import Image
 from torch import Tensor
 from torch.utils.data import Dataset
@@ -118,7 +119,7 @@ class PairDataset(Dataset[dict[str, Tensor]]):
 def _box_of_aspect(
     size: tuple[int, int], wanted: tuple[int, int], across: float, down: float
 ) -> tuple[float, float, float, float]:
-    """The largest (left, top, right, bottom) with the aspect of `wanted` = (height, width) in `size` = (width, height)."""
+    """The largest (left, top, right, bottom) in `size` (width, height) with the aspect of `wanted` (height, width)."""
     width, height = size
     box_width = min(width, height * wanted[1] / wanted[0])
     box_height = min(height, width * wanted[0] / wanted[1])
@@ -151,8 +152,11 @@ def load_rows(
         else:
             loaded = load_dataset(name)
     except (DatasetNotFoundError, FileNotFoundError, HFValidationError) as error:
-        raise FileNotFoundError(f"{name}: no such folder, and no such data set on the Hub.") from error
-    except (DatasetsError, HfHubHTTPError, ConnectionError) as error:
+        raise FileNotFoundError(
+            f"{name}: no such folder, and no data set on the Hub that this token may read "
+            "(a gated one has to be asked for on its page)."
+        ) from error
+    except (DatasetsError, httpx.HTTPError, ConnectionError) as error:
         raise ValueError(f"{name}: cannot be read as a data set ({' '.join(str(error).split())}).") from error
     splits = {"train": loaded} if isinstance(loaded, Dataset) else dict(loaded)
     assert isinstance(loaded, Dataset | DatasetDict)
@@ -176,6 +180,7 @@ def find_classes(name: str, given: str | None = None) -> ClassSet:
 
     Raises:
         LayoutError: if there is none, or it cannot be read.
+        ConnectionError: if the Hub could not be reached or refused.
     """
     if given is not None:
         return ClassSet.load(given)
@@ -184,8 +189,13 @@ def find_classes(name: str, given: str | None = None) -> ClassSet:
     if not Path(name).exists():
         try:
             return ClassSet.load(hf_hub_download(name, CLASSES_FILE, repo_type="dataset"))
-        except (EntryNotFoundError, HfHubHTTPError, HFValidationError, OSError):
+        except (RemoteEntryNotFoundError, HFValidationError):
             pass  # no such file there: the sentence below says what to do
+        except (httpx.HTTPError, OSError) as error:
+            raise ConnectionError(
+                f"{name}: {CLASSES_FILE} could not be fetched from the Hub ({type(error).__name__}); "
+                "--classes NAME|FILE does without."
+            ) from error
     raise LayoutError(f"{name}: no {CLASSES_FILE} beside the data; give the classes with --classes NAME|FILE.")
 
 
@@ -194,7 +204,7 @@ def dataset_license(name: str) -> str | None:
     card_file = Path(name) / "README.md"
     try:
         card = DatasetCard.load(card_file if card_file.is_file() else name)
-    except (EntryNotFoundError, HfHubHTTPError, HFValidationError, OSError, ValueError):
-        return None
+    except (EntryNotFoundError, httpx.HTTPError, OSError, ValueError):
+        return None  # a licence that cannot be read is not stated in the card either
     licence = card.data.license
     return licence if isinstance(licence, str) else None

@@ -6,6 +6,7 @@ what people have: order of concatenation, aligned corners, area averaging, order
 
 import json
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Sequence
@@ -14,16 +15,24 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from huggingface_hub import HfApi, ModelCard, PyTorchModelHubMixin, hf_hub_download
+from huggingface_hub import (
+    _CACHED_NO_EXIST,
+    HfApi,
+    PyTorchModelHubMixin,
+    hf_hub_download,
+    is_offline_mode,
+    try_to_load_from_cache,
+)
 from huggingface_hub.errors import (
     EntryNotFoundError,
     GatedRepoError,
-    HfHubHTTPError,
     HFValidationError,
     LocalEntryNotFoundError,
+    RemoteEntryNotFoundError,
     RepositoryNotFoundError,
     RevisionNotFoundError,
 )
+from huggingface_hub.utils import httpx
 from PIL import Image
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
@@ -229,7 +238,7 @@ class CRN(
             ConnectionError: the Hub could not be reached or refused.
             ValueError: config.json or the tensors make no CRN; the message names what is wrong.
         """
-        name = str(pretrained_model_name_or_path or MODEL_IN_THE_BOX)
+        name = str(MODEL_IN_THE_BOX if pretrained_model_name_or_path is None else pretrained_model_name_or_path)
         hub = {
             "revision": revision,
             "token": token,
@@ -248,13 +257,18 @@ class CRN(
                 raise ValueError(f"the fields {', '.join(missing)} are missing")
             with torch.device("meta"):  # no memory is taken before the tensors' shapes have been compared
                 model = cls(**{**config, "classes": ClassSet.from_list(config["classes"])})
-        except ValueError as error:
+        except (ValueError, TypeError) as error:
             raise ValueError(f"{name}: {CONFIG} makes no CRN: {str(error).rstrip('.')}.") from error
         model._load_weights(_fetch(name, WEIGHTS, **hub), name)
         try:
             model.training_record = json.loads(_fetch(name, TRAINING_RECORD, **hub).read_text(encoding="utf-8"))
         except FileNotFoundError:
             pass  # a model need not say how it was trained
+        except ConnectionError:
+            if not (local_files_only or is_offline_mode()):  # offline, what the cache lacks counts as not there
+                raise
+        except ValueError as error:
+            raise ValueError(f"{name}: {TRAINING_RECORD} is not readable JSON ({error}).") from error
         return model.to(map_location).eval()
 
     def _load_weights(self, file: Path, name: str) -> None:
@@ -294,6 +308,8 @@ class CRN(
             (draft / CONFIG).write_text(json.dumps(self._config(), indent=2), encoding="utf-8")
             if self.training_record:
                 (draft / TRAINING_RECORD).write_text(json.dumps(self.training_record, indent=2), encoding="utf-8")
+            else:
+                (folder / TRAINING_RECORD).unlink(missing_ok=True)  # another model's
             if not (folder / CARD).exists():
                 write_card(draft / CARD, self.classes, self.size, self.num_parameters, self.training_record)
             for file in sorted(draft.iterdir()):
@@ -331,16 +347,20 @@ class CRN(
             try:
                 repo_id = api.create_repo(repo_id, private=private, exist_ok=True).repo_id
                 try:  # people edit their cards on the Hub: theirs wins over ours
-                    card = ModelCard.load(repo_id, token=token)
+                    card = hf_hub_download(repo_id, CARD, revision=revision, token=token)
                     draft.mkdir(exist_ok=True)
-                    card.save(draft / CARD)
-                except EntryNotFoundError:
+                    shutil.copyfile(card, draft / CARD)
+                except RemoteEntryNotFoundError:
                     pass
                 self.save_pretrained(draft)
                 commit = api.upload_folder(
-                    repo_id=repo_id, folder_path=draft, commit_message=commit_message, revision=revision
+                    repo_id=repo_id,
+                    folder_path=draft,
+                    commit_message=commit_message,
+                    revision=revision,
+                    delete_patterns=[TRAINING_RECORD],  # an earlier model's, if this one brings none
                 )
-            except (HfHubHTTPError, OSError) as error:
+            except (httpx.HTTPError, OSError, RuntimeError) as error:  # RuntimeError: one file's upload
                 raise ConnectionError(f"{repo_id}: could not be pushed: {_one_line(error)}") from error
         return str(commit)
 
@@ -366,7 +386,12 @@ def _fetch(name: str, file: str, **hub: Any) -> Path:
             raise FileNotFoundError(f"{name}: the folder holds no {file}, so it is no saved CRN.")
         return path
     try:
-        return Path(hf_hub_download(name, file, **hub))
+        try:
+            return Path(hf_hub_download(name, file, **hub))
+        except ValueError as error:
+            if hub["force_download"] and error.__cause__:  # what the client makes of any failure then
+                raise error.__cause__ from None
+            raise
     except HFValidationError:
         raise FileNotFoundError(f"{name}: no such folder, and not a Hub id of the form organisation/name.") from None
     except GatedRepoError as error:
@@ -378,11 +403,16 @@ def _fetch(name: str, file: str, **hub: Any) -> Path:
     except RevisionNotFoundError as error:
         raise FileNotFoundError(f"{name}: the repo has no revision {hub['revision']!r}.") from error
     except LocalEntryNotFoundError as error:
-        raise ConnectionError(f"{name}: {file} is not in the cache and the Hub cannot be reached.") from error
+        if try_to_load_from_cache(name, file, hub["cache_dir"], hub["revision"]) is _CACHED_NO_EXIST:
+            raise FileNotFoundError(f"{name}: the repo on the Hub held no {file} when it was last asked.") from error
+        raise ConnectionError(
+            f"{name}: {file} is not in the cache and could not be fetched from the Hub: "
+            f"{_one_line(error.__cause__ or error)}"
+        ) from error
     except EntryNotFoundError as error:
         hint = " (weights are read from safetensors only)" if file == WEIGHTS else ""
         raise FileNotFoundError(f"{name}: the repo on the Hub holds no {file}{hint}.") from error
-    except (HfHubHTTPError, OSError) as error:
+    except (httpx.HTTPError, OSError) as error:
         raise ConnectionError(f"{name}: {file} could not be fetched from the Hub: {_one_line(error)}") from error
 
 
@@ -399,5 +429,6 @@ def _first(items: list[str]) -> str:
     return ", ".join(items[:3]) + (f" and {len(items) - 3} more" if len(items) > 3 else "")
 
 
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())
+def _one_line(error: BaseException) -> str:
+    text = re.sub(r"For more information check: \S+", "", str(error))  # explains the HTTP status, not the failure
+    return " ".join(text.split()).rstrip(".") + "."

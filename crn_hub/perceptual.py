@@ -12,7 +12,8 @@ from typing import NamedTuple
 import torch
 import torch.nn.functional as F
 from huggingface_hub import hf_hub_download
-from huggingface_hub.errors import EntryNotFoundError, HfHubHTTPError, LocalEntryNotFoundError
+from huggingface_hub.errors import RemoteEntryNotFoundError, RepositoryNotFoundError
+from huggingface_hub.utils import httpx
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
@@ -100,7 +101,7 @@ def load_features(name: str | os.PathLike[str] = "vgg16") -> FeatureNetwork:
 
     Raises:
         FileNotFoundError: if there is neither such a name nor such a file, or the Hub doesn't have it.
-        ConnectionError: if the Hub cannot be reached and the file is not in the cache.
+        ConnectionError: if the file is not in the cache and the Hub cannot be reached or refuses.
         ValueError: if the file is not one of these networks.
     """
     source = NAMES.get(str(name), Path(name))
@@ -113,12 +114,14 @@ def load_features(name: str | os.PathLike[str] = "vgg16") -> FeatureNetwork:
     else:
         try:
             file = Path(hf_hub_download(source, "model.safetensors"))
-        except LocalEntryNotFoundError as error:
-            raise ConnectionError(
-                f"{source}: not in the cache, and the Hub cannot be reached; vgg16 needs no download."
+        except (RepositoryNotFoundError, RemoteEntryNotFoundError) as error:
+            raise FileNotFoundError(
+                f"{source}: the Hub has no model.safetensors there that this token may see."
             ) from error
-        except (EntryNotFoundError, HfHubHTTPError) as error:
-            raise FileNotFoundError(f"{source}: could not be fetched from the Hub ({type(error).__name__}).") from error
+        except (httpx.HTTPError, OSError) as error:
+            raise ConnectionError(
+                f"{source}: could not be fetched from the Hub ({type(error).__name__}); vgg16 needs no download."
+            ) from error
     try:
         with safe_open(file, framework="pt") as tensors:
             keys = set(tensors.keys())

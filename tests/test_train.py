@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 from conftest import ROOT
+from hub_server import HubServer
 from PIL import Image
 from safetensors.torch import load_file
 from test_data import write_folder
@@ -164,6 +165,33 @@ def test_training_starts_from_another_model_and_grows_it(scenes_run: Path, tmp_p
         assert torch.allclose(grown.stages.state_dict()[key], tensor, atol=1e-6)
 
 
+def test_a_run_pushes_its_model_and_another_starts_from_it(tmp_path: Path) -> None:
+    with HubServer() as hub:
+        environment = {**ENVIRONMENT, "HF_HUB_OFFLINE": "0", **hub.environment(tmp_path / "home")}
+        first = "--max_train_steps 2 --checkpointing_steps 1 --push_to_hub --hub_model_id org/tiny".split()
+        train(*TINY, *first, "--output_dir", tmp_path / "first", environment=environment)
+        files = set(hub.repos["models", "org/tiny"].files)
+        assert {"config.json", "model.safetensors", "README.md", "training.json", "samples/held-out.png"} <= files
+        assert not any(file.startswith(("checkpoint", "grids")) for file in files)
+
+        second = "--resolution 32 --max_train_steps 1 --learning_rate 1e-12 --init_from org/tiny".split()
+        train(*second, "--output_dir", tmp_path / "second", environment=environment)
+        before, after = (load_file(tmp_path / run / "model.safetensors") for run in ("first", "second"))
+        assert all(torch.allclose(before[key], after[key], atol=1e-6) for key in before)
+
+        with hub.failing("/api/repos/create", 403):
+            refused = subprocess.run(
+                command(*TINY, *first[:-1], "org/forbidden", "--output_dir", tmp_path / "third"),
+                env=environment,
+                capture_output=True,
+                text=True,
+                timeout=120,
+            )
+        assert refused.returncode != 0
+        assert "org/forbidden cannot be created" in refused.stderr
+        assert not (tmp_path / "third").exists()  # found before the first step
+
+
 def test_the_loss_falls(tmp_path: Path) -> None:
     out = tmp_path / "model"
     train(*TINY, *f"--max_train_steps 60 --learning_rate 0.01 --max_train_samples 2 --output_dir {out}".split())
@@ -210,6 +238,7 @@ def test_a_folder_with_checkpoints_is_not_written_over(scenes_run: Path) -> None
         command(*TINY, "--output_dir", scenes_run), env=ENVIRONMENT, capture_output=True, text=True, timeout=120
     )
     assert done.returncode != 0
+    assert "train_accelerate.py: " in done.stderr
     assert "holds checkpoint-4 of an earlier run" in done.stderr
 
 
