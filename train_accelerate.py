@@ -15,7 +15,7 @@ import shutil
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, cast
 
 import torch
 from accelerate import Accelerator, DataLoaderConfiguration
@@ -56,6 +56,7 @@ CALIBRATION_BATCHES = 8
 EMA_DECAY = 0.999
 GRID_ROWS = 4
 
+Tensors = tuple[Tensor, ...] | list[Tensor]
 Positive = Parameter(validator=Number(gte=1))
 
 
@@ -146,12 +147,10 @@ def main(args: Arguments = Arguments()) -> None:  # noqa: B008 - cyclopts takes 
         size = (args.resolution, 2 * args.resolution)
         rows, held_out, classes = scene_rows(min(SCENES_PER_EPOCH, args.max_train_samples or SCENES_PER_EPOCH), size)
         classes = ClassSet.load(args.classes) if args.classes is not None else classes
-        columns = {}
     else:
         with accelerator.main_process_first():
             rows, held_out = load_rows(args.dataset_name, args.image_column, args.label_column, args.max_train_samples)
         classes = find_classes(args.dataset_name, args.classes)
-        columns = {"image_column": args.image_column, "label_column": args.label_column}
     licence = dataset_license(args.dataset_name) if args.dataset_name is not None else None
     features = load_features(args.perceptual_net)
     hub_id = args.hub_model_id or args.output_dir.resolve().name
@@ -173,13 +172,15 @@ def main(args: Arguments = Arguments()) -> None:  # noqa: B008 - cyclopts takes 
     features = features.to(memory_format=torch.channels_last)
     perceptual_loss = PerceptualLoss(features, len(classes)).to(accelerator.device)
 
-    dataset = PairDataset(rows, classes, model.size, **columns, seed=args.seed, random_flip=args.random_flip)
-    validation = PairDataset(held_out, classes, model.size, **columns)
+    columns = ("image", "label") if args.dataset_name is None else (args.image_column, args.label_column)
+    dataset = PairDataset(rows, classes, model.size, *columns, seed=args.seed, random_flip=args.random_flip)
+    validation = PairDataset(held_out, classes, model.size, *columns)
     held_out_pairs = [validation[i] for i in spread(len(validation), 2 * GRID_ROWS)]
     loader = DataLoader(dataset, batch_size=args.train_batch_size, shuffle=True)
 
     optimizer = torch.optim.Adam(model.parameters(), lr=args.learning_rate)
     model, optimizer, loader = accelerator.prepare(model, optimizer, loader)
+    images_per_step = args.train_batch_size * accelerator.num_processes * args.gradient_accumulation_steps
     steps_per_epoch = -(-len(loader) // args.gradient_accumulation_steps)
     max_steps = args.max_train_steps or (
         SCENE_STEPS
@@ -213,19 +214,23 @@ def main(args: Arguments = Arguments()) -> None:  # noqa: B008 - cyclopts takes 
     loss_weights = dict(zip(LAYERS, perceptual_loss.layer_weights.tolist(), strict=True))
     accelerator.print("loss weights: " + ", ".join(f"{layer} {weight:.3g}" for layer, weight in loss_weights.items()))
 
+    def current_model() -> CRN:
+        """The model to save and to look at: the average if there is one."""
+        return cast(CRN, ema.module if ema is not None else accelerator.unwrap_model(model))
+
     def finished_model() -> CRN:
-        """The model to save and to look at, with the record of its training so far."""
-        result: CRN = ema.module if ema is not None else accelerator.unwrap_model(model)
+        """The same, with the record of its training so far."""
+        result = current_model()
         result.training_record = {
-            "dataset": args.dataset_name or "procedural street scenes (crn_hub/scenes.py)",
+            "dataset": public(args.dataset_name) or "procedural street scenes",
             "hub_dataset": args.dataset_name if args.dataset_name and not Path(args.dataset_name).exists() else None,
             "license": licence,
-            "settings": {k: str(v) if isinstance(v, Path) else v for k, v in asdict(args).items()}
+            "settings": {name: public(value) for name, value in asdict(args).items()}
             | {"widths": list(widths), "num_images": num_images},
             "result": {
                 "steps": step,
                 "epochs": round(step / steps_per_epoch, 2),
-                "images_per_step": args.train_batch_size * accelerator.num_processes * args.gradient_accumulation_steps,
+                "images_per_step": images_per_step,
                 "hours": round((seconds_before + time.time() - started) / 3600, 3),
                 "hardware": hardware(accelerator),
                 "peak_memory_gb": round(peak_memory() / 1e9, 2),
@@ -233,6 +238,8 @@ def main(args: Arguments = Arguments()) -> None:  # noqa: B008 - cyclopts takes 
             },
             "loss_weights": loss_weights,
         }
+        if start_model is not None:
+            result.training_record["started_from"] = start_model.training_record
         return result
 
     # -- the loop ---------------------------------------------------------------------------------------
@@ -242,6 +249,7 @@ def main(args: Arguments = Arguments()) -> None:  # noqa: B008 - cyclopts takes 
     if accelerator.is_main_process:
         log_file.write_text("".join(json.dumps(entry) + "\n" for entry in kept))
     bar = tqdm(total=max_steps, initial=step, unit="step", dynamic_ncols=True, disable=not accelerator.is_main_process)
+    tick = time.perf_counter()
     while step < max_steps:
         epoch = step // steps_per_epoch
         loader.set_epoch(epoch)
@@ -249,7 +257,6 @@ def main(args: Arguments = Arguments()) -> None:  # noqa: B008 - cyclopts takes 
         due = (step % steps_per_epoch) * args.gradient_accumulation_steps
         epoch_loader = accelerator.skip_first_batches(loader, due) if due else loader
         for batch in epoch_loader:
-            tick = time.perf_counter()
             with accelerator.accumulate(model):
                 loss, terms = perceptual_loss(model(batch["ids"]), batch["photograph"], batch["ids"])
                 accelerator.backward(loss)
@@ -264,18 +271,17 @@ def main(args: Arguments = Arguments()) -> None:  # noqa: B008 - cyclopts takes 
             if ema is not None:
                 ema.update_parameters(accelerator.unwrap_model(model))
 
-            images = args.train_batch_size * accelerator.num_processes * args.gradient_accumulation_steps
             entry: dict[str, Any] = {"step": step, "loss": loss.item()} | {k: v.item() for k, v in terms.items()}
             entry |= {
                 "learning_rate": scheduler.get_last_lr()[0],
-                "images_per_second": images / (time.perf_counter() - tick) / args.gradient_accumulation_steps,
+                "images_per_second": images_per_step / (time.perf_counter() - tick),
             }
             if step % args.validation_steps == 0 or step == max_steps:
-                current = ema.module if ema is not None else accelerator.unwrap_model(model)
-                entry["validation_loss"] = validation_loss = validate(current, perceptual_loss, held_out_pairs)
+                entry["validation_loss"] = validation_loss = validate(current_model(), perceptual_loss, held_out_pairs)
                 if accelerator.is_main_process:
                     save_picture(
-                        sample_grid(current, held_out_pairs[:GRID_ROWS]), args.output_dir / f"grids/step-{step:06d}.png"
+                        sample_grid(current_model(), held_out_pairs[:GRID_ROWS]),
+                        args.output_dir / f"grids/step-{step:06d}.png",
                     )
             if accelerator.is_main_process:
                 with log_file.open("a") as log:
@@ -294,6 +300,7 @@ def main(args: Arguments = Arguments()) -> None:  # noqa: B008 - cyclopts takes 
                         "layer_weights": perceptual_loss.layer_weights.tolist(),
                     },
                 )
+            tick = time.perf_counter()
             if step == max_steps:
                 break
     bar.close()
@@ -388,7 +395,7 @@ def save_checkpoint(accelerator: Accelerator, args: Arguments, model: CRN, progr
     accelerator.wait_for_everyone()
 
 
-def ema_update(averages: list[Tensor], weights: list[Tensor], count: Tensor) -> None:
+def ema_update(averages: Tensors, weights: Tensors, count: Tensor | int) -> None:
     """averages += (1 - decay) * (weights - averages); the decay grows to EMA_DECAY so that early weights fade soon."""
     decay = min(EMA_DECAY, (1 + int(count)) / (10 + int(count)))
     torch._foreach_lerp_(averages, weights, 1 - decay)
@@ -450,6 +457,13 @@ def read_log(file: Path, last_step: int) -> list[dict[str, Any]]:
         except ValueError:
             break  # the line that was being written when the run was killed
     return [entry for entry in entries if entry["step"] <= last_step]
+
+
+def public(value: Any) -> Any:
+    """A setting as it may be published in the training record: of a local file or folder only the name."""
+    if isinstance(value, Path) or (isinstance(value, str) and Path(value).exists()):
+        return Path(value).resolve().name
+    return value
 
 
 def hardware(accelerator: Accelerator) -> str:

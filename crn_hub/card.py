@@ -67,9 +67,12 @@ def write_card(
         "## Training",
     ]
     if record:
-        sections.append(f"Data: {dataset}. The whole record is in `training.json`.")
-        rows = {**record.get("settings", {}), **record.get("result", {})}
-        sections.append("| | |\n|---|---|\n" + "\n".join(f"| {key} | {_cell(value)} |" for key, value in rows.items()))
+        stages = [record]
+        while before := stages[0].get("started_from"):
+            stages.insert(0, before)
+        hours = sum(stage.get("result", {}).get("hours", 0) for stage in stages)
+        sections.append(f"Data: {dataset}. {hours:.1f} hours in all. The whole record is in `training.json`.")
+        sections.append(_table([{**stage.get("settings", {}), **stage.get("result", {})} for stage in stages]))
         if record.get("loss_weights"):
             sections.append("Weights of the loss terms, measured so that each term contributes equally at the start:")
             sections.append(
@@ -88,6 +91,14 @@ def write_card(
         sections.append(str(notes))
     path.write_text("\n\n".join(sections) + "\n", encoding="utf-8")
     ModelCard.load(path)  # the front matter reads back, or this raises
+
+
+def _table(stages: list[dict[str, Any]]) -> str:
+    """One row per setting, one column per stage of growing; settings that no stage has are left out."""
+    keys = [key for key in dict.fromkeys(key for stage in stages for key in stage) if any(s.get(key) for s in stages)]
+    head = "| | |" if len(stages) == 1 else f"| | {' | '.join(f'stage {n}' for n, _ in enumerate(stages, 1))} |"
+    rows = [f"| {key} | {' | '.join(_cell(stage.get(key)) for stage in stages)} |" for key in keys]
+    return "\n".join([head, "|---" * (len(stages) + 1) + "|", *rows])
 
 
 def _cell(value: Any) -> str:

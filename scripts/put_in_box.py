@@ -1,0 +1,42 @@
+"""Puts a trained model into the package as the model in the box: half precision, with its card and samples.
+
+python scripts/put_in_box.py crn-256
+"""
+
+import shutil
+import sys
+from pathlib import Path
+
+from crn_hub import CRN
+from crn_hub.card import write_card
+from crn_hub.model import CARD, MODEL_IN_THE_BOX, WEIGHTS
+
+MAX_BYTES = 12_000_000
+NOTES = (
+    "The data are 295 photographs from a car in Cambridge (Brostow, Fauqueur, Cipolla, 2009: Semantic object classes "
+    "in video), for research use; so are these weights. 295 photographs of one town, and hours of training on two CPU "
+    "cores where the paper trained for 200 epochs of ten times the data: expect the colours and the light of a street "
+    "with soft shapes rather than photographs. This is a demonstration, small enough for a laptop."
+)
+
+
+def main() -> None:
+    if len(sys.argv) != 2:
+        sys.exit("usage: python scripts/put_in_box.py MODEL_FOLDER")
+    source = Path(sys.argv[1])
+    model = CRN.from_pretrained(source).half()
+    model.training_record["dataset"] = "CamVid, training split"
+    model.training_record["notes"] = NOTES
+    shutil.rmtree(MODEL_IN_THE_BOX, ignore_errors=True)
+    shutil.copytree(source / "samples", MODEL_IN_THE_BOX / "samples")
+    samples = [f"samples/{file.name}" for file in sorted((MODEL_IN_THE_BOX / "samples").iterdir())]
+    write_card(MODEL_IN_THE_BOX / CARD, model.classes, model.size, model.num_parameters, model.training_record, samples)
+    model.save_pretrained(MODEL_IN_THE_BOX)
+    size = (MODEL_IN_THE_BOX / WEIGHTS).stat().st_size
+    if size > MAX_BYTES:
+        sys.exit(f"the weights take {size:,} bytes; at most {MAX_BYTES:,} are wanted")
+    print(f"{MODEL_IN_THE_BOX}: {model.num_parameters:,} parameters, {size / 1e6:.1f} MB")
+
+
+if __name__ == "__main__":
+    main()
