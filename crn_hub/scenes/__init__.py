@@ -1,0 +1,40 @@
+"""Procedural street scenes: a seed gives a layout of class ids and a picture that fits it, pixel by pixel.
+
+They stand in where no photographs are at hand: the quick training run, example layouts, "surprise me" in the
+demo, and tests. What is in them follows the driver's-view labels of CamVid (Brostow et al., 2009): streets
+with left-hand traffic and parked cars, houses in rows, trees with lumpy crowns, thin poles.
+
+`composition.py` makes a scene from all the others; `street.py` plans the street, `canvas.py` projects and paints.
+"""
+
+from crn_hub.scenes.composition import street_scene
+from crn_hub.scenes.labels import (
+    BICYCLIST,
+    BUILDING,
+    CAR,
+    FENCE,
+    PAVEMENT,
+    PEDESTRIAN,
+    POLE,
+    ROAD,
+    SCENE_CLASSES,
+    SIGN,
+    SKY,
+    TREE,
+)
+
+__all__ = [
+    "BICYCLIST",
+    "BUILDING",
+    "CAR",
+    "FENCE",
+    "PAVEMENT",
+    "PEDESTRIAN",
+    "POLE",
+    "ROAD",
+    "SCENE_CLASSES",
+    "SIGN",
+    "SKY",
+    "TREE",
+    "street_scene",
+]
