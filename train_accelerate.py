@@ -9,6 +9,7 @@ training_log.jsonl.
 
 import json
 import math
+import os
 import platform
 import resource
 import shutil
@@ -137,6 +138,8 @@ def main(args: Arguments = Arguments()) -> None:  # noqa: B008 - cyclopts takes 
         dataloader_config=DataLoaderConfiguration(use_seedable_sampler=True, data_seed=args.seed),
     )
     set_seed(args.seed)
+    if accelerator.device.type == "cpu" and accelerator.num_processes == 1:
+        torch.set_num_threads(os.cpu_count() or 1)  # the launcher leaves one thread unless told otherwise
     started = time.time()
 
     # -- everything that can be wrong is found before the first step ------------------------------------
