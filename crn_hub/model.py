@@ -121,11 +121,6 @@ class CRN(
             for feature_channels, width in zip(before, self.widths, strict=True)
         )
         self.to_images = nn.Conv2d(self.widths[-1], 3 * self.num_images, 1)
-        for layer in self.modules():
-            if isinstance(layer, nn.Conv2d) and not layer.weight.is_meta:
-                nn.init.xavier_uniform_(layer.weight)
-        if not self.to_images.weight.is_meta:
-            nn.init.zeros_(self.to_images.bias)  # type: ignore[arg-type]
 
     @property
     def size(self) -> tuple[int, int]:
