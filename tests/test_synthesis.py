@@ -1,0 +1,45 @@
+"""Sizes and pixels between a layout and its photograph."""
+
+import numpy as np
+import pytest
+import torch
+
+from crn_hub.synthesis import resize_ids, synthesize, to_pixels
+
+
+class Plain(torch.nn.Module):
+    """Gives image u the grey level 0.1 * u; remembers what it was asked."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.zeros(1))
+
+    def forward(self, ids: torch.Tensor) -> torch.Tensor:
+        self.asked = ids
+        return torch.stack([torch.full((3, *ids.shape[1:]), 0.1 * u) for u in range(3)])[None] + self.weight
+
+
+def test_resizing_brings_no_new_ids() -> None:
+    ids = np.array([[0, 255], [7, 3]], np.uint8)
+    assert set(np.unique(resize_ids(ids, (9, 13)))) == {0, 3, 7, 255}
+    assert np.array_equal(resize_ids(resize_ids(ids, (8, 8)), (2, 2)), ids)
+    assert resize_ids(ids, (2, 2)) is ids
+
+
+def test_pixels_are_clipped_and_rounded() -> None:
+    images = torch.tensor([-3.0, -1.0, 0.0, 0.999, 1.0, 2.0]).view(1, 1, 6).expand(3, 1, 6)
+    assert to_pixels(images)[0, :, 0].tolist() == [0, 0, 128, 255, 255, 255]
+
+
+def test_the_network_gets_its_size_and_the_caller_the_layouts() -> None:
+    network = Plain()
+    photographs = synthesize(network, np.zeros((40, 20), np.uint8), 2, (16, 32))
+    assert tuple(network.asked.shape) == (1, 16, 32)
+    assert [p.size for p in photographs] == [(20, 40)] * 2
+    assert [p.getpixel((3, 3))[0] for p in photographs] == [128, 140]
+
+
+@pytest.mark.parametrize("size", [(0, 10), (10, -1), (10, 20_000)])
+def test_sizes_out_of_range_are_refused(size: tuple[int, int]) -> None:
+    with pytest.raises(ValueError, match="size must be"):
+        synthesize(Plain(), np.zeros((4, 4), np.uint8), 1, (16, 32), size)
