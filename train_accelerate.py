@@ -33,7 +33,6 @@ from torchvision.utils import make_grid
 from tqdm import tqdm
 
 from crn_hub import CRN
-from crn_hub.card import write_card
 from crn_hub.classes import ClassSet
 from crn_hub.cli import run
 from crn_hub.data import PairDataset, dataset_license, find_classes, load_rows, scene_rows
@@ -138,8 +137,9 @@ def main(args: Arguments = Arguments()) -> None:  # noqa: B008 - cyclopts takes 
         dataloader_config=DataLoaderConfiguration(use_seedable_sampler=True, data_seed=args.seed),
     )
     set_seed(args.seed)
-    if accelerator.device.type == "cpu" and accelerator.num_processes == 1:
-        torch.set_num_threads(os.cpu_count() or 1)  # the launcher leaves one thread unless told otherwise
+    if accelerator.device.type == "cpu" and accelerator.num_processes == 1 and torch.get_num_threads() == 1:
+        # The launcher leaves one thread unless told otherwise; take all cores that this process may run on.
+        torch.set_num_threads(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
     started = time.time()
 
     # -- everything that can be wrong is found before the first step ------------------------------------
@@ -149,7 +149,8 @@ def main(args: Arguments = Arguments()) -> None:  # noqa: B008 - cyclopts takes 
     if args.dataset_name is None:
         size = (args.resolution, 2 * args.resolution)
         rows, held_out, classes = scene_rows(min(SCENES_PER_EPOCH, args.max_train_samples or SCENES_PER_EPOCH), size)
-        classes = ClassSet.load(args.classes) if args.classes is not None else classes
+        if args.classes is not None and ClassSet.load(args.classes) != classes:
+            raise ValueError(f"--classes {args.classes}: the street scenes have the classes of CamVid; leave it out.")
     else:
         with accelerator.main_process_first():
             rows, held_out = load_rows(args.dataset_name, args.image_column, args.label_column, args.max_train_samples)
@@ -199,11 +200,23 @@ def main(args: Arguments = Arguments()) -> None:  # noqa: B008 - cyclopts takes 
     ema = AveragedModel(accelerator.unwrap_model(model), multi_avg_fn=ema_update) if args.use_ema else None
     accelerator.register_for_checkpointing(scheduler, *([ema] if ema is not None else []))
 
+    # What must not change when a run is resumed.
+    run_facts = {
+        "data": public(args.dataset_name),
+        "classes": list(classes.names),
+        "widths": list(widths),
+        "base_size": list(base_size),
+        "num_images": num_images,
+        "perceptual_net": public(args.perceptual_net),
+        "use_ema": args.use_ema,
+        "seed": args.seed,
+    }
+
     # -- resume, or calibrate ---------------------------------------------------------------------------
     step, seconds_before = 0, 0.0
     if checkpoint is not None:
+        progress = read_progress(checkpoint, run_facts, max_steps)
         accelerator.load_state(str(checkpoint))
-        progress = json.loads((checkpoint / "progress.json").read_text())
         step, seconds_before = progress["step"], progress["seconds"]
         perceptual_loss.layer_weights.copy_(torch.tensor(progress["layer_weights"]))
         accelerator.print(f"resumed from {checkpoint} at step {step}")
@@ -301,6 +314,7 @@ def main(args: Arguments = Arguments()) -> None:  # noqa: B008 - cyclopts takes 
                         "step": step,
                         "seconds": seconds_before + time.time() - started,
                         "layer_weights": perceptual_loss.layer_weights.tolist(),
+                        "run": run_facts,
                     },
                 )
             tick = time.perf_counter()
@@ -313,14 +327,6 @@ def main(args: Arguments = Arguments()) -> None:  # noqa: B008 - cyclopts takes 
     if accelerator.is_main_process:
         result = finished_model()
         save_picture(sample_grid(result, held_out_pairs[:GRID_ROWS]), args.output_dir / "samples/held-out.png")
-        write_card(
-            args.output_dir / "README.md",
-            classes,
-            result.size,
-            result.num_parameters,
-            result.training_record,
-            samples=["samples/held-out.png"],
-        )
         result.save_pretrained(args.output_dir)
         if args.push_to_hub:
             print(result.push_to_hub(hub_id, folder=args.output_dir))
@@ -355,8 +361,12 @@ def choose_widths(args: Arguments, start_model: CRN | None) -> tuple[int, ...]:
 
 def find_checkpoint(args: Arguments) -> Path | None:
     """The checkpoint to resume from; refuses to start anew in a folder with checkpoints of an earlier run."""
+    if args.output_dir.exists() and not args.output_dir.is_dir():
+        raise FileExistsError(f"--output_dir {args.output_dir}: a file, not a folder.")
     there = checkpoints(args.output_dir)
     if args.resume_from_checkpoint is None:
+        if (args.output_dir / "model.safetensors").exists() and not there:
+            raise FileExistsError(f"{args.output_dir} holds a trained model: give another --output_dir.")
         if there:
             raise FileExistsError(
                 f"{args.output_dir} holds {there[-1].name} of an earlier run: give --resume_from_checkpoint latest, "
@@ -371,6 +381,22 @@ def find_checkpoint(args: Arguments) -> Path | None:
     if not (checkpoint / "progress.json").is_file():
         raise FileNotFoundError(f"{checkpoint} is no checkpoint of this script.")
     return checkpoint
+
+
+def read_progress(checkpoint: Path, run_facts: dict[str, Any], max_steps: int) -> dict[str, Any]:
+    """What a checkpoint says of its run; refused if that was another run than this."""
+    try:
+        progress: dict[str, Any] = json.loads((checkpoint / "progress.json").read_text())
+        before = progress["run"]
+    except (OSError, ValueError, KeyError) as error:
+        raise ValueError(f"{checkpoint}: not a whole checkpoint of this script (progress.json: {error!r}).") from error
+    if differing := [
+        f"{key} was {before.get(key)}, now {now}" for key, now in run_facts.items() if before.get(key) != now
+    ]:
+        raise ValueError(f"{checkpoint} belongs to another run: {'; '.join(differing)}.")
+    if progress["step"] > max_steps:
+        raise ValueError(f"{checkpoint} is at step {progress['step']}, after the {max_steps} steps asked for.")
+    return progress
 
 
 def checkpoints(output_dir: Path) -> list[Path]:

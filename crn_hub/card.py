@@ -1,5 +1,6 @@
 """The model card: README.md of a model folder, made from data (classes, sizes, training record)."""
 
+import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -89,8 +90,19 @@ def write_card(
     ]
     if notes := record.get("notes"):
         sections.append(str(notes))
-    path.write_text("\n\n".join(sections) + "\n", encoding="utf-8")
+    text = "\n\n".join(sections) + "\n"
+    path.write_text(f"{text}\n<!-- made by crn_hub {_fingerprint(text)} -->\n", encoding="utf-8")
     ModelCard.load(path)  # the front matter reads back, or this raises
+
+
+def is_unedited(path: Path) -> bool:
+    """Whether a card is one that `write_card` made and nobody has changed since."""
+    text, _, mark = path.read_text(encoding="utf-8", errors="replace").rpartition("\n<!-- made by crn_hub ")
+    return mark == f"{_fingerprint(text)} -->\n"
+
+
+def _fingerprint(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def _table(stages: list[dict[str, Any]]) -> str:

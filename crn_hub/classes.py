@@ -48,6 +48,8 @@ class ClassSet:
         self.names: tuple[str, ...] = tuple(names)
         self.colors: tuple[Color, ...] = tuple(_color(color) for color in colors)
         aliases = aliases or {}
+        if strings := [name for name, several in aliases.items() if not isinstance(several, list | tuple)]:
+            raise LayoutError(f"aliases are a list of names; those of {strings[0]!r} are {aliases[strings[0]]!r}.")
         self.aliases: dict[str, tuple[str, ...]] = {
             name: tuple(aliases[name]) for name in self.names if aliases.get(name)
         }
@@ -63,7 +65,11 @@ class ClassSet:
         for name in every_name:
             if not isinstance(name, str) or not name.strip():
                 raise LayoutError(f"a class name must be a text that is not empty, not {name!r}.")
-        _refuse_repeats("name", [name.casefold() for name in every_name])
+            if name.strip().casefold() == "unlabelled":
+                raise LayoutError(
+                    f'"unlabelled" is no class: leave it out, unlabelled pixels have the id {UNLABELLED}.'
+                )
+        _refuse_repeats("name", [name.strip().casefold() for name in every_name])
         _refuse_repeats("colour", self.colors)
 
     def __len__(self) -> int:
@@ -83,7 +89,8 @@ class ClassSet:
     @property
     def unlabelled_color(self) -> Color:
         """The colour that unlabelled pixels have in pictures: black, or where a class is black, the next free one."""
-        return next(c for c in ((0, 0, 0), (255, 255, 255), (255, 0, 255), (0, 255, 0)) if c not in self.colors)
+        candidates = ((0, 0, 0), (255, 255, 255), *((level, level, level) for level in range(1, 255)), (255, 0, 255))
+        return next(color for color in candidates if color not in self.colors)  # at most 255 of these 257 are taken
 
     @property
     def palette(self) -> np.ndarray:
@@ -115,6 +122,8 @@ class ClassSet:
         if name_or_file in PRESETS:
             return cls.from_list(PRESETS[str(name_or_file)])
         path = Path(name_or_file)
+        if path.is_dir():
+            raise LayoutError(f"{path}: a folder, not a file with classes.")
         if not path.is_file():
             raise LayoutError(f"{path}: no such file, and no preset of classes either (presets: {', '.join(PRESETS)}).")
         try:
@@ -134,6 +143,8 @@ class ClassSet:
         """
         if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
             raise LayoutError('classes must be a list of objects with "name" and "color".')
+        if nameless := [row for row in rows if not isinstance(row.get("name", ""), str)]:
+            raise LayoutError(f"a class name must be a text, not {nameless[0]['name']!r}.")
         for position, row in enumerate(rows):
             if missing := {"name", "color"} - set(row):
                 raise LayoutError(f"class {position} lacks {' and '.join(sorted(missing))}.")
@@ -241,9 +252,11 @@ class ClassSet:
             return self.from_colors(layout, source) if layout.ndim == 3 else self.check_ids(layout, source)
         if isinstance(layout, Image.Image):
             return self._read_image(layout, source)
+        if not isinstance(layout, str | os.PathLike):
+            raise LayoutError(f"a layout is a path, a PIL image or a NumPy array, not {type(layout).__name__}.")
         path = Path(layout)
         if not path.is_file():
-            raise LayoutError(f"{path}: no such file.")
+            raise LayoutError(f"{path}: {'a folder, not a layout file' if path.is_dir() else 'no such file'}.")
         try:
             with warnings.catch_warnings():
                 # Pillow's own, larger limit only warns; ours refuses.
@@ -255,15 +268,22 @@ class ClassSet:
         except (OSError, SyntaxError, Image.DecompressionBombError, ValueError) as error:
             raise LayoutError(f"{path}: not a readable picture ({error}).") from error
 
+    def in_palette(self, image: Image.Image) -> bool:
+        """Whether the palette of an image of mode "P" holds a class colour: then its indices are no ids."""
+        palette = np.array(image.getpalette("RGB"), np.uint8).reshape(-1, 3)
+        return not {tuple(color) for color in palette.tolist()}.isdisjoint(self.colors)
+
     def _read_image(self, image: Image.Image, source: str) -> np.ndarray:
         if image.width * image.height > MAX_LAYOUT_PIXELS:
             raise LayoutError(
                 f"{source}: {image.width} x {image.height} pixels are more than the {MAX_LAYOUT_PIXELS:,} allowed."
             )
-        image = ImageOps.exif_transpose(image)
+        try:
+            image = ImageOps.exif_transpose(image)
+        except (OSError, SyntaxError) as error:  # pixels are decoded only here
+            raise LayoutError(f"{source}: not a readable picture ({error}).") from error
         if image.mode == "P":
-            palette = np.array(image.getpalette("RGB"), np.uint8).reshape(-1, 3)
-            if not {tuple(color) for color in palette.tolist()} & set(self.colors):
+            if not self.in_palette(image):
                 return self.check_ids(np.array(image), source)
             return self.from_colors(np.array(image.convert("RGB")), source)
         if image.mode in ("L", "I", "I;16", "I;16B", "I;16L"):

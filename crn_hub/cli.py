@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Annotated
 
 from cyclopts import App, CycloptsError, Parameter
+from safetensors import SafetensorError
 
 from crn_hub.classes import UNLABELLED, LayoutError
 from crn_hub.model import CRN
@@ -22,7 +23,7 @@ def run(command: App) -> None:
         command(sys.argv[1:], exit_on_error=False, print_error=False)
     except (CycloptsError, ValueError, FileNotFoundError, FileExistsError) as error:
         _end(command, error, 2)
-    except (OSError, RuntimeError) as error:
+    except (OSError, RuntimeError, SafetensorError) as error:
         _end(command, error, 1)
 
 
@@ -65,10 +66,14 @@ def synthesize(
     stems = [layout.stem for layout in layouts]
     if repeated := sorted({stem for stem in stems if stems.count(stem) > 1}):
         raise LayoutError(f"two layouts would both be written as {repeated[0]}.png; give them one at a time.")
+    if output.exists() and not output.is_dir():
+        raise LayoutError(f"--output {output}: a file, not a folder.")
+    if inside := [layout for layout in layouts if layout.resolve().parent == output.resolve()]:
+        raise LayoutError(f"{inside[0]} lies in the output folder and could be written over; choose another --output.")
     read = [network.classes.read_layout(layout) for layout in layouts]
-    output.mkdir(parents=True, exist_ok=True)
     for stem, ids in zip(stems, read, strict=True):
         photographs = network.synthesize(ids, num_images, size)
+        output.mkdir(parents=True, exist_ok=True)  # only now: bad input leaves no empty folder
         for number, photograph in enumerate(photographs, start=1):
             file = output / (f"{stem}.png" if len(photographs) == 1 else f"{stem}_{number}.png")
             draft = file.with_name(f".{file.name}.part")

@@ -88,6 +88,10 @@ class PairDataset(Dataset[dict[str, Tensor]]):
         photograph, label = row[self.image_column], row[self.label_column]
         if not isinstance(photograph, Image.Image):
             raise LayoutError(f"{source}: column {self.image_column} holds {type(photograph).__name__}, not an image.")
+        if photograph.mode not in ("RGB", "RGBA", "L", "P"):
+            raise LayoutError(
+                f"{source}: a photograph of mode {photograph.mode} cannot be used; right are 8 bits per channel."
+            )
         ids = self._ids(label, f"{source}, column {self.label_column}")
         if (photograph.height, photograph.width) != ids.shape:
             raise LayoutError(
@@ -108,7 +112,9 @@ class PairDataset(Dataset[dict[str, Tensor]]):
         return {"photograph": tensor.contiguous(), "ids": torch.from_numpy(ids)}
 
     def _ids(self, label: Any, source: str) -> np.ndarray:
-        if isinstance(label, Image.Image) and label.mode in ("P", "RGB", "RGBA"):
+        if isinstance(label, Image.Image) and (
+            label.mode in ("RGB", "RGBA") or (label.mode == "P" and self.classes.in_palette(label))
+        ):
             return self.classes.read_layout(label, source)
         ids = np.array(label)
         if ids.dtype != object and np.issubdtype(ids.dtype, np.integer):
@@ -142,8 +148,8 @@ def load_rows(
         FileNotFoundError: if there is no such data set.
         ValueError: if it lacks a column or has too few rows.
     """
-    from datasets import Dataset, DatasetDict, load_dataset, load_from_disk
-    from datasets.exceptions import DatasetNotFoundError, DatasetsError
+    from datasets import Dataset, load_dataset, load_from_disk
+    from datasets.exceptions import DatasetNotFoundError
 
     folder = Path(name)
     try:
@@ -156,10 +162,10 @@ def load_rows(
             f"{name}: no such folder, and no data set on the Hub that this token may read "
             "(a gated one has to be asked for on its page)."
         ) from error
-    except (DatasetsError, httpx.HTTPError, ConnectionError) as error:
-        raise ValueError(f"{name}: cannot be read as a data set ({' '.join(str(error).split())}).") from error
+    except Exception as error:  # files of all kinds are read here, and readers fail in ways of their own
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise ValueError(f"{name or 'an empty name'}: cannot be read as a data set ({reason}).") from error
     splits = {"train": loaded} if isinstance(loaded, Dataset) else dict(loaded)
-    assert isinstance(loaded, Dataset | DatasetDict)
     train = splits.get("train", next(iter(splits.values())))
     for column in (image_column, label_column):
         if column not in train.column_names:
@@ -170,6 +176,8 @@ def load_rows(
             raise ValueError(f"{name}: {len(train)} rows are too few: one is held out, so 2 are the least.")
         kept = len(train) - min(HELD_OUT, max(1, len(train) // 10))
         train, held_out = train.select(range(kept)), train.select(range(kept, len(train)))
+    if not len(train) or not len(held_out):
+        raise ValueError(f"{name}: {len(train)} rows to train on and {len(held_out)} held out; each needs at least 1.")
     if max_train_samples is not None:
         train = train.select(range(min(max_train_samples, len(train))))
     return train, held_out

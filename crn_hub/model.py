@@ -38,7 +38,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from crn_hub.card import CARD_METADATA, PAPER_URL, write_card
+from crn_hub.card import CARD_METADATA, PAPER_URL, is_unedited, write_card
 from crn_hub.classes import UNLABELLED, ClassSet, Layout
 from crn_hub.synthesis import synthesize
 
@@ -181,7 +181,7 @@ class CRN(
             LayoutError: if the layout cannot be read with this model's classes.
             ValueError: if `num_images` or `size` is out of range.
         """
-        if num_images is not None and not 1 <= num_images <= self.num_images:
+        if num_images is not None and not (isinstance(num_images, int) and 1 <= num_images <= self.num_images):
             raise ValueError(f"num_images must be 1..{self.num_images} for this model, not {num_images}.")
         return synthesize(self, self.classes.read_layout(layout), num_images or self.num_images, self.size, size)
 
@@ -256,7 +256,10 @@ class CRN(
             raise ValueError(f"{name}: {CONFIG} makes no CRN: {str(error).rstrip('.')}.") from error
         model._load_weights(_fetch(name, WEIGHTS, **hub), name)
         try:
-            model.training_record = json.loads(_fetch(name, TRAINING_RECORD, **hub).read_text(encoding="utf-8"))
+            record = json.loads(_fetch(name, TRAINING_RECORD, **hub).read_text(encoding="utf-8"))
+            if not isinstance(record, dict):
+                raise ValueError("not a JSON object")
+            model.training_record = record
         except FileNotFoundError:
             pass  # a model need not say how it was trained
         except ConnectionError:
@@ -284,12 +287,16 @@ class CRN(
         ]
         if wrong:
             problems.append(f"wrong shape {_first(wrong)}")
+        if broken := [key for key, t in tensors.items() if not t.is_floating_point() or not t.isfinite().all()]:
+            problems.append(f"not finite numbers in {_first(broken)}")
         if problems:
             raise ValueError(f"{name}: the tensors of {WEIGHTS} don't fit {CONFIG}: {'; '.join(problems)}.")
         self.load_state_dict({key: tensor.float() for key, tensor in tensors.items()}, assign=True)
 
     def save_pretrained(self, save_directory: str | os.PathLike[str]) -> None:  # type: ignore[override]
-        """Writes config.json, model.safetensors, training.json (if known) and, unless one is there, README.md.
+        """Writes config.json, model.safetensors, training.json (if known) and README.md, unless people edited that.
+
+        The card shows the pictures in the folder's `samples`.
 
         Each file is written under another name and renamed, so a folder never holds half a file.
         """
@@ -305,8 +312,9 @@ class CRN(
                 (draft / TRAINING_RECORD).write_text(json.dumps(self.training_record, indent=2), encoding="utf-8")
             else:
                 (folder / TRAINING_RECORD).unlink(missing_ok=True)  # another model's
-            if not (folder / CARD).exists():
-                write_card(draft / CARD, self.classes, self.size, self.num_parameters, self.training_record)
+            if not (folder / CARD).exists() or is_unedited(folder / CARD):
+                samples = sorted(f"samples/{file.name}" for file in folder.glob("samples/*.png"))
+                write_card(draft / CARD, self.classes, self.size, self.num_parameters, self.training_record, samples)
             for file in sorted(draft.iterdir()):
                 os.chmod(file, 0o644)
                 os.replace(file, folder / file.name)
@@ -377,9 +385,13 @@ def _fetch(name: str, file: str, **hub: Any) -> Path:
     """A file of a model: from the local folder `name`, or from the Hub repo of that name through the cache."""
     if Path(name).is_dir():
         path = Path(name) / file
+        if not name:
+            raise FileNotFoundError("the name of the model is empty; give a folder or a Hub id.")
         if not path.is_file():
             raise FileNotFoundError(f"{name}: the folder holds no {file}, so it is no saved CRN.")
         return path
+    if Path(name).is_file():
+        raise FileNotFoundError(f"{name}: a file; a model is loaded by its folder or its Hub id.")
     try:
         try:
             return Path(hf_hub_download(name, file, **hub))

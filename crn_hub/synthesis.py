@@ -40,6 +40,8 @@ def synthesize(
     Raises:
         ValueError: if `size` is out of range.
     """
+    if size is not None and (not isinstance(size, tuple | list) or len(size) != 2):
+        raise ValueError(f"size must be (height, width), not {size!r}.")
     height, width = size or ids.shape
     if not (1 <= height <= MAX_SIDE and 1 <= width <= MAX_SIDE):
         raise ValueError(f"size must be (height, width) with 1..{MAX_SIDE} pixels each, not ({height}, {width}).")

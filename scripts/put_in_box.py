@@ -8,8 +8,7 @@ import sys
 from pathlib import Path
 
 from crn_hub import CRN
-from crn_hub.card import write_card
-from crn_hub.model import CARD, MODEL_IN_THE_BOX, WEIGHTS
+from crn_hub.model import MODEL_IN_THE_BOX, WEIGHTS
 
 MAX_BYTES = 12_000_000
 NOTES = (
@@ -29,8 +28,6 @@ def main() -> None:
     model.training_record["notes"] = NOTES
     shutil.rmtree(MODEL_IN_THE_BOX, ignore_errors=True)
     shutil.copytree(source / "samples", MODEL_IN_THE_BOX / "samples")
-    samples = [f"samples/{file.name}" for file in sorted((MODEL_IN_THE_BOX / "samples").iterdir())]
-    write_card(MODEL_IN_THE_BOX / CARD, model.classes, model.size, model.num_parameters, model.training_record, samples)
     model.save_pretrained(MODEL_IN_THE_BOX)
     size = (MODEL_IN_THE_BOX / WEIGHTS).stat().st_size
     if size > MAX_BYTES:

@@ -5,7 +5,7 @@ from pathlib import Path
 from huggingface_hub import ModelCard
 
 from crn_hub import ClassSet
-from crn_hub.card import write_card
+from crn_hub.card import is_unedited, write_card
 
 STAGE_1 = {
     "dataset": "streets",
@@ -53,6 +53,16 @@ def test_body_shows_classes_stages_weights_samples_and_notes(tmp_path: Path) -> 
     ):
         assert part in text
     assert "| classes |" not in text  # a setting that no stage has says nothing
+
+
+def test_an_edited_card_is_told_from_a_made_one(tmp_path: Path) -> None:
+    card = tmp_path / "README.md"
+    write_card(card, ClassSet.camvid(), (128, 256), 5_000_000, STAGE_2)
+    assert is_unedited(card)
+    card.write_text(card.read_text().replace("Small data.", "Small data, sorry."))
+    assert not is_unedited(card)
+    card.write_text("# Mine")
+    assert not is_unedited(card)
 
 
 def test_a_model_of_unknown_origin_says_so(tmp_path: Path) -> None:

@@ -59,6 +59,9 @@ def test_list_and_file_round_trip(tmp_path: Path) -> None:
         ([f"c{i}" for i in range(256)], [(i, 0, 0) for i in range(256)], {}, "256 were given"),
         (["a"], [(0, 0, 1)], {"z": ["y"]}, "z"),
         ([" "], [(0, 0, 1)], {}, "not empty"),
+        (["a", " a"], [(0, 0, 1), (0, 0, 2)], {}, "repeated"),
+        (["a"], [(0, 0, 1)], {"a": "way"}, "'way'"),
+        (["Unlabelled"], [(0, 0, 1)], {}, "is no class"),
     ],
 )
 def test_bad_sets_are_refused(names: list, colors: list, aliases: dict, message: str) -> None:
@@ -73,6 +76,7 @@ def test_bad_sets_are_refused(names: list, colors: list, aliases: dict, message:
         ("no json", "not a readable JSON file"),
         ("{}", "a list of objects"),
         ('[{"name": "a"}]', "lacks color"),
+        ('[{"name": ["a"], "color": [1, 2, 3]}]', "must be a text"),
         ('[{"id": 1, "name": "a", "color": [1, 2, 3]}]', "id 1"),
     ],
 )
@@ -95,6 +99,12 @@ def test_a_class_may_be_black_then_unlabelled_is_not() -> None:
     assert classes.unlabelled_color == (255, 255, 255)
     ids = np.array([[0, 1, 255]], np.uint8)
     assert np.array_equal(classes.from_colors(classes.to_colors(ids)), ids)
+
+
+def test_unlabelled_has_a_colour_of_its_own_whatever_the_classes() -> None:
+    greys = [(level, level, level) for level in range(255)]
+    classes = ClassSet([f"class {i}" for i in range(255)], [*greys[:254], (255, 255, 255)])
+    assert classes.unlabelled_color not in classes.colors
 
 
 def test_ids_outside_the_set_are_refused_with_values_counts_and_file(tmp_path: Path) -> None:
@@ -164,6 +174,12 @@ def test_what_is_no_layout_is_refused_by_name(tmp_path: Path) -> None:
     (tmp_path / "text.png").write_text("not a picture")
     with pytest.raises(LayoutError, match=r"text\.png"):
         CAMVID.read_layout(tmp_path / "text.png")
+    Image.new("L", (64, 64)).save(tmp_path / "whole.png")
+    (tmp_path / "half.png").write_bytes((tmp_path / "whole.png").read_bytes()[:60])
+    with pytest.raises(LayoutError, match="not a readable picture"), Image.open(tmp_path / "half.png") as image:
+        CAMVID.read_layout(image)
+    with pytest.raises(LayoutError, match="a folder"):
+        CAMVID.read_layout(tmp_path)
     with pytest.raises(LayoutError, match=r"missing\.png: no such file"):
         CAMVID.read_layout(tmp_path / "missing.png")
     Image.new("CMYK", (4, 4)).save(tmp_path / "print.tif")

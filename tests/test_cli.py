@@ -73,6 +73,13 @@ def test_number_and_size_of_photographs(model_folder: Path, tmp_path: Path, monk
             ],
             "num_images must be 1..2",
         ),
+        (
+            lambda model, folder: [
+                *["synthesize", model, layout(folder / "a.png", 1), "--output", folder / "out"],
+                *["--size", "99999", "5"],
+            ],
+            "size must be",
+        ),
     ],
 )
 def test_bad_input_ends_with_one_line_and_code_2(
@@ -86,7 +93,17 @@ def test_bad_input_ends_with_one_line_and_code_2(
     assert crn(monkeypatch, *make(model_folder, tmp_path)) == 2  # type: ignore[operator]
     (line,) = capsys.readouterr().err.strip().splitlines()
     assert message in line
-    assert not (tmp_path / "out").exists() or list((tmp_path / "out").iterdir()) == []
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_layout_is_never_written_over(
+    model_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = layout(tmp_path / "street.png", 3)
+    before = file.read_bytes()
+    assert crn(monkeypatch, "synthesize", model_folder, file, "--output", tmp_path, "--num-images", 1) == 2
+    assert "could be written over" in capsys.readouterr().err
+    assert file.read_bytes() == before
 
 
 def test_an_unwritable_folder_is_a_failure(
@@ -94,8 +111,8 @@ def test_an_unwritable_folder_is_a_failure(
 ) -> None:
     (tmp_path / "out").write_text("a file is in the way")
     code = crn(monkeypatch, "synthesize", model_folder, layout(tmp_path / "a.png", 1), "--output", tmp_path / "out")
-    assert code in (1, 2)
-    assert len(capsys.readouterr().err.strip().splitlines()) == 1
+    assert code == 2
+    assert "a file, not a folder" in capsys.readouterr().err
 
 
 def test_the_module_is_the_command() -> None:

@@ -110,14 +110,26 @@ def test_bad_rows_are_refused_with_their_number() -> None:
     outside["label"] = Image.fromarray(np.full((36, 48), 77, np.uint8))
     smaller = pair()
     smaller["image"] = smaller["image"].resize((20, 10))
+    deep = pair() | {"image": Image.new("I;16", (48, 36))}
     words = pair() | {"image": "street.png"}
-    data = PairDataset([pair(), outside, smaller, words], CAMVID, (16, 32))
+    data = PairDataset([pair(), outside, smaller, words, deep], CAMVID, (16, 32))
     with pytest.raises(LayoutError, match=r"row 1, column label: id 77 \(1728 pixels\)"):
         data[1]
     with pytest.raises(LayoutError, match="row 2: the photograph has 20 x 10 pixels, its label 48 x 36"):
         data[2]
     with pytest.raises(LayoutError, match="row 3: column image holds str"):
         data[3]
+    with pytest.raises(LayoutError, match="row 4: a photograph of mode I;16"):
+        data[4]
+
+
+def test_a_palette_without_class_colours_may_say_n_for_unlabelled() -> None:
+    row = pair()
+    row["label"].putpalette([(i * 7) % 251 for i in range(768)])
+    assert row["label"].mode == "P"
+    assert torch.equal(
+        PairDataset([row], CAMVID, (16, 32))[0]["ids"], PairDataset([pair()], CAMVID, (16, 32))[0]["ids"]
+    )
 
 
 def test_folders_are_loaded_with_their_classes_and_licence(tmp_path: Path) -> None:
@@ -146,6 +158,13 @@ def test_missing_columns_folders_and_classes_are_named(tmp_path: Path) -> None:
     assert len(load_rows(str(folder), "photo", "mask")[0]) == 18
     with pytest.raises(FileNotFoundError, match="no such folder"):
         load_rows(str(tmp_path / "nowhere"))
+    (tmp_path / "junk").mkdir()
+    (tmp_path / "junk" / "metadata.csv").write_text("\0")
+    with pytest.raises(ValueError, match="junk: cannot be read as a data set"):
+        load_rows(str(tmp_path / "junk"))
+    datasets.Dataset.from_dict({"image": [], "label": []}).save_to_disk(tmp_path / "empty")
+    with pytest.raises(ValueError, match="empty: cannot be read as a data set"):
+        load_rows(str(tmp_path / "empty"))
     (folder / "classes.json").unlink()
     with pytest.raises(LayoutError, match="--classes"):
         find_classes(str(folder))

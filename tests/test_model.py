@@ -165,7 +165,18 @@ def test_photographs_come_back_at_the_layouts_size_unless_told(small: CRN) -> No
     assert len(small.synthesize(ids, num_images=1)) == 1
 
 
-@pytest.mark.parametrize("wrong", [{"num_images": 0}, {"num_images": 3}, {"size": (0, 5)}, {"size": (5, 10**6)}])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"num_images": 0},
+        {"num_images": 3},
+        {"num_images": 1.0},
+        {"size": (0, 5)},
+        {"size": (5, 10**6)},
+        {"size": 5},
+        {"size": (5, 5, 5)},
+    ],
+)
 def test_synthesize_refuses_numbers_out_of_range(small: CRN, wrong: dict) -> None:
     with pytest.raises(ValueError, match=next(iter(wrong))):
         small.synthesize(np.zeros((16, 32), np.uint8), **wrong)
@@ -217,6 +228,33 @@ def test_a_folder_gives_the_model_back(small: CRN, tmp_path: Path) -> None:
     card = (tmp_path / "model" / "README.md").read_text()
     for name in small.classes.names:
         assert name in card
+
+
+def test_saving_renews_a_card_unless_people_edited_it(small: CRN, tmp_path: Path) -> None:
+    CRN(ClassSet.cityscapes(), SMALL).save_pretrained(tmp_path)
+    (tmp_path / "samples").mkdir()
+    Image.new("RGB", (4, 4)).save(tmp_path / "samples" / "street.png")
+    small.save_pretrained(tmp_path)
+    card = (tmp_path / "README.md").read_text()
+    assert "bicyclist" in card
+    assert "(samples/street.png)" in card
+    (tmp_path / "README.md").write_text("# Ours")
+    small.save_pretrained(tmp_path)
+    assert (tmp_path / "README.md").read_text() == "# Ours"
+
+
+@pytest.mark.parametrize("layout", [[[0, 1]], None, torch.zeros(16, 32, dtype=torch.uint8)])
+def test_synthesize_refuses_other_kinds_of_input(small: CRN, layout: object) -> None:
+    with pytest.raises(LayoutError, match="a path, a PIL image or a NumPy array"):
+        small.synthesize(layout)  # type: ignore[arg-type]
+
+
+def test_weights_that_are_no_finite_numbers_are_refused(small: CRN, tmp_path: Path) -> None:
+    with torch.no_grad():
+        small.to_images.bias[0] = float("nan")
+    small.save_pretrained(tmp_path)
+    with pytest.raises(ValueError, match=r"not finite numbers in to_images\.bias"):
+        CRN.from_pretrained(tmp_path)
 
 
 def test_half_precision_weights_load_as_float32(small: CRN, tmp_path: Path) -> None:

@@ -212,6 +212,9 @@ def test_the_loss_falls(tmp_path: Path) -> None:
         (["--init_from", "./nowhere"], "no such folder"),
         (["--perceptual_net", "vgg7"], "vgg7"),
         (["--classes", "kitti"], "kitti"),
+        (["--classes", "cityscapes"], "the street scenes have the classes of CamVid"),
+        (["--dataset_name", ""], "an empty name"),
+        (["--init_from", ""], "empty"),
         (["--resume_from_checkpoint", "latest"], "no checkpoint to resume from"),
         (["--resume_from_checkpoint", "elsewhere"], "elsewhere is no checkpoint"),
     ],
@@ -240,6 +243,43 @@ def test_a_folder_with_checkpoints_is_not_written_over(scenes_run: Path) -> None
     assert done.returncode != 0
     assert "train_accelerate.py: " in done.stderr
     assert "holds checkpoint-4 of an earlier run" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--resolution", "32", "--widths", "6", "6", "6", "5"], "widths was [6, 6, 6, 4], now [6, 6, 6, 5]"),
+        ([*TINY, "--num_images", "2"], "num_images was 1, now 2"),
+        ([*TINY, "--seed", "2"], "seed was 1, now 2"),
+        ([*TINY, "--use_ema"], "use_ema was False, now True"),
+        ([*TINY, "--max_train_steps", "3"], "is at step 4, after the 3 steps asked for"),
+    ],
+)
+def test_another_runs_checkpoint_is_refused(
+    scenes_run: Path,
+    arguments: list[str],
+    message: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    before = (scenes_run / "training_log.jsonl").read_text()
+    line = ["train_accelerate.py", "--output_dir", str(scenes_run), "--resume_from_checkpoint", "latest", "--seed", "1"]
+    monkeypatch.setattr(sys, "argv", [*line[: -2 if "--seed" in arguments else None], *arguments])
+    with pytest.raises(SystemExit) as ended:
+        run(train_accelerate.app)
+    assert ended.value.code == 2
+    assert message in capsys.readouterr().err
+    assert (scenes_run / "training_log.jsonl").read_text() == before
+
+
+def test_a_card_that_was_there_before_stays(scenes_run: Path, tmp_path: Path) -> None:
+    (tmp_path / "README.md").write_text("# Ours")
+    train(*TINY, "--max_train_steps", 1, "--output_dir", tmp_path)
+    assert (tmp_path / "README.md").read_text() == "# Ours"
+    again = subprocess.run(
+        command(*TINY, "--output_dir", tmp_path), env=ENVIRONMENT, capture_output=True, text=True, timeout=120
+    )
+    assert "holds a trained model" in again.stderr
 
 
 def test_default_widths_fit_their_resolution_and_grow_into_each_other() -> None:

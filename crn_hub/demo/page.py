@@ -67,8 +67,8 @@ def build(model: CRN) -> gr.Blocks:
         return [
             layout,
             files[0],
-            files[0],
-            gr.Gallery(files, selected_index=0),
+            gr.DownloadButton(value=files[0], visible=True),
+            gr.Gallery(files, selected_index=0, visible=model.num_images > 1),
             status,
             gr.Gallery(selected_index=example),
         ]
@@ -127,12 +127,12 @@ def build(model: CRN) -> gr.Blocks:
                 gr.HTML("<h2>Photograph</h2>")
                 photograph = gr.Image(first_file, **picture, alt_text="Synthesised photograph", elem_id="photograph")
                 strip = gr.Gallery(
-                    first_files, **gallery, columns=model.num_images, visible=model.num_images > 1, elem_id="strip"
+                    first_files, **gallery, columns=model.num_images, visible=len(first_files) > 1, elem_id="strip"
                 )
         with gr.Row(elem_id="controls"):
             surprise_button = gr.Button("Surprise me", variant="primary", min_width=0, visible=bool(examples))
             upload_button = gr.UploadButton("Upload a layout", min_width=0)
-            download = gr.DownloadButton("Save the photograph", first_file, min_width=0)
+            download = gr.DownloadButton("Save the photograph", first_file, min_width=0, visible=bool(first_files))
             status = gr.HTML(first_status, elem_id="status")
         with gr.Column(elem_id="examples", visible=bool(examples)):
             gr.HTML("<h2>Example layouts</h2>")
@@ -154,8 +154,9 @@ def build(model: CRN) -> gr.Blocks:
         network: dict[str, Any] = {"concurrency_id": "net", "concurrency_limit": 1}  # one run at a time
         progress: dict[str, Any] = {"show_progress": "minimal", "show_progress_on": photograph}
         private: dict[str, Any] = {"api_visibility": "private"}
-        thumbnails.select(show_example, None, shown, **network, **progress, **private)
-        surprise_button.click(surprise, None, shown, **network, **progress, **private)
+        last: dict[str, Any] = {"trigger_mode": "always_last"}  # of quick clicks the last one counts
+        thumbnails.select(show_example, None, shown, **last, **network, **progress, **private)
+        surprise_button.click(surprise, None, shown, **last, **network, **progress, **private)
         upload_button.upload(upload, upload_button, shown, **network, **progress, **private)
         strip.select(choose, strip, [photograph, download], queue=False, show_progress="hidden", **private)
         call.click(synthesize, file, results, api_name="synthesize", **network)
