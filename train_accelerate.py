@@ -39,7 +39,7 @@ from crn_hub.data import PairDataset, dataset_license, find_classes, load_rows, 
 from crn_hub.losses import PerceptualLoss
 from crn_hub.model import DEMO_WIDTHS
 from crn_hub.perceptual import LAYERS, load_features
-from crn_hub.synthesis import to_pixels
+from crn_hub.synthesis import save_picture, to_pixels
 
 # Height of the images -> widths of the modules, where none are given. Each row begins with the row above, so a
 # network can be grown from 64 to 128 to 256 and on.
@@ -459,14 +459,6 @@ def sample_grid(model: CRN, pairs: list[dict[str, Tensor]]) -> Image.Image:
             torch.from_numpy(p.copy()).permute(2, 0, 1) for p in (layout, *outputs, to_pixels(pair["photograph"]))
         ]
     return to_pil_image(make_grid(tiles, nrow=model.num_images + 2, pad_value=255))
-
-
-def save_picture(picture: Image.Image, file: Path) -> None:
-    """Writes a PNG that appears whole or not at all."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    draft = file.with_name(f".{file.name}.part")
-    picture.save(draft, format="PNG")
-    draft.replace(file)
 
 
 def spread(length: int, count: int) -> list[int]:

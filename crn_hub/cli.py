@@ -9,6 +9,7 @@ from safetensors import SafetensorError
 
 from crn_hub.classes import UNLABELLED, LayoutError
 from crn_hub.model import CRN
+from crn_hub.synthesis import save_picture
 
 app = App(
     name="crn",
@@ -73,12 +74,9 @@ def synthesize(
     read = [network.classes.read_layout(layout) for layout in layouts]
     for stem, ids in zip(stems, read, strict=True):
         photographs = network.synthesize(ids, num_images, size)
-        output.mkdir(parents=True, exist_ok=True)  # only now: bad input leaves no empty folder
         for number, photograph in enumerate(photographs, start=1):
             file = output / (f"{stem}.png" if len(photographs) == 1 else f"{stem}_{number}.png")
-            draft = file.with_name(f".{file.name}.part")
-            photograph.save(draft, format="PNG")
-            draft.replace(file)
+            save_picture(photograph, file)
             print(file)
         if unlabelled := int((ids == UNLABELLED).sum()):
             print(f"{stem}: {unlabelled / ids.size:.1%} of the layout is unlabelled", file=sys.stderr)

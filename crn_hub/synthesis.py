@@ -1,5 +1,7 @@
 """Between a layout and PIL images: sizes, device, and the way from the network's numbers to pixels."""
 
+from pathlib import Path
+
 import numpy as np
 import torch
 from PIL import Image
@@ -53,3 +55,11 @@ def synthesize(
     if (height, width) != tuple(network_size):
         photographs = [p.resize((width, height), Image.Resampling.LANCZOS) for p in photographs]
     return photographs
+
+
+def save_picture(picture: Image.Image, file: Path) -> None:
+    """Writes a PNG that appears whole or not at all; makes its folder if need be."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    draft = file.with_name(f".{file.name}.part")
+    picture.save(draft, format="PNG")
+    draft.replace(file)
