@@ -1,4 +1,7 @@
-"""The web demo with the model in the box: run by `make demo`, and by a Space on the Hugging Face Hub."""
+"""The web demo: run by `make demo`, and by a Space on the Hugging Face Hub.
+
+CRN_MODEL names the model (a Hub id or a folder); without it the one in the box is shown.
+"""
 
 import os
 import sys
@@ -13,7 +16,8 @@ def main() -> int:
     # A browser can be opened where somebody sits in front of a display, not on a Space or in CI.
     display = sys.platform in ("darwin", "win32") or "DISPLAY" in os.environ or "WAYLAND_DISPLAY" in os.environ
     try:
-        launch(CRN.from_pretrained(), inbrowser=display and not os.environ.keys() & {"SPACE_ID", "CI"})
+        model = CRN.from_pretrained(os.environ.get("CRN_MODEL") or None)
+        launch(model, inbrowser=display and not os.environ.keys() & {"SPACE_ID", "CI"})
     except (OSError, ValueError) as error:  # no model, or no free port
         print(f"app.py: {error}", file=sys.stderr)
         return 1

@@ -6,14 +6,14 @@ from typing import Any
 
 import numpy as np
 import torch
-from huggingface_hub import DatasetCard, hf_hub_download
-from huggingface_hub.errors import EntryNotFoundError, HFValidationError, RemoteEntryNotFoundError
-from huggingface_hub.utils import httpx
+from huggingface_hub import DatasetCard
+from huggingface_hub.errors import HFValidationError, RepositoryNotFoundError
 from PIL import Image
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from crn_hub.classes import UNLABELLED, ClassSet, LayoutError
+from crn_hub.classes import UNLABELLED, ClassSet, LayoutError, is_in_colors, read_layout
+from crn_hub.hub import TEXT_BYTES, Source, client_error, reason
 from crn_hub.scenes import SCENE_CLASSES, street_scene
 
 CLASSES_FILE = "classes.json"
@@ -112,10 +112,8 @@ class PairDataset(Dataset[dict[str, Tensor]]):
         return {"photograph": tensor.contiguous(), "ids": torch.from_numpy(ids)}
 
     def _ids(self, label: Any, source: str) -> np.ndarray:
-        if isinstance(label, Image.Image) and (
-            label.mode in ("RGB", "RGBA") or (label.mode == "P" and self.classes.in_palette(label))
-        ):
-            return self.classes.read_layout(label, source)
+        if isinstance(label, Image.Image) and is_in_colors(label, self.classes):
+            return read_layout(label, self.classes, layout_classes=self.classes, source=source).ids
         ids = np.array(label)
         if ids.dtype != object and np.issubdtype(ids.dtype, np.integer):
             ids = np.where(ids == len(self.classes), UNLABELLED, ids)
@@ -146,6 +144,7 @@ def load_rows(
 
     Raises:
         FileNotFoundError: if there is no such data set.
+        ConnectionError: if the Hub could not be reached or refused.
         ValueError: if it lacks a column or has too few rows.
     """
     from datasets import Dataset, load_dataset, load_from_disk
@@ -157,14 +156,18 @@ def load_rows(
             loaded = load_from_disk(folder)
         else:
             loaded = load_dataset(name)
-    except (DatasetNotFoundError, FileNotFoundError, HFValidationError) as error:
-        raise FileNotFoundError(
-            f"{name}: no such folder, and no data set on the Hub that this token may read "
-            "(a gated one has to be asked for on its page)."
-        ) from error
     except Exception as error:  # files of all kinds are read here, and readers fail in ways of their own
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise ValueError(f"{name or 'an empty name'}: cannot be read as a data set ({reason}).") from error
+        trouble = client_error(error)
+        if isinstance(trouble, RepositoryNotFoundError) or (
+            trouble is None and isinstance(error, DatasetNotFoundError | FileNotFoundError | HFValidationError)
+        ):
+            raise FileNotFoundError(
+                f"{name}: no such folder, and no data set on the Hub that this token may read "
+                "(a gated one has to be asked for on its page)."
+            ) from error
+        if trouble is not None:
+            raise ConnectionError(f"{name}: could not be fetched from the Hub: {reason(trouble)}.") from error
+        raise ValueError(f"{name or 'an empty name'}: cannot be read as a data set ({reason(error)}).") from error
     splits = {"train": loaded} if isinstance(loaded, Dataset) else dict(loaded)
     train = splits.get("train", next(iter(splits.values())))
     for column in (image_column, label_column):
@@ -192,27 +195,21 @@ def find_classes(name: str, given: str | None = None) -> ClassSet:
     """
     if given is not None:
         return ClassSet.load(given)
-    if (beside := Path(name) / CLASSES_FILE).is_file():
-        return ClassSet.load(beside)
-    if not Path(name).exists():
-        try:
-            return ClassSet.load(hf_hub_download(name, CLASSES_FILE, repo_type="dataset"))
-        except (RemoteEntryNotFoundError, HFValidationError):
-            pass  # no such file there: the sentence below says what to do
-        except (httpx.HTTPError, OSError) as error:
-            raise ConnectionError(
-                f"{name}: {CLASSES_FILE} could not be fetched from the Hub ({type(error).__name__}); "
-                "--classes NAME|FILE does without."
-            ) from error
-    raise LayoutError(f"{name}: no {CLASSES_FILE} beside the data; give the classes with --classes NAME|FILE.")
+    try:
+        with Source(name, kind="dataset") as source:
+            return ClassSet.load(source.fetch(CLASSES_FILE, TEXT_BYTES))
+    except FileNotFoundError as error:
+        raise LayoutError(f"{str(error).rstrip('.')}; give the classes with --classes NAME|FILE.") from error
+    except ConnectionError as error:
+        raise ConnectionError(f"{str(error).rstrip('.')}; --classes NAME|FILE does without.") from error
 
 
 def dataset_license(name: str) -> str | None:
     """The licence that a data set's card states, as the Hub's identifier; None if it states none."""
-    card_file = Path(name) / "README.md"
     try:
-        card = DatasetCard.load(card_file if card_file.is_file() else name)
-    except (EntryNotFoundError, httpx.HTTPError, OSError, ValueError):
-        return None  # a licence that cannot be read is not stated in the card either
+        with Source(name, kind="dataset") as source:
+            card = DatasetCard.load(source.fetch("README.md", TEXT_BYTES))
+    except Exception:  # no card, or front matter in which the client's YAML reader finds a fault of any kind
+        return None
     licence = card.data.license
     return licence if isinstance(licence, str) else None

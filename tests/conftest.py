@@ -4,6 +4,8 @@ import os
 from pathlib import Path
 
 import pytest
+from browsing import browser, visit  # noqa: F401 - fixtures
+from hub_client import client, home, hub, lonely, offline  # noqa: F401 - fixtures
 
 ROOT = Path(__file__).parent.parent
 

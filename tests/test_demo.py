@@ -1,19 +1,12 @@
 """The demo on a real server on loopback: by the API client, and in a real Chromium through Playwright.
 
-Without a Chromium the tests in the browser skip, unless CRN_REQUIRE_BROWSER=1 is set: then they fail. The model is
-a small random one; what counts is that its photographs, whatever they look like, arrive pixel by pixel.
+The model is a small random one; what counts is that its photographs, whatever they look like, arrive pixel by pixel.
 """
 
-import io
-import os
 import re
 import runpy
-import shutil
-import socket
-import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -21,11 +14,12 @@ import httpx
 import numpy as np
 import pytest
 import torch
+from browsing import Open, free_port, pixels, running_app, source, wait_for_other
 from conftest import ROOT
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 from PIL import Image
-from playwright.sync_api import Browser, FloatRect, Page, expect, sync_playwright
+from playwright.sync_api import FloatRect, Page, expect
 
 from crn_hub import CRN, ClassSet
 from crn_hub.demo import launch
@@ -33,22 +27,12 @@ from crn_hub.demo.page import EXAMPLES, MAX_BODY_SIZE, MAX_FILE_SIZE
 from crn_hub.model import MODEL_IN_THE_BOX
 from crn_hub.scenes import street_scene
 
-CHROMIUM_FLAGS = (
-    "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
-    "--disable-component-update --disable-sync"
-)
 FOLDER_OF_EXAMPLES = ROOT / "crn_hub" / "demo" / "examples"
 
 
 def small_model(classes: ClassSet, num_images: int = 1) -> CRN:
     torch.manual_seed(0)
     return CRN(classes, widths=(8,) * 5, num_images=num_images).eval()  # 64 x 128 pixels
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 @contextmanager
@@ -87,67 +71,12 @@ def client(address: str, tmp_path_factory: pytest.TempPathFactory) -> Client:
     return Client(address, verbose=False, download_files=tmp_path_factory.mktemp("downloads"), analytics_enabled=False)
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    names = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-    path = next(filter(None, map(shutil.which, names)), None)
-    if path is None:
-        reason = f"no Chromium on this machine: none of {', '.join(names)} is in PATH"
-        if os.environ.get("CRN_REQUIRE_BROWSER") == "1":
-            pytest.fail(reason)
-        pytest.skip(reason)
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=CHROMIUM_FLAGS.split())
-        yield browser
-        browser.close()
-
-
-Open = Callable[..., Page]
-
-
-@pytest.fixture
-def visit(browser: Browser) -> Iterator[Open]:
-    """Opens an address in a tab of its own; whatever the tab then asks for must come from loopback."""
-    contexts = []
-    asked: list[str] = []
-
-    def visit(address: str, width: int = 1440, height: int = 900) -> Page:
-        context = browser.new_context(viewport={"width": width, "height": height})
-        context.set_default_timeout(15_000)
-        context.on("request", lambda request: asked.append(request.url))
-        contexts.append(context)
-        tab = context.new_page()
-        tab.goto(address)
-        expect(tab.locator("#legend")).to_be_visible(timeout=15_000)
-        return tab
-
-    yield visit
-    for context in contexts:
-        context.close()
-    assert asked
-    assert [url for url in asked if not re.match(r"(http://127\.0\.0\.1:\d+/|data:|blob:)", url)] == []
-
-
-def source(tab: Page, element: str) -> str:
-    return tab.locator(f"{element} img").first.get_attribute("src") or ""
-
-
 def box(tab: Page, element: str) -> FloatRect:
     """Where a picture stands on the page, once it is loaded."""
     tab.wait_for_function("e => document.querySelector(`${e} img`)?.naturalWidth", arg=element)
     found = tab.locator(f"{element} img").bounding_box()
     assert found is not None
     return found
-
-
-def pixels(tab: Page, element: str) -> np.ndarray:
-    """The RGB pixels of the file that a picture on the page shows."""
-    body = tab.request.get(source(tab, element)).body()
-    return np.array(Image.open(io.BytesIO(body)).convert("RGB"))
-
-
-def wait_for_other(tab: Page, element: str, before: str) -> None:
-    expect(tab.locator(f"{element} img").first).not_to_have_attribute("src", before, timeout=15_000)
 
 
 def example(name: str, model: CRN) -> np.ndarray:
@@ -266,10 +195,59 @@ def test_upload_and_save(visit: Open, address: str, model: CRN, tmp_path: Path) 
     assert np.array_equal(np.array(Image.open(download.value.path())), np.array(model.synthesize(ids)[0]))
 
 
+def test_upload_in_the_colours_of_another_set_comes_with_a_report(
+    visit: Open, address: str, model: CRN, tmp_path: Path
+) -> None:
+    cityscapes = ClassSet.cityscapes()
+    ids = random_ids(small_model(cityscapes), (64, 128))
+    Image.fromarray(cityscapes.to_colors(ids)).save(tmp_path / "aachen.png")
+    tab = visit(address)
+    before = source(tab, "#photograph")
+    tab.locator("#controls input[type=file]").set_input_files(tmp_path / "aachen.png")
+    wait_for_other(tab, "#photograph", before)
+    assert shows(tab, model, cityscapes.translation_to(model.classes)[ids])
+    report = tab.locator("#status li")
+    expect(report).to_have_count(2)
+    expect(report.first).to_contain_text("in void colours are unlabelled: (0, 0, 0)")
+    expect(report.last).to_contain_text(
+        "read with the classes of cityscapes and translated by name: sidewalk as pavement"
+    )
+    tab.locator("#examples .thumbnail-item").nth(1).click()
+    expect(report).to_have_count(0)
+
+
+def test_colours_snap_when_the_box_is_ticked(visit: Open, address: str, model: CRN, tmp_path: Path) -> None:
+    ids = np.array([[0, 3], [1, 5]], np.uint8).repeat(32, axis=0).repeat(32, axis=1)
+    colors = model.classes.to_colors(ids)
+    colors[:8] += 2
+    Image.fromarray(colors).save(tmp_path / "street.png")
+    tab = visit(address)
+    before = source(tab, "#photograph")
+
+    def upload() -> None:  # by the button: the input alone doesn't notice the same file again
+        with tab.expect_file_chooser() as chooser:
+            tab.get_by_text("Upload a layout").click()
+        chooser.value.set_files(tmp_path / "street.png")
+
+    upload()
+    expect(tab.locator(".toast-body")).to_contain_text("the option snap takes each as the nearest class colour")
+    tab.get_by_label("Snap its colours").check()
+    upload()
+    wait_for_other(tab, "#photograph", before)
+    assert shows(tab, model, ids)
+    client = Client(address, verbose=False, download_files=tmp_path, analytics_enabled=False)
+    result = client.predict(handle_file(tmp_path / "street.png"), True, api_name="/synthesize")
+    assert np.array_equal(np.array(Image.open(result)), np.array(model.synthesize(ids)[0]))
+
+
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("red & blue.png", Image.new("RGB", (64, 32), (255, 0, 1)), "no class has the colour (255, 0, 1)"),
+        (
+            "red & blue.png",
+            Image.new("RGB", (64, 32), (255, 0, 1)),
+            "no class has the colour of 2,048 pixels (100.0%): (255, 0, 1)",
+        ),
         ("notes.txt", b"sky above, road below", "not a picture"),
         ("cut.png", b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0", "not a"),
         ("large.png", b"\0" * (MAX_FILE_SIZE + 1), "exceed the maximum allowed size"),
@@ -408,42 +386,19 @@ socket.getaddrinfo = getaddrinfo
 
 
 def test_app_without_a_model_ends_with_one_line(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    def refuse() -> None:
-        raise FileNotFoundError("nowhere: no such folder.")
-
-    monkeypatch.setattr(CRN, "from_pretrained", refuse)
+    monkeypatch.setenv("CRN_MODEL", str(tmp_path))
     assert runpy.run_path(str(ROOT / "app.py"))["main"]() == 1
-    assert capsys.readouterr().err == "app.py: nowhere: no such folder.\n"
+    assert capsys.readouterr().err.startswith(f"app.py: {tmp_path}: the folder holds no config.json")
 
 
 @pytest.mark.skipif(not MODEL_IN_THE_BOX.is_dir(), reason=f"the model in the box is not there yet: {MODEL_IN_THE_BOX}")
 def test_app_serves_the_model_in_the_box_without_internet(tmp_path: Path) -> None:
     (tmp_path / "sitecustomize.py").write_text(NO_INTERNET)
-    port = free_port()
-    environment = {
-        **os.environ, "CI": "1", "GRADIO_SERVER_PORT": str(port), "GRADIO_SERVER_NAME": "127.0.0.1",
-        "PYTHONPATH": str(tmp_path), "PYTHONUNBUFFERED": "1",
-    }  # fmt: skip
-    with open(tmp_path / "errors", "w") as errors:
-        app = subprocess.Popen(
-            [sys.executable, ROOT / "app.py"], cwd=tmp_path, env=environment, stdout=subprocess.DEVNULL, stderr=errors
-        )
-        try:
-            deadline = time.monotonic() + 40
-            while True:
-                try:
-                    config = httpx.get(f"http://127.0.0.1:{port}/config")
-                    break
-                except httpx.ConnectError:
-                    assert app.poll() is None, (tmp_path / "errors").read_text()
-                    assert time.monotonic() < deadline, "no answer within 40 s"
-                    time.sleep(0.2)
-            assert config.status_code == 200
-            assert config.json()["title"] == "Cascaded Refinement Networks"
-            time.sleep(1)  # look-ups would come from a thread
-            assert "looked up" not in (tmp_path / "errors").read_text()
-        finally:
-            app.terminate()
-            app.wait(timeout=10)
+    with running_app(tmp_path, {"PYTHONPATH": str(tmp_path)}) as address:
+        config = httpx.get(f"{address}/config")
+        assert config.status_code == 200
+        assert config.json()["title"] == "Cascaded Refinement Networks"
+        time.sleep(1)  # look-ups would come from a thread
+        assert "looked up" not in (tmp_path / "errors").read_text()

@@ -8,7 +8,7 @@ import html
 import logging
 import random
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from gradio.utils import get_upload_folder
 from PIL import Image
 
 from crn_hub.card import PAPER_URL
-from crn_hub.classes import UNLABELLED, ClassSet, LayoutError
+from crn_hub.classes import UNLABELLED, ClassSet, LayoutError, LayoutReading, read_layout
 from crn_hub.model import CRN
 from crn_hub.scenes import SCENE_CLASSES, street_scene
 from crn_hub.synthesis import resize_ids
@@ -35,7 +35,6 @@ MAX_PIXELS = 2048 * 2048  # of a layout, checked before it is decoded
 MAX_FILE_SIZE = 4 * 2**20  # bytes of an uploaded file
 MAX_BODY_SIZE = 5 * 2**20  # bytes of any request: the file and what surrounds it
 MAX_WAITING = 20  # visitors in the queue
-FORMATS = ("PNG", "BMP", "GIF", "TIFF", "WEBP", "JPEG")  # the decoders of Pillow that strangers may reach
 
 _log = logging.getLogger(__name__)
 
@@ -45,10 +44,14 @@ def build(model: CRN) -> gr.Blocks:
 
     Examples and streets made by chance have CamVid's classes; both are left out if the model lacks one of these.
     """
-    to_model = _scene_table(model.classes)
-    examples = [] if to_model is None else [_example(name, to_model, model.size) for name in EXAMPLES]
+    scenes = ClassSet.load(SCENE_CLASSES)
+    to_model = scenes.translation_to(model.classes)
+    has_streets = bool((to_model[: len(scenes)] != UNLABELLED).all())
+    examples = [_example(name, to_model, model.size) for name in EXAMPLES] if has_streets else []
 
-    def photographs_of(ids: np.ndarray, what: str, started: float) -> tuple[Image.Image, list[str], str]:
+    def photographs_of(
+        ids: np.ndarray, what: str, started: float, notes: Sequence[str] = ()
+    ) -> tuple[Image.Image, list[str], str]:
         """The layout's picture, files of the photographs, the status; work began at `started` (time.perf_counter)."""
         before = time.perf_counter()
         photographs = model.synthesize(ids)
@@ -59,11 +62,13 @@ def build(model: CRN) -> gr.Blocks:
             for number, photograph in enumerate(photographs, 1)
         ]
         layout = model.classes.to_image(ids)
-        return layout, files, _status(what, ids, synthesis, time.perf_counter() - started)
+        return layout, files, _status(what, ids, synthesis, time.perf_counter() - started, notes)
 
-    def show(ids: np.ndarray, what: str, started: float, example: int | None = None) -> list[Any]:
+    def show(
+        ids: np.ndarray, what: str, started: float, example: int | None = None, notes: Sequence[str] = ()
+    ) -> list[Any]:
         """Values for `shown`; `example` is the index of the thumbnail that `ids` belong to."""
-        layout, files, status = photographs_of(ids, what, started)
+        layout, files, status = photographs_of(ids, what, started, notes)
         return [
             layout,
             files[0],
@@ -82,27 +87,32 @@ def build(model: CRN) -> gr.Blocks:
             started = time.perf_counter()
             seed = random.randrange(10_000)
             ids, _ = street_scene(seed, size=model.size)
-            assert to_model is not None  # or there would be no button
             return show(to_model[ids], f"street {seed}", started)
 
-    def upload(file: str) -> list[Any]:
+    def read(file: str, snap: bool) -> LayoutReading:
+        # By the file's own name: the folder is the server's business.
+        return read_layout(file, model.classes, snap=snap, max_pixels=MAX_PIXELS, source=Path(file).name)
+
+    def upload(file: str, snap: bool) -> list[Any]:
         with _messages():
             started = time.perf_counter()
-            return show(_read(model.classes, file), Path(file).name, started)
+            reading = read(file, snap)
+            return show(reading.ids, Path(file).name, started, notes=reading.notes)
 
     def choose(photographs: list[tuple[str, None]], event: gr.SelectData) -> list[str]:
         with _messages():
             return [photographs[event.index][0]] * 2
 
-    def synthesize(layout: str | None) -> Any:
+    def synthesize(layout: str | None, snap: bool) -> Any:
         """Photographs of a layout: PNG files of the layout's own size, one for each image that the model gives.
 
-        The layout is a file with class ids in one channel, a palette PNG, or a picture in class colours.
+        The layout is a file with class ids in one channel, a palette PNG, or a picture in class colours. With `snap`
+        colours of no class are taken as the nearest class colour.
         """
         with _messages():
             if layout is None:
                 raise LayoutError("a layout file is needed.")
-            photographs = model.synthesize(_read(model.classes, layout))
+            photographs = model.synthesize(read(layout, snap).ids)
             return photographs if len(photographs) > 1 else photographs[0]
 
     if examples:  # the first photograph is a part of the page: nobody waits for it
@@ -132,6 +142,7 @@ def build(model: CRN) -> gr.Blocks:
         with gr.Row(elem_id="controls"):
             surprise_button = gr.Button("Surprise me", variant="primary", min_width=0, visible=bool(examples))
             upload_button = gr.UploadButton("Upload a layout", min_width=0)
+            snap = gr.Checkbox(label="Snap its colours to the nearest class", container=False, min_width=0)
             download = gr.DownloadButton("Save the photograph", first_file, min_width=0, visible=bool(first_files))
             status = gr.HTML(first_status, elem_id="status")
         with gr.Column(elem_id="examples", visible=bool(examples)):
@@ -157,9 +168,9 @@ def build(model: CRN) -> gr.Blocks:
         last: dict[str, Any] = {"trigger_mode": "always_last"}  # of quick clicks the last one counts
         thumbnails.select(show_example, None, shown, **last, **network, **progress, **private)
         surprise_button.click(surprise, None, shown, **last, **network, **progress, **private)
-        upload_button.upload(upload, upload_button, shown, **network, **progress, **private)
+        upload_button.upload(upload, [upload_button, snap], shown, **network, **progress, **private)
         strip.select(choose, strip, [photograph, download], queue=False, show_progress="hidden", **private)
-        call.click(synthesize, file, results, api_name="synthesize", **network)
+        call.click(synthesize, [file, snap], results, api_name="synthesize", **network)
     return page.queue(max_size=MAX_WAITING)
 
 
@@ -220,49 +231,10 @@ def _messages() -> Iterator[None]:
         raise gr.Error(text, print_exception=False) from error
 
 
-def _read(classes: ClassSet, file: str) -> np.ndarray:
-    """An uploaded layout file -> ids uint8 (H, W); messages call the file by its own name.
-
-    Raises:
-        LayoutError: if it is no picture, too large, or no layout with these classes.
-    """
-    name = Path(file).name
-    try:
-        with Image.open(file, formats=FORMATS) as image:
-            if image.width * image.height > MAX_PIXELS:
-                raise LayoutError(
-                    f"{name}: {image.width} x {image.height} pixels are more than the {MAX_PIXELS:,} allowed here."
-                )
-            return classes.read_layout(image, name)
-    except LayoutError:
-        raise
-    except Image.DecompressionBombError:
-        raise LayoutError(f"{name}: far more pixels than the {MAX_PIXELS:,} allowed here.") from None
-    except Image.UnidentifiedImageError:
-        raise LayoutError(f"{name}: not a picture; right is a file of the kind {', '.join(FORMATS)}.") from None
-    except (OSError, SyntaxError, ValueError) as error:
-        raise LayoutError(f"{name}: not a readable picture ({error}).") from error
-
-
-def _scene_table(classes: ClassSet) -> np.ndarray | None:
-    """uint8 (256,): for each id of a scene the id in `classes`, by names and aliases; None if a class is missing."""
-    known = {name.casefold(): index for index, name in enumerate(classes.names)}
-    for name, aliases in classes.aliases.items():
-        known |= {alias.casefold(): classes.names.index(name) for alias in aliases}
-    scenes = ClassSet.load(SCENE_CLASSES)
-    table = np.full(256, UNLABELLED, np.uint8)
-    for index, name in enumerate(scenes.names):
-        matches = [known[n.casefold()] for n in (name, *scenes.aliases.get(name, ())) if n.casefold() in known]
-        if not matches:
-            return None
-        table[index] = matches[0]
-    return table
-
-
 def _example(name: str, to_model: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """The ids of one example layout in the model's classes and size (height, width)."""
     file = HERE / "examples" / f"{name.replace(' ', '-')}.png"
-    return resize_ids(to_model[ClassSet.load(SCENE_CLASSES).read_layout(file)], size)
+    return resize_ids(to_model[read_layout(file, ClassSet.load(SCENE_CLASSES)).ids], size)
 
 
 # -- pieces of HTML; whatever comes from a model or a visitor is escaped -----------------------------
@@ -279,11 +251,12 @@ def _header(model: CRN) -> str:
     )
 
 
-def _status(what: str, ids: np.ndarray, synthesis: float, total: float) -> str:
+def _status(what: str, ids: np.ndarray, synthesis: float, total: float, notes: Sequence[str]) -> str:
     height, width = ids.shape
+    report = "".join(f"<li>{html.escape(note)}</li>" for note in notes)
     return (
-        f'<span role="status"><b>{html.escape(what)}</b> · {width} &times; {height} pixels · '
-        f"synthesis {synthesis * 1000:.0f} ms, total {total * 1000:.0f} ms</span>"
+        f'<div role="status"><b>{html.escape(what)}</b> · {width} &times; {height} pixels · '
+        f"synthesis {synthesis * 1000:.0f} ms, total {total * 1000:.0f} ms{report and f'<ul>{report}</ul>'}</div>"
     )
 
 

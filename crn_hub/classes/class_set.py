@@ -1,4 +1,4 @@
-"""Class sets: names, colours, ids <-> colours, layout files.
+"""`ClassSet`: names and colours of semantic classes, ids <-> colours, translation from set to set.
 
 One representation of a layout crosses every boundary of the package: a uint8 array (H, W) of class ids,
 0..n-1 for a set of n classes and 255 for unlabelled. Colours exist only at the edges (files and the page).
@@ -6,21 +6,19 @@ One representation of a layout crosses every boundary of the package: a uint8 ar
 
 import json
 import os
-import warnings
+import unicodedata
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image
+
+from crn_hub.classes.presets import PRESETS, VOID_COLORS
 
 UNLABELLED = 255
 
 Color = tuple[int, int, int]
-Layout = str | os.PathLike[str] | Image.Image | np.ndarray
-
-# Layouts larger than this (in pixels) are refused from the header, before anything is decoded.
-MAX_LAYOUT_PIXELS = 8192 * 8192
 
 
 class LayoutError(ValueError):
@@ -65,6 +63,8 @@ class ClassSet:
         for name in every_name:
             if not isinstance(name, str) or not name.strip():
                 raise LayoutError(f"a class name must be a text that is not empty, not {name!r}.")
+            if any(unicodedata.category(character) == "Cc" for character in name):
+                raise LayoutError(f"a class name must be a text without control characters, not {name!r}.")
             if name.strip().casefold() == "unlabelled":
                 raise LayoutError(
                     f'"unlabelled" is no class: leave it out, unlabelled pixels have the id {UNLABELLED}.'
@@ -105,12 +105,12 @@ class ClassSet:
     @classmethod
     def cityscapes(cls) -> "ClassSet":
         """The 19 classes of Cityscapes in the order of its train ids (cityscapesScripts, labels.py)."""
-        return cls.from_list(_CITYSCAPES)
+        return cls.from_list(PRESETS["cityscapes"])
 
     @classmethod
     def camvid(cls) -> "ClassSet":
         """The 11 classes of CamVid as SegNet groups them (Badrinarayanan, Kendall and Cipolla)."""
-        return cls.from_list(_CAMVID)
+        return cls.from_list(PRESETS["camvid"])
 
     @classmethod
     def load(cls, name_or_file: str | os.PathLike[str]) -> "ClassSet":
@@ -177,11 +177,7 @@ class ClassSet:
         Raises:
             LayoutError: naming `source`, the values outside 0..n-1 and 255, and how many pixels have them.
         """
-        ids = np.asarray(ids)
-        if ids.ndim != 2 or ids.size == 0:
-            raise LayoutError(f"{source}: a layout of class ids has the shape (height, width), not {ids.shape}.")
-        if ids.dtype == bool or not np.issubdtype(ids.dtype, np.integer):
-            raise LayoutError(f"{source}: class ids must be integers, not {ids.dtype}.")
+        ids = check_integers(ids, source)
         outside = (ids < 0) | ((ids >= len(self)) & (ids != UNLABELLED))
         if outside.any():
             values, counts = np.unique(ids[outside], return_counts=True)
@@ -199,37 +195,49 @@ class ClassSet:
         """Ids (H, W) -> uint8 (H, W, 3) in class colours, unlabelled in `unlabelled_color`."""
         return self.palette[self.check_ids(ids)]
 
-    def from_colors(self, colors: np.ndarray, source: str = "layout") -> np.ndarray:
-        """uint8 (H, W, 3) in class colours -> ids uint8 (H, W). Exact: no colour is snapped to another.
+    @property
+    def void_colors(self) -> tuple[Color, ...]:
+        """The colours that mean unlabelled in pictures: `unlabelled_color`, and if this set has the colours of a
+        preset, those that the preset's official pictures have for what is no class."""
+        presets = [name for name, rows in PRESETS.items() if {tuple(r["color"]) for r in rows} <= set(self.colors)]
+        official = [color for name in presets for color in VOID_COLORS[name] if color not in self.colors]
+        return tuple(dict.fromkeys([self.unlabelled_color, *official]))
 
-        Raises:
-            LayoutError: naming `source`, each unknown colour, its pixel count and the nearest class.
+    def find_colors(self, colors: np.ndarray) -> np.ndarray:
+        """uint8 (H, W, 3) -> int16 (H, W): the id of the class with exactly this colour, 255 for void, -1 for none."""
+        packed = pack(colors)
+        found = np.full(packed.shape, -1, np.int16)
+        for index, color in [*enumerate(self.colors), *((UNLABELLED, void) for void in self.void_colors)]:
+            found[packed == pack(np.array(color))] = index
+        return found
+
+    def nearest_colors(self, colors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """uint8 (N, 3) -> ids uint8 (N,) of the nearest colours, void ones included, and distances float (N,) in RGB.
+
+        Distances are Euclidean, 0..442.
         """
-        colors = np.asarray(colors)
-        if colors.ndim != 3 or colors.shape[2] != 3 or colors.dtype != np.uint8 or colors.size == 0:
-            raise LayoutError(
-                f"{source}: a layout in colours is uint8 (height, width, 3), not {colors.dtype} {colors.shape}."
-            )
-        # One table look-up over the colours that are there, not over 16 million possible ones.
-        packed, index, counts = np.unique(_pack(colors), return_inverse=True, return_counts=True)
-        known = {int(_pack(np.array(c))): i for i, c in enumerate(self.colors)}
-        known[int(_pack(np.array(self.unlabelled_color)))] = UNLABELLED
-        found = np.array([known.get(int(value), -1) for value in packed])
-        if (found < 0).any():
-            unknown = sorted(np.flatnonzero(found < 0), key=lambda i: -counts[i])
-            seen = ", ".join(
-                f"{_unpack(packed[i])} ({_pixels(counts[i])}, nearest {self.nearest(_unpack(packed[i]))})"
-                for i in unknown[:5]
-            )
-            more = f" and {len(unknown) - 5} more colours" if len(unknown) > 5 else ""
-            raise LayoutError(f"{source}: no class has the colour {seen}{more}.")
-        return found.astype(np.uint8)[index].reshape(colors.shape[:2])
+        best = np.full(len(colors), np.inf)
+        ids = np.empty(len(colors), np.uint8)
+        wide = colors.astype(np.int32)
+        for index, color in [*enumerate(self.colors), *((UNLABELLED, void) for void in self.void_colors)]:
+            distance = ((wide - color) ** 2).sum(axis=1)
+            ids[distance < best] = index
+            best = np.minimum(best, distance)
+        return ids, np.sqrt(best)
 
-    def nearest(self, color: Color) -> str:
-        """The class whose colour is nearest (Euclidean in RGB), as "name (r, g, b)"."""
-        distance = ((np.array(self.colors) - np.array(color)) ** 2).sum(axis=1)
-        index = int(distance.argmin())
-        return f"{self.names[index]} {self.colors[index]}"
+    def translation_to(self, other: "ClassSet") -> np.ndarray:
+        """uint8 (256,): for each id of this set the id in `other`, by names and aliases; 255 where it has none.
+
+        A name counts before an alias; case doesn't.
+        """
+        known = {alias.casefold(): name for name, several in other.aliases.items() for alias in several}
+        known |= {name.casefold(): name for name in other.names}
+        table = np.full(256, UNLABELLED, np.uint8)
+        for index, name in enumerate(self.names):
+            called = (name, *self.aliases.get(name, ()))
+            if match := next((known[n.casefold()] for n in called if n.casefold() in known), None):
+                table[index] = other.names.index(match)
+        return table
 
     def to_image(self, ids: np.ndarray) -> Image.Image:
         """Ids (H, W) -> a palette image: its indices are the ids, its colours the class colours."""
@@ -237,63 +245,21 @@ class ClassSet:
         image.putpalette(self.palette.tobytes())
         return image
 
-    # -- layout files --------------------------------------------------------------------------------
 
-    def read_layout(self, layout: Layout, source: str = "layout") -> np.ndarray:
-        """A path, PIL image or array -> ids uint8 (H, W). Messages call an image or array `source`.
+def check_integers(ids: np.ndarray, source: str) -> np.ndarray:
+    """Refuses, with a `LayoutError`, what is no map (H, W) of whole numbers, whatever class set they are of."""
+    ids = np.asarray(ids)
+    if ids.ndim != 2 or ids.size == 0:
+        raise LayoutError(f"{source}: a layout of class ids has the shape (height, width), not {ids.shape}.")
+    if ids.dtype == bool or not np.issubdtype(ids.dtype, np.integer):
+        raise LayoutError(f"{source}: class ids must be integers, not {ids.dtype}.")
+    return ids
 
-        One channel means ids. A palette image is read by its palette's colours; its indices count only if the
-        palette holds none of the class colours. Three channels (or four: alpha is dropped) are class colours.
 
-        Raises:
-            LayoutError: for what is not a layout of this set, in one sentence with the file's name.
-        """
-        if isinstance(layout, np.ndarray):
-            return self.from_colors(layout, source) if layout.ndim == 3 else self.check_ids(layout, source)
-        if isinstance(layout, Image.Image):
-            return self._read_image(layout, source)
-        if not isinstance(layout, str | os.PathLike):
-            raise LayoutError(f"a layout is a path, a PIL image or a NumPy array, not {type(layout).__name__}.")
-        path = Path(layout)
-        if not path.is_file():
-            raise LayoutError(f"{path}: {'a folder, not a layout file' if path.is_dir() else 'no such file'}.")
-        try:
-            with warnings.catch_warnings():
-                # Pillow's own, larger limit only warns; ours refuses.
-                warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-                with Image.open(path) as image:
-                    return self._read_image(image, str(path))
-        except LayoutError:
-            raise
-        except (OSError, SyntaxError, Image.DecompressionBombError, ValueError) as error:
-            raise LayoutError(f"{path}: not a readable picture ({error}).") from error
-
-    def in_palette(self, image: Image.Image) -> bool:
-        """Whether the palette of an image of mode "P" holds a class colour: then its indices are no ids."""
-        palette = np.array(image.getpalette("RGB"), np.uint8).reshape(-1, 3)
-        return not {tuple(color) for color in palette.tolist()}.isdisjoint(self.colors)
-
-    def _read_image(self, image: Image.Image, source: str) -> np.ndarray:
-        if image.width * image.height > MAX_LAYOUT_PIXELS:
-            raise LayoutError(
-                f"{source}: {image.width} x {image.height} pixels are more than the {MAX_LAYOUT_PIXELS:,} allowed."
-            )
-        try:
-            image = ImageOps.exif_transpose(image)
-        except (OSError, SyntaxError) as error:  # pixels are decoded only here
-            raise LayoutError(f"{source}: not a readable picture ({error}).") from error
-        if image.mode == "P":
-            if not self.in_palette(image):
-                return self.check_ids(np.array(image), source)
-            return self.from_colors(np.array(image.convert("RGB")), source)
-        if image.mode in ("L", "I", "I;16", "I;16B", "I;16L"):
-            return self.check_ids(np.array(image), source)
-        if image.mode in ("RGB", "RGBA"):
-            return self.from_colors(np.array(image.convert("RGB")), source)
-        raise LayoutError(
-            f"{source}: a picture of mode {image.mode} is no layout; "
-            "right are ids in one channel, a palette PNG or a picture in class colours."
-        )
+def pack(colors: np.ndarray) -> np.ndarray:
+    """Colours (..., 3), 0..255 -> one number per colour, uint32 (...): comparing and sorting these is cheap."""
+    wide = colors.astype(np.uint32)
+    return wide[..., 0] << 16 | wide[..., 1] << 8 | wide[..., 2]
 
 
 def _color(color: Iterable[int]) -> Color:
@@ -310,57 +276,5 @@ def _refuse_repeats(what: str, values: Sequence[Any]) -> None:
         raise LayoutError(f"a {what} may stand only once in a class set; repeated: {repeated}.")
 
 
-def _pack(colors: np.ndarray) -> np.ndarray:
-    wide = colors.astype(np.uint32)
-    return wide[..., 0] << 16 | wide[..., 1] << 8 | wide[..., 2]
-
-
-def _unpack(value: int) -> Color:
-    return int(value) >> 16 & 255, int(value) >> 8 & 255, int(value) & 255
-
-
 def _pixels(count: int) -> str:
     return f"{count} pixel{'' if count == 1 else 's'}"
-
-
-def _preset(*rows: tuple[Any, ...]) -> list[dict[str, Any]]:
-    return [{"name": name, "color": list(color), "aliases": aliases} for name, color, *aliases in rows]
-
-
-_CITYSCAPES = _preset(
-    ("road", (128, 64, 128)),
-    ("sidewalk", (244, 35, 232), "pavement"),
-    ("building", (70, 70, 70)),
-    ("wall", (102, 102, 156)),
-    ("fence", (190, 153, 153)),
-    ("pole", (153, 153, 153), "column pole"),
-    ("traffic light", (250, 170, 30)),
-    ("traffic sign", (220, 220, 0), "sign symbol"),
-    ("vegetation", (107, 142, 35), "tree"),
-    ("terrain", (152, 251, 152)),
-    ("sky", (70, 130, 180)),
-    ("person", (220, 20, 60), "pedestrian"),
-    ("rider", (255, 0, 0), "bicyclist"),
-    ("car", (0, 0, 142)),
-    ("truck", (0, 0, 70)),
-    ("bus", (0, 60, 100)),
-    ("train", (0, 80, 100)),
-    ("motorcycle", (0, 0, 230)),
-    ("bicycle", (119, 11, 32)),
-)
-
-_CAMVID = _preset(
-    ("sky", (128, 128, 128)),
-    ("building", (128, 0, 0)),
-    ("pole", (192, 192, 128), "column pole"),
-    ("road", (128, 64, 128), "lane marking", "road marking"),
-    ("pavement", (60, 40, 222), "sidewalk"),
-    ("tree", (128, 128, 0), "vegetation"),
-    ("sign symbol", (192, 128, 128), "traffic sign", "traffic light"),
-    ("fence", (64, 64, 128), "wall"),
-    ("car", (64, 0, 128), "truck", "bus"),
-    ("pedestrian", (64, 64, 0), "person"),
-    ("bicyclist", (0, 128, 192), "rider", "bicycle", "motorcycle"),
-)
-
-PRESETS = {"cityscapes": _CITYSCAPES, "camvid": _CAMVID}

@@ -1,0 +1,419 @@
+"""Layout files: what each kind is read as, what is told about it, and what is refused."""
+
+import io
+import struct
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image, ImageOps
+
+from crn_hub import ClassSet, LayoutError
+from crn_hub.classes import LABEL_IDS, read_layout
+
+CAMVID, CITYSCAPES = ClassSet.camvid(), ClassSet.cityscapes()
+PLAIN = ClassSet(["land", "sea"], [(1, 200, 1), (1, 1, 200)])  # no colour in common with a preset
+RAW_IDS = [7, 8, 11, 12, 13, 17, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 31, 32, 33]  # cityscapesScripts, by train id
+
+
+def every_id(classes: ClassSet) -> np.ndarray:
+    """uint8 (6, 8): every class and unlabelled."""
+    return np.resize(np.array([*range(len(classes)), 255], np.uint8), (6, 8))
+
+
+def refusal(layout: object, classes: ClassSet, **options: object) -> str:
+    """The one sentence with which a layout is refused."""
+    with pytest.raises(LayoutError) as caught:
+        read_layout(layout, classes, **options)  # type: ignore[arg-type]
+    message = str(caught.value)
+    assert message.endswith(".")
+    assert "\n" not in message
+    return message
+
+
+def read_as(expected: np.ndarray, layout: object, classes: ClassSet, **options: object) -> tuple[str, ...]:
+    """Reads a layout, compares its ids and returns the notes."""
+    reading = read_layout(layout, classes, **options)  # type: ignore[arg-type]
+    assert reading.ids.dtype == np.uint8
+    np.testing.assert_array_equal(reading.ids, expected)
+    return reading.notes
+
+
+# -- ids ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["street.png", "street.bmp", "street.tif"])
+def test_one_channel_holds_ids(tmp_path: Path, name: str) -> None:
+    ids = every_id(CAMVID)
+    Image.fromarray(ids).save(tmp_path / name)
+    assert read_as(ids, tmp_path / name, CAMVID) == ()
+    assert read_as(ids, str(tmp_path / name), CAMVID) == ()
+    assert read_as(ids, Image.fromarray(ids), CAMVID) == ()
+    assert read_as(ids, ids.astype(np.int64), CAMVID) == ()
+
+
+@pytest.mark.parametrize("name", ["street.png", "street.tif"])
+def test_sixteen_bits_hold_ids_too(tmp_path: Path, name: str) -> None:
+    ids = every_id(CAMVID).astype(np.uint16)
+    Image.fromarray(ids).save(tmp_path / name)
+    assert read_as(ids, tmp_path / name, CAMVID) == ()
+    ids[0, 0] = 2570  # 10 * 257: what stretching to 16 bits makes of 10
+    Image.fromarray(ids).save(tmp_path / name)
+    assert f"{tmp_path / name}: id 2570 (1 pixel)" in refusal(tmp_path / name, CAMVID)
+
+
+def test_ids_outside_the_set_are_refused_with_values_counts_and_file(tmp_path: Path) -> None:
+    ids = np.zeros((10, 10), np.uint8)
+    ids[0, :3], ids[5, 5] = 200, 11
+    Image.fromarray(ids).save(tmp_path / "street.png")
+    message = refusal(tmp_path / "street.png", CAMVID)
+    for part in (f"{tmp_path / 'street.png'}: ", "200 (3 pixels)", "11 (1 pixel)", "0 (sky) to 10 (bicyclist)", "255"):
+        assert part in message
+
+
+@pytest.mark.parametrize("name", ["street.jpg", "street.gif"])
+def test_ids_in_formats_that_change_them_are_refused(tmp_path: Path, name: str) -> None:
+    """JPEG blurs; GIF renumbers: Pillow writes the ids 3 and 5 as the indices 0 and 1."""
+    Image.fromarray(np.array([[3, 5]], np.uint8)).save(tmp_path / name)
+    assert "save the layout as PNG" in refusal(tmp_path / name, CAMVID)
+
+
+def test_a_gif_in_class_colours_is_read(tmp_path: Path) -> None:
+    ids = every_id(CAMVID)
+    Image.fromarray(CAMVID.to_colors(ids)).save(tmp_path / "street.gif")
+    read_as(ids, tmp_path / "street.gif", CAMVID)
+
+
+@pytest.mark.parametrize("bits", [1, 2, 4])
+def test_grey_pictures_of_few_bits_are_refused(tmp_path: Path, bits: int) -> None:
+    rows = b"".join(b"\0" + bytes([0b01010101] * bits) for _ in range(4))  # filter type 0, then 8 pixels
+    header = struct.pack(">IIBBBBB", 8, 4, bits, 0, 0, 0, 0)
+    (tmp_path / "few.png").write_bytes(png(header, rows))
+    assert "fewer than 8 bits" in refusal(tmp_path / "few.png", CAMVID)
+
+
+def png(header: bytes, rows: bytes) -> bytes:
+    """A PNG file of these bytes."""
+    chunks = [(b"IHDR", header), (b"IDAT", zlib.compress(rows)), (b"IEND", b"")]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data)) for kind, data in chunks
+    )
+
+
+# -- palettes ----------------------------------------------------------------------------------------
+
+
+def test_palettes_are_read_by_their_colours(tmp_path: Path) -> None:
+    ids = every_id(CAMVID)
+    CAMVID.to_image(ids).save(tmp_path / "own.png")
+    notes = read_as(ids, tmp_path / "own.png", CAMVID)
+    assert notes == ("4 pixels (8.3%) in void colours are unlabelled: (0, 0, 0) 4.",)
+
+    # The same picture with its palette in another order: colours decide, indices don't.
+    Image.fromarray(CAMVID.to_colors(ids)).quantize(13).save(tmp_path / "shuffled.png")
+    with Image.open(tmp_path / "shuffled.png") as image:
+        assert image.mode == "P"
+        assert not np.array_equal(np.array(image), ids)
+    read_as(ids, tmp_path / "shuffled.png", CAMVID)
+
+
+@pytest.mark.parametrize("palette", [[(i * 7) % 251 for i in range(768)], [9, 9, 9] * 256])
+def test_a_palette_without_class_colours_holds_ids(palette: list[int]) -> None:
+    ids = every_id(CAMVID)
+    image = Image.fromarray(ids)
+    image.putpalette(palette)
+    assert image.mode == "P"
+    assert read_as(ids, image, CAMVID) == ()
+
+
+def test_a_palette_of_shades_in_order_holds_ids_although_a_class_is_grey() -> None:
+    ids = every_id(CAMVID)  # the sky of CamVid is (128, 128, 128)
+    assert read_as(ids, Image.fromarray(ids).convert("P"), CAMVID) == ()
+
+
+def test_a_class_colour_that_no_pixel_has_still_makes_the_palette_decide() -> None:
+    image = Image.fromarray(np.array([[0, 1]], np.uint8))
+    image.putpalette([7, 7, 7, 8, 8, 8, *CAMVID.colors[0]])
+    message = refusal(image, CAMVID)
+    assert "(7, 7, 7) (1 pixel, nearest" in message
+    assert "if the indices of the palette are the ids, save them in one channel" in message
+
+
+def test_a_palette_in_the_colours_of_another_preset_is_translated() -> None:
+    image = CITYSCAPES.to_image(np.array([[13, 10]], np.uint8))
+    notes = read_as(np.array([[8, 0]]), image, CAMVID)
+    assert notes == ("read with the classes of cityscapes and translated by name.",)
+    sea = ClassSet(["sky", "car"], PLAIN.colors)
+    read_as(np.array([[1, 0]]), image, sea)
+
+
+def test_a_palette_of_pascal_voc_comes_with_a_warning() -> None:
+    def voc(index: int) -> list[int]:
+        """Entry `index` of Pascal VOC's colour map: bits 0, 1, 2 of the index are the high bits of R, G, B."""
+        bits = [(index >> channel & 1) << 7 | (index >> channel + 3 & 1) << 6 for channel in range(3)]
+        return bits
+
+    image = Image.fromarray(np.array([[1, 3, 7]], np.uint8))
+    image.putpalette([level for index in range(64) for level in voc(index)])
+    (note,) = read_as(np.array([[1, 5, 0]]), image, CAMVID)
+    assert "Pascal VOC" in note
+
+
+def test_an_index_beyond_the_palette_is_refused_unless_it_is_unlabelled(tmp_path: Path) -> None:
+    image = Image.fromarray(np.array([[0, 18, 255]], np.uint8))
+    image.putpalette(CITYSCAPES.palette[:19].tobytes())
+    image.save(tmp_path / "short.png")
+    read_as(np.array([[0, 18, 255]]), tmp_path / "short.png", CITYSCAPES)
+    image = Image.fromarray(np.array([[0, 30, 30]], np.uint8))
+    image.putpalette(CITYSCAPES.palette[:19].tobytes())
+    image.save(tmp_path / "short.png")
+    assert "30 is an index of 2 pixels, but its palette has 19" in refusal(tmp_path / "short.png", CITYSCAPES)
+
+
+# -- colours -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("classes", [CAMVID, CITYSCAPES, PLAIN])
+def test_class_colours_are_read_exactly(tmp_path: Path, classes: ClassSet) -> None:
+    ids = every_id(classes)
+    colors = classes.to_colors(ids)
+    Image.fromarray(colors).save(tmp_path / "street.png")
+    read_as(ids, tmp_path / "street.png", classes)
+    read_as(ids, colors, classes)
+    Image.fromarray(colors).convert("RGBA").save(tmp_path / "alpha.png")
+    read_as(ids, tmp_path / "alpha.png", classes)
+    read_as(ids, np.array(Image.fromarray(colors).convert("RGBA")), classes)
+
+
+def test_sixteen_bits_a_channel_are_read(tmp_path: Path) -> None:
+    colors = np.array(CAMVID.colors[:8], np.uint16)[None] * 257
+    rows = b"\0" + colors.astype(">u2").tobytes()
+    (tmp_path / "deep.png").write_bytes(png(struct.pack(">IIBBBBB", 8, 1, 16, 2, 0, 0, 0), rows))
+    read_as(np.arange(8)[None], tmp_path / "deep.png", CAMVID)
+
+
+def test_transparent_pixels_are_unlabelled_and_half_transparent_ones_are_not(tmp_path: Path) -> None:
+    ids = every_id(CAMVID)
+    image = Image.fromarray(CAMVID.to_colors(ids)).convert("RGBA")
+    alpha = np.full(ids.shape, 128, np.uint8)
+    alpha[0, :2] = 0
+    image.putalpha(Image.fromarray(alpha))
+    image.save(tmp_path / "street.png")
+    ids[0, :2] = 255
+    notes = read_as(ids, tmp_path / "street.png", CAMVID)
+    assert notes[-1] == "2 pixels (4.2%) are transparent and so unlabelled."
+    read_as(ids, np.array(image), CAMVID)
+
+    grey = Image.merge("LA", [Image.fromarray(np.zeros(ids.shape, np.uint8)), Image.fromarray(alpha)])
+    read_as(np.where(alpha == 0, 255, 0), grey, CAMVID)
+
+
+def test_unknown_colours_are_refused_with_counts_nearest_classes_and_the_option_that_snaps(tmp_path: Path) -> None:
+    colors = np.zeros((4, 4, 3), np.uint8)
+    colors[0, :2] = (128, 64, 129)  # beside the road's (128, 64, 128)
+    colors[3, 3] = (1, 128, 190)
+    Image.fromarray(colors).save(tmp_path / "street.png")
+    assert refusal(tmp_path / "street.png", CAMVID) == (
+        f"{tmp_path / 'street.png'}: no class has the colour of 3 pixels (18.8%): "
+        "(128, 64, 129) (2 pixels, nearest road (128, 64, 128)), "
+        "(1, 128, 190) (1 pixel, nearest bicyclist (0, 128, 192)); "
+        "the option snap takes each as the nearest class colour."
+    )
+
+
+@pytest.mark.parametrize("classes", [CAMVID, CITYSCAPES])
+def test_colours_that_jpeg_has_damaged_are_refused_and_snap_on_demand(tmp_path: Path, classes: ClassSet) -> None:
+    ids = every_id(classes).repeat(16, axis=0).repeat(16, axis=1)
+    Image.fromarray(classes.to_colors(ids)).save(tmp_path / "street.jpg", quality=95, subsampling=0)
+    message = refusal(tmp_path / "street.jpg", classes)
+    assert "(128, 63, 127) (" in message  # what JPEG has made of the road's (128, 64, 128)
+    assert message.endswith("; the option snap takes each as the nearest class colour.")
+    reading = read_layout(tmp_path / "street.jpg", classes, snap=True)
+    assert (reading.ids == ids).mean() > 0.99
+    assert "were taken for the nearest class colour; the farthest was" in reading.notes[0]
+
+
+def test_snapping_takes_that_set_of_colours_which_is_nearest_on_the_whole(tmp_path: Path) -> None:
+    ids = np.array([[13, 10, 2, 8]], np.uint8).repeat(16, axis=0).repeat(16, axis=1)  # car, sky, building, vegetation
+    Image.fromarray(CITYSCAPES.to_colors(ids)).save(tmp_path / "street.jpg", quality=95)
+    reading = read_layout(tmp_path / "street.jpg", CAMVID, snap=True)
+    assert (reading.ids == CITYSCAPES.translation_to(CAMVID)[ids]).mean() > 0.95
+    assert reading.notes[-1].startswith("read with the classes of cityscapes")
+
+
+def test_snapping_leaves_exact_colours_alone() -> None:
+    ids = every_id(CAMVID)
+    assert read_as(ids, CAMVID.to_colors(ids), CAMVID, snap=True) == read_layout(CAMVID.to_colors(ids), CAMVID).notes
+
+
+# -- void, raw ids, other sets -----------------------------------------------------------------------
+
+
+def test_void_colours_of_cityscapes_are_unlabelled_and_counted() -> None:
+    void = [(0, 0, 0), (81, 0, 81), (111, 74, 0), (250, 170, 160), (230, 150, 140), (180, 165, 180), (150, 100, 100)]
+    void += [(150, 120, 90), (0, 0, 90), (0, 0, 110), (0, 0, 0)]
+    colors = np.array([[*void, (128, 64, 128)]], np.uint8)
+    (note,) = read_as(np.array([[255] * 11 + [0]]), colors, CITYSCAPES)
+    assert note.startswith("11 pixels (91.7%) in void colours are unlabelled: (0, 0, 0) 2, ")
+    assert "(81, 0, 81) 1" in note
+    # They are void in CamVid only where the whole picture is one of Cityscapes.
+    read_as(np.array([[255] * 11 + [3]]), colors, CAMVID)
+    both = np.array([[(81, 0, 81), CAMVID.colors[0]]], np.uint8)
+    assert "(81, 0, 81) (1 pixel" in refusal(both, CAMVID)
+
+
+def test_colours_of_another_preset_are_translated_by_name_and_alias_with_a_report() -> None:
+    for source, target in ((CITYSCAPES, CAMVID), (CAMVID, CITYSCAPES)):
+        ids = every_id(source)
+        notes = read_as(source.translation_to(target)[ids], source.to_colors(ids), target)
+        assert "translated by name: " in notes[-1]
+    (note,) = read_as(np.array([[4, 5, 255, 0]]), CITYSCAPES.to_colors(np.array([[1, 8, 9, 10]])), CAMVID)
+    assert note == (
+        "read with the classes of cityscapes and translated by name: sidewalk as pavement, vegetation as tree; "
+        "unlabelled, for want of such a class here: terrain with 1 pixel (25.0%)."
+    )
+
+
+def test_the_models_own_set_wins_where_both_have_the_colours() -> None:
+    road = np.array([[(128, 64, 128), (0, 0, 0)]], np.uint8)  # road and void in both presets
+    for classes in (CAMVID, CITYSCAPES):
+        notes = read_as(np.array([[classes.names.index("road"), 255]]), road, classes)
+        assert not any("translated" in note for note in notes)
+
+
+def test_a_layout_without_any_class_of_the_model_is_refused() -> None:
+    message = refusal(CITYSCAPES.to_colors(np.array([[0, 1]])), PLAIN)
+    assert message == "layout: none of its classes (road, sidewalk) is one of this model's (land, sea)."
+
+
+def test_layout_classes_settle_what_ids_and_colours_mean(tmp_path: Path) -> None:
+    ids = np.array([[0, 1, 10]], np.uint8)  # as train ids: road, sidewalk, sky
+    for classes in ("cityscapes", CITYSCAPES):
+        read_as(np.array([[3, 4, 0]]), ids, CAMVID, layout_classes=classes)
+    read_as(ids, ids, CAMVID)
+    file = tmp_path / "swapped.json"
+    file.write_text('[{"name": "sea", "color": [1, 200, 1]}, {"name": "land", "color": [1, 1, 200]}]')
+    read_as(np.array([[0, 1]]), PLAIN.to_colors(np.array([[0, 1]])), PLAIN)
+    (note,) = read_as(np.array([[1, 0]]), PLAIN.to_colors(np.array([[0, 1]])), PLAIN, layout_classes=file)
+    assert note == "read with the classes of another set of 2 and translated by name."
+    # A given set is the only one: colours of a preset are no longer looked for.
+    assert "(70, 70, 70)" in refusal(np.array([[(70, 70, 70)]], np.uint8), CAMVID, layout_classes="camvid")
+    assert "no such file, and no preset" in refusal(ids, CAMVID, layout_classes="kitti")
+
+
+@pytest.mark.parametrize("by_name", [True, False])
+def test_raw_cityscapes_ids_are_known_by_file_name_or_asked_for(tmp_path: Path, by_name: bool) -> None:
+    raw = np.arange(34, dtype=np.uint8)[None]
+    expected = np.full((1, 34), 255)
+    expected[0, RAW_IDS] = range(19)
+    file = tmp_path / ("aachen_000000_000019_gtFine_labelIds.png" if by_name else "street.png")
+    Image.fromarray(raw).save(file)
+    options = {} if by_name else {"layout_classes": LABEL_IDS}
+    (note,) = read_as(expected, file, CITYSCAPES, **options)
+    assert note == ("raw Cityscapes ids were brought to train ids; 15 pixels (44.1%) are of no class and unlabelled.")
+    with Image.open(file) as image:
+        read_as(expected, image, CITYSCAPES, **options)
+    table = CITYSCAPES.translation_to(CAMVID)
+    read_as(table[expected.astype(np.uint8)], file, CAMVID, **options)
+
+
+def test_raw_cityscapes_ids_are_never_guessed_from_small_numbers(tmp_path: Path) -> None:
+    Image.fromarray(np.array([[7, 8, 11]], np.uint8)).save(tmp_path / "street.png")
+    read_as(np.array([[7, 8, 11]]), tmp_path / "street.png", CITYSCAPES)
+    Image.fromarray(np.array([[7, 8, 33]], np.uint8)).save(tmp_path / "street.png")
+    message = refusal(tmp_path / "street.png", CITYSCAPES)
+    assert "id 33 (1 pixel)" in message
+    assert f"raw Cityscapes ids are read with the layout classes {LABEL_IDS}" in message
+
+
+def test_what_is_no_raw_cityscapes_id_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "x_gtFine_labelIds.png"
+    Image.fromarray(np.array([[7, 34, 34]], np.uint8)).save(file)
+    assert "0..33, and 255 for unlabelled; 2 pixels (66.7%) have others, for example 34" in refusal(file, CITYSCAPES)
+    instances = np.array([[7, 26001]], np.uint16)
+    assert "26001" in refusal(instances, CITYSCAPES, layout_classes=LABEL_IDS)
+    assert "integers" in refusal(np.ones((2, 2)), CITYSCAPES, layout_classes=LABEL_IDS)
+
+
+def test_train_ids_are_known_by_file_name(tmp_path: Path) -> None:
+    file = tmp_path / "aachen_gtFine_labelTrainIds.png"
+    Image.fromarray(np.array([[0, 10, 255]], np.uint8)).save(file)
+    read_as(np.array([[0, 10, 255]]), file, CITYSCAPES)
+    read_as(np.array([[3, 0, 255]]), file, CAMVID)
+    read_as(np.array([[0, 10, 255]]), file, CAMVID, layout_classes="camvid")
+
+
+def test_official_colour_pictures_of_cityscapes_are_read(tmp_path: Path) -> None:
+    """As gtFine/*_color.png are: RGBA, with void colours."""
+    colors = np.array([[(128, 64, 128, 255), (0, 0, 142, 255), (81, 0, 81, 255), (0, 0, 0, 255)]], np.uint8)
+    Image.fromarray(colors).save(tmp_path / "aachen_gtFine_color.png")
+    read_as(np.array([[0, 13, 255, 255]]), tmp_path / "aachen_gtFine_color.png", CITYSCAPES)
+    read_as(np.array([[3, 8, 255, 255]]), tmp_path / "aachen_gtFine_color.png", CAMVID)
+
+
+# -- sizes, rotation, files --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 999), (999, 1), (4096, 8192)])
+def test_any_size_is_read(tmp_path: Path, size: tuple[int, int]) -> None:
+    ids = np.resize(np.array([3, 0, 255, 10], np.uint8), size)
+    Image.fromarray(ids).save(tmp_path / "ids.png", compress_level=1)
+    read_as(ids, tmp_path / "ids.png", CAMVID)
+    CAMVID.to_image(ids).save(tmp_path / "palette.png", compress_level=1)
+    read_as(ids, tmp_path / "palette.png", CAMVID)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("in_colors", [True, False])
+def test_rotation_by_exif_is_followed(tmp_path: Path, orientation: int, in_colors: bool) -> None:
+    ids = every_id(CAMVID)
+    image = Image.fromarray(CAMVID.to_colors(ids) if in_colors else ids)
+    exif = image.getexif()
+    exif[0x0112] = orientation
+    image.save(tmp_path / "street.png", exif=exif)
+    with Image.open(tmp_path / "street.png") as saved:
+        expected = np.array(ImageOps.exif_transpose(saved))
+    reading = read_layout(tmp_path / "street.png", CAMVID)
+    np.testing.assert_array_equal(CAMVID.to_colors(reading.ids) if in_colors else reading.ids, expected)
+    if orientation == 6:  # "turn by 90 degrees clockwise to look at it"
+        np.testing.assert_array_equal(reading.ids, np.rot90(ids, -1))
+
+
+@pytest.mark.parametrize("size", [(8193, 8192), (13_000, 13_000), (60_000, 60_000), (2**31 - 1, 2**31 - 1)])
+def test_pixel_bombs_are_refused_from_the_header(tmp_path: Path, size: tuple[int, int]) -> None:
+    """The file holds no pixels at all: whoever began to decode would say so."""
+    (tmp_path / "bomb.png").write_bytes(png(struct.pack(">IIBBBBB", *size, 8, 0, 0, 0, 0), b""))
+    message = refusal(tmp_path / "bomb.png", CAMVID)
+    assert "pixels" in message
+    assert "67,108,864 allowed" in message
+
+
+def test_a_smaller_limit_can_be_set(tmp_path: Path) -> None:
+    Image.fromarray(every_id(CAMVID)).save(tmp_path / "street.png")
+    assert "8 x 6 pixels are more than the 47 allowed" in refusal(tmp_path / "street.png", CAMVID, max_pixels=47)
+
+
+def test_what_is_no_layout_is_refused_by_name(tmp_path: Path) -> None:
+    (tmp_path / "text.png").write_text("not a picture")
+    assert refusal(tmp_path / "text.png", CAMVID).startswith(f"{tmp_path / 'text.png'}: not a picture; right is ")
+    whole = io.BytesIO()
+    Image.fromarray(np.random.default_rng(0).integers(0, 11, (64, 64), np.uint8)).save(whole, "PNG")
+    for length in (10, 30, 60, len(whole.getvalue()) // 2):
+        (tmp_path / "half.png").write_bytes(whole.getvalue()[:length])
+        assert refusal(tmp_path / "half.png", CAMVID).startswith(f"{tmp_path / 'half.png'}: not a ")
+    assert refusal(tmp_path, CAMVID) == f"{tmp_path}: a folder, not a layout file."
+    assert refusal(tmp_path / "missing.png", CAMVID) == f"{tmp_path / 'missing.png'}: no such file."
+    Image.new("CMYK", (4, 4)).save(tmp_path / "print.tif")
+    assert "mode CMYK is no layout" in refusal(tmp_path / "print.tif", CAMVID)
+    Image.fromarray(np.zeros((4, 4), np.float32)).save(tmp_path / "float.tif")
+    assert "mode F is no layout" in refusal(tmp_path / "float.tif", CAMVID)
+    (tmp_path / "page.eps").write_text("%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 4 4\n")
+    assert "not a picture" in refusal(tmp_path / "page.eps", CAMVID)
+    assert "not int" in refusal(7, CAMVID)
+    assert "(height, width, 3 or 4), not float64 (2, 2, 3)" in refusal(np.zeros((2, 2, 3)), CAMVID)
+
+
+def test_messages_use_the_name_they_are_given(tmp_path: Path) -> None:
+    Image.fromarray(np.full((2, 2), 99, np.uint8)).save(tmp_path / "street.png")
+    assert refusal(tmp_path / "street.png", CAMVID, source="your street").startswith("your street: id 99 ")
