@@ -1,13 +1,26 @@
-"""The model card: README.md of a model folder, made from data (classes, sizes, training record)."""
+"""The model card: README.md of a model folder, made from data (classes, sizes, training record).
+
+The front matter follows https://huggingface.co/docs/hub/model-cards. The body is Markdown without HTML or CSS, because
+the Hub, GitHub and local viewers each strip a different part of these: colours are small pictures in `swatches/`.
+Texts from outside (names of classes and data sets, values of training.json) are escaped, and parts of training.json
+that have a wrong type are left out.
+"""
 
 import hashlib
+import os
+import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
-from huggingface_hub import ModelCard, ModelCardData
+from huggingface_hub import EvalResult, ModelCard, ModelCardData
+from huggingface_hub.errors import HFValidationError
+from huggingface_hub.utils import validate_repo_id
+from PIL import Image
 
-from crn_hub.classes import ClassSet
+from crn_hub.classes import UNLABELLED, ClassSet
 
 PAPER_URL = "https://arxiv.org/abs/1707.09405"
 CARD_METADATA: dict[str, Any] = {
@@ -15,84 +28,191 @@ CARD_METADATA: dict[str, Any] = {
     "pipeline_tag": "image-to-image",
     "tags": ("arxiv:1707.09405", "semantic-image-synthesis"),
 }
+SWATCHES = f"swatches/{'[0-9a-f]' * 6}.png"  # pattern: one per colour, named by it
+
+# What the Hub accepts as `license` (https://huggingface.co/docs/hub/repositories-licenses); all else is "other".
+HUB_LICENSES = frozenset(
+    """
+    apache-2.0 mit openrail bigscience-openrail-m creativeml-openrail-m bigscience-bloom-rail-1.0 bigcode-openrail-m
+    afl-3.0 artistic-2.0 bsl-1.0 bsd bsd-2-clause bsd-3-clause bsd-3-clause-clear c-uda cc cc0-1.0 cc-by-2.0 cc-by-2.5
+    cc-by-3.0 cc-by-4.0 cc-by-sa-3.0 cc-by-sa-4.0 cc-by-nc-2.0 cc-by-nc-3.0 cc-by-nc-4.0 cc-by-nd-4.0 cc-by-nc-nd-3.0
+    cc-by-nc-nd-4.0 cc-by-nc-sa-2.0 cc-by-nc-sa-3.0 cc-by-nc-sa-4.0 cdla-sharing-1.0 cdla-permissive-1.0
+    cdla-permissive-2.0 wtfpl ecl-2.0 epl-1.0 epl-2.0 etalab-2.0 eupl-1.1 eupl-1.2 agpl-3.0 gfdl gpl gpl-2.0 gpl-3.0
+    lgpl lgpl-2.1 lgpl-3.0 isc h-research intel-research lppl-1.3c ms-pl apple-ascl apple-amlr mpl-2.0 odc-by odbl
+    openmdw-1.0 openrail++ osl-3.0 postgresql ofl-1.1 ncsa unlicense zlib pddl lgpl-lr deepfloyd-if-license
+    fair-noncommercial-research-license llama2 llama3 llama3.1 llama3.2 llama3.3 llama4 gemma unknown other
+    """.split()  # noqa: SIM905 - ninety quoted strings read worse
+)
+
+
+@dataclass(frozen=True)
+class Training:
+    """What a training record says, ready to be shown: texts of one line, not yet escaped; "" where it says nothing.
+
+    Attributes:
+        stages: for each stage of growing, first to last, what to call a fact -> the fact, "" if unknown; the same
+            names in every stage.
+        dataset, hub_dataset, license, notes: of the last stage; `hub_dataset` is a Hub id.
+        hours: of all stages together.
+        validation_loss: of the last stage.
+        loss_weights: of the last stage, layer -> weight.
+        converted_from: what the weights, or those of the first stage, were converted from.
+        unknown_start: whether the first stage began with weights of which nothing is recorded.
+    """
+
+    stages: list[dict[str, str]]
+    dataset: str
+    hub_dataset: str
+    license: str
+    notes: str
+    hours: float
+    validation_loss: float | None
+    loss_weights: dict[str, float]
+    converted_from: str
+    unknown_start: bool
+
+
+def read_training(record: dict[str, Any]) -> Training:
+    """A training record (`CRN.training_record`) as far as it can be shown; parts of wrong types are left out."""
+    chain = [record]  # the last stage first
+    while before := _object(chain[-1].get("started_from")):
+        chain.append(before)
+    chain.reverse()
+    settings = [_object(part.get("settings")) for part in chain]
+    results = [_object(part.get("result")) for part in chain]
+    data = [
+        _string(s.get("dataset_name")) or _string(part.get("dataset")) for part, s in zip(chain, settings, strict=True)
+    ]
+    stages = [
+        _facts({**s, **result, "data": name if len(set(data) - {""}) > 1 else None})
+        for s, result, name in zip(settings, results, data, strict=True)
+    ]
+    hub_dataset = _string(record.get("hub_dataset"))
+    try:
+        validate_repo_id(hub_dataset)
+    except HFValidationError:
+        hub_dataset = ""
+    weights = {one_line(layer): _finite(weight) for layer, weight in _object(record.get("loss_weights")).items()}
+    return Training(
+        stages=[stage for stage in stages if any(stage.values())],
+        dataset=_string(record.get("dataset")),
+        hub_dataset=hub_dataset,
+        license=_string(record.get("license")),
+        notes=_string(record.get("notes")),
+        hours=sum(_finite(result.get("hours")) or 0 for result in results),
+        validation_loss=_finite(results[-1].get("validation_loss")),
+        loss_weights={layer: weight for layer, weight in weights.items() if weight is not None},
+        converted_from=_string(chain[0].get("converted_from")),
+        unknown_start=bool(_string(settings[0].get("init_from"))),
+    )
 
 
 def write_card(
     path: Path,
+    *,
     classes: ClassSet,
-    size: tuple[int, int],
+    widths: Sequence[int],
+    base_size: Sequence[int],
+    num_images: int,
     num_parameters: int,
+    gflop: float,
     record: dict[str, Any],
     samples: Sequence[str] = (),
+    repo_id: str | None = None,
 ) -> None:
-    """Writes the card of one model.
+    """Writes the card of one model. The palette shows the pictures that `write_swatches` makes beside it.
 
     Args:
         path: the README.md to write.
         classes: the classes of the model.
-        size: (height, width) of its images in pixels.
+        widths: channels of each module, coarse to fine.
+        base_size: (height, width) of the first module in pixels.
+        num_images: k, images per layout.
         num_parameters: how many numbers its weights are.
+        gflop: arithmetic for one layout, in 10^9 operations.
         record: the training record (`CRN.training_record`); {} if unknown.
         samples: pictures to show, as paths relative to the card.
+        repo_id: the model's name on the Hub, if it has one.
     """
-    dataset = record.get("dataset")
-    data = ModelCardData(
-        **{**CARD_METADATA, "tags": list(CARD_METADATA["tags"])},
-        license=record.get("license"),
-        datasets=[record["hub_dataset"]] if record.get("hub_dataset") else None,
-    )
-    height, width = size
+    training = read_training(record)
+    sizes = [(base_size[0] * 2**i, base_size[1] * 2**i) for i in range(len(widths))]  # (height, width) of each module
+    height, width = sizes[-1]
+    size = f"{width} x {height}"
+    model = repo_id or "path/to/this/folder"
     sections = [
-        f"---\n{data.to_yaml()}\n---",
-        f"# Cascaded refinement network, {width} x {height}",
-        f"A semantic layout with {len(classes)} classes goes in, a photograph of {width} x {height} pixels that "
-        f"conforms to it comes out. One feed-forward network of {num_parameters / 1e6:.1f} M parameters after "
-        f"[Chen and Koltun, 2017]({PAPER_URL}).",
+        f"---\n{_front_matter(training, repo_id or f'crn-{height}p')}\n---",
+        f"# Cascaded refinement network, {size}",
+        f"A semantic layout with {len(classes)} classes in, "
+        + (f"{num_images} different photographs" if num_images > 1 else "a photograph")
+        + f" of {size} pixels out. One feed-forward network after [Chen and Koltun, 2017]({PAPER_URL}).",
     ]
     if samples:
-        sections += ["## Samples", "Layout | output | photograph, on layouts that were held out of training."]
-        sections += [f"![layout, output, photograph]({sample})" for sample in samples]
+        sections.append("## Samples")
+        for sample in samples:
+            sections += [
+                f"![{_caption(sample, num_images)}]({quote(os.fsencode(sample))})",
+                f"*{_caption(sample, num_images)}*",
+            ]
     sections += [
         "## Use",
-        "```python\nfrom crn_hub import CRN\n\n"
-        'model = CRN.from_pretrained("this folder, or its id on the Hub")\n'
+        "With the Python package `crn_hub` installed"
+        + (":" if repo_id else "; `path/to/this/folder` stands for the folder that holds this card:"),
+        f'```python\nfrom crn_hub import CRN\n\nmodel = CRN.from_pretrained("{model}")\n'
         'model.synthesize("layout.png")[0].save("photograph.png")\n```',
-        "A layout is a picture in the colours below, or one channel of ids with 255 for unlabelled.",
+        "Or on the command line:",
+        f"```bash\ncrn synthesize {model} layout.png --output photographs\n```",
+        "A layout is a picture in the colours below, or one channel of ids with 255 for unlabelled, of any size; "
+        + (f"all {num_images} photographs come" if num_images > 1 else "the photograph comes")
+        + " back at the layout's own size.",
         "## Classes",
-        "| id | name | colour | hex | also known as |\n|---|---|---|---|---|\n"
-        + "\n".join(
-            f"| {index} | {name} | {', '.join(map(str, color))} | `#{color[0]:02x}{color[1]:02x}{color[2]:02x}` "
-            f"| {', '.join(classes.aliases.get(name, ()))} |"
-            for index, (name, color) in enumerate(zip(classes.names, classes.colors, strict=True))
+        _table(
+            ["id", "colour", "name", "also known as"],
+            [
+                *(
+                    [str(index), _swatch(color), _escape(name), _escape(", ".join(classes.aliases.get(name, ())))]
+                    for index, (name, color) in enumerate(zip(classes.names, classes.colors, strict=True))
+                ),
+                [str(UNLABELLED), _swatch(classes.unlabelled_color), "*unlabelled*", ""],
+            ],
+        ),
+        "## Network",
+        _table(
+            ["property", "value"],
+            [
+                ["images", f"{size} pixels (width x height)"],
+                ["images per layout (k)", str(num_images)],
+                ["input channels", f"{len(classes) + 1}: one per class, one for unlabelled"],
+                ["parameters", f"{num_parameters:,}"],
+                ["arithmetic", f"{number(gflop)} GFLOP per layout (2 per multiply-add)"],
+                [
+                    f"{len(widths)} modules, channels at width x height",
+                    ", ".join(f"{c} at {w} x {h}" for c, (h, w) in zip(widths, sizes, strict=True)),
+                ],
+            ],
         ),
         "## Training",
-    ]
-    if record:
-        stages = [record]
-        while before := stages[0].get("started_from"):
-            stages.insert(0, before)
-        hours = sum(stage.get("result", {}).get("hours", 0) for stage in stages)
-        sections.append(f"Data: {dataset}. {hours:.1f} hours in all. The whole record is in `training.json`.")
-        sections.append(_table([{**stage.get("settings", {}), **stage.get("result", {})} for stage in stages]))
-        if record.get("loss_weights"):
-            sections.append("Weights of the loss terms, measured so that each term contributes equally at the start:")
-            sections.append(
-                "| layer | weight |\n|---|---|\n"
-                + "\n".join(f"| {layer} | {weight:.4g} |" for layer, weight in record["loss_weights"].items())
-            )
-    else:
-        sections.append("How these weights came about is not recorded.")
-    sections += [
+        *_training_sections(training),
+        "## Licence",
+        f"{_license_sentence(training.license)} The code of `crn_hub` is under the MIT licence.",
         "## Limits",
         "The network knows the scenes it was trained on and no others: layouts of another kind of place, viewpoint or "
         "class balance give textures rather than photographs. Its images show nothing that exists; do not present "
         "them as photographs of real places or events.",
     ]
-    if notes := record.get("notes"):
-        sections.append(str(notes))
+    if training.notes:
+        sections.append(_escape(training.notes))
     text = "\n\n".join(sections) + "\n"
     path.write_text(f"{text}\n<!-- made by crn_hub {_fingerprint(text)} -->\n", encoding="utf-8")
     ModelCard.load(path)  # the front matter reads back, or this raises
+
+
+def write_swatches(folder: Path, classes: ClassSet) -> None:
+    """Writes swatches/rrggbb.png into `folder` for each class colour and that of unlabelled; 36 x 20 pixels each."""
+    (folder / SWATCHES).parent.mkdir()
+    for color in (*classes.colors, classes.unlabelled_color):
+        swatch = Image.new("RGB", (36, 20), (160, 160, 160))  # the rim keeps white visible on white
+        swatch.paste(color, (1, 1, 35, 19))
+        swatch.save(folder / f"swatches/{_hex(color)}.png", optimize=True)
 
 
 def is_unedited(path: Path) -> bool:
@@ -101,17 +221,188 @@ def is_unedited(path: Path) -> bool:
     return mark == f"{_fingerprint(text)} -->\n"
 
 
+def one_line(text: str) -> str:
+    """The text on one line, without control characters, which could forge lines and steer a terminal."""
+    return " ".join("".join(c for c in text if c.isprintable() or c.isspace()).split())
+
+
+def number(value: float) -> str:
+    """Four significant digits, or a whole number with its thousands set apart."""
+    return f"{value:,.0f}" if value == int(value) or abs(value) >= 1000 else f"{value:.4g}"
+
+
+def duration(hours: float) -> str:
+    """Hours as people say them: "44 min", "3.25 h"."""
+    if hours < 1:
+        return f"{hours * 60:.2g} min"
+    return f"{hours:.3g} h" if hours < 100 else f"{hours:,.0f} h"
+
+
 def _fingerprint(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def _table(stages: list[dict[str, Any]]) -> str:
-    """One row per setting, one column per stage of growing; settings that no stage has are left out."""
-    keys = [key for key in dict.fromkeys(key for stage in stages for key in stage) if any(s.get(key) for s in stages)]
-    head = "| | |" if len(stages) == 1 else f"| | {' | '.join(f'stage {n}' for n, _ in enumerate(stages, 1))} |"
-    rows = [f"| {key} | {' | '.join(_cell(stage.get(key)) for stage in stages)} |" for key in keys]
-    return "\n".join([head, "|---" * (len(stages) + 1) + "|", *rows])
+# -- what a record says ------------------------------------------------------------------------------
 
 
-def _cell(value: Any) -> str:
-    return "" if value is None else str(value).replace("|", "\\|").replace("\n", " ")
+def _object(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _finite(value: Any) -> float | None:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return value if is_number and abs(value) < 1e18 else None  # nan is not less either
+
+
+def _text(value: Any) -> str:
+    """A single value as a text of one line; "" for what is none."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if (finite := _finite(value)) is not None:
+        return number(finite)
+    return _string(value)
+
+
+def _string(value: Any) -> str:
+    return one_line(value) if isinstance(value, str) else ""
+
+
+def _facts(stage: dict[str, Any]) -> dict[str, str]:
+    """Settings and result of one stage -> what people want to know of it; all else is in training.json."""
+    texts = {name: _text(value) for name, value in stage.items()}
+    hours, memory = _finite(stage.get("hours")), texts.get("peak_memory_gb")
+    return {
+        "data": texts.get("data", ""),
+        "image height": texts.get("resolution", ""),
+        "images per layout (k)": texts.get("num_images", ""),
+        "steps": texts.get("steps", ""),
+        "epochs": texts.get("epochs", ""),
+        "images per step": texts.get("images_per_step") or texts.get("train_batch_size", ""),
+        "learning rate": ", ".join(filter(None, [texts.get("learning_rate"), texts.get("lr_scheduler")])),
+        "random mirroring": texts.get("random_flip", ""),
+        "weights averaged (EMA)": texts.get("use_ema", ""),
+        "feature network": texts.get("perceptual_net", ""),
+        "mixed precision": texts.get("mixed_precision", ""),
+        "hardware": texts.get("hardware", ""),
+        "time": duration(hours) if hours is not None else "",
+        "peak memory": f"{memory} GB" if memory else "",
+        "validation loss": texts.get("validation_loss", ""),
+    }
+
+
+# -- parts of the card -------------------------------------------------------------------------------
+
+
+def _front_matter(training: Training, model_name: str) -> str:
+    license_id, license_name = training.license.lower(), None
+    if license_id and license_id not in HUB_LICENSES:
+        license_id, license_name = "other", _slug(license_id)
+    results = []
+    if training.validation_loss is not None and training.dataset:
+        results.append(
+            EvalResult(
+                task_type="image-to-image",
+                dataset_name=training.dataset,
+                dataset_type=training.hub_dataset or _slug(training.dataset),
+                metric_type="loss",
+                metric_name="Calibrated perceptual loss on held-out rows (lower is better; comparable only between "
+                "runs with the same loss weights)",
+                metric_value=float(f"{training.validation_loss:.4g}"),
+            )
+        )
+    data = ModelCardData(
+        **{**CARD_METADATA, "tags": list(CARD_METADATA["tags"])},
+        license=license_id or None,
+        license_name=license_name,
+        datasets=[training.hub_dataset] if training.hub_dataset else None,
+        model_name=model_name if results else None,
+        eval_results=results or None,
+    )
+    return str(data.to_yaml())
+
+
+def _training_sections(training: Training) -> list[str]:
+    stages = training.stages
+    sentences = []
+    if training.hub_dataset:
+        name = _escape(training.dataset or training.hub_dataset)
+        sentences.append(f"Data: [{name}](https://huggingface.co/datasets/{training.hub_dataset}).")
+    elif training.dataset:
+        sentences.append(f"Data: {_escape(training.dataset)}.")
+    if training.converted_from and not stages:
+        sentences.append(f"Converted from {_escape(training.converted_from)}.")
+    elif training.converted_from:
+        sentences.append(f"Training started from weights converted from {_escape(training.converted_from)}.")
+    elif training.unknown_start:
+        sentences.append("Training started from weights of which nothing is recorded.")
+    if not stages and not sentences:
+        return ["How these weights came about is not recorded."]
+    if len(stages) > 1:
+        sentences.append(f"{len(stages)} stages, each starting from the weights of the one before.")
+    if training.hours:
+        sentences.append(f"Time in all: {duration(training.hours)}.")
+    sections = [" ".join([*sentences, "The whole record is in [training.json](training.json)."])]
+    names = [name for name in stages[0] if any(stage[name] for stage in stages)] if stages else []
+    differing = [name for name in names if len({stage[name] for stage in stages}) > 1]
+    if differing:
+        head = ["", *(f"stage {n}" for n, _ in enumerate(stages, 1))]
+        sections.append(_table(head, [[name, *(_escape(stage[name]) for stage in stages)] for name in differing]))
+    if common := [[name, _escape(stages[0][name])] for name in names if name not in differing]:
+        sections.append(_table(["in every stage" if differing else "setting or result", "value"], common))
+    if training.validation_loss is not None:
+        sections.append(
+            "The validation loss is the training's perceptual loss on held-out rows; lower is better. Each run "
+            "measures its loss weights anew, so the losses of two runs, or two stages, do not compare."
+        )
+    if training.loss_weights:
+        sections += [
+            "### Loss weights",
+            "Measured before the first step, so that each term contributes equally:",
+            _table(
+                ["layer", "weight"],
+                [[_escape(layer), f"{weight:.4g}"] for layer, weight in training.loss_weights.items()],
+            ),
+        ]
+    return sections
+
+
+def _license_sentence(license: str) -> str:
+    if not license:
+        return (
+            "No licence is recorded for the weights: ask those who publish them, and mind the terms of the data they "
+            "were trained on."
+        )
+    name = _escape(license)
+    if parts := re.fullmatch(r"cc-(by[a-z-]*)-(\d\.\d)", license.lower()):
+        name = f"[CC {parts[1].upper()} {parts[2]}](https://creativecommons.org/licenses/{parts[1]}/{parts[2]}/)"
+    return f"Licence of the weights: {name}; it follows from the data they were trained on."
+
+
+def _caption(sample: str, num_images: int) -> str:
+    """What a picture in samples/ shows; held-out.png is the grid that training leaves."""
+    if sample != "samples/held-out.png":
+        return _escape(Path(sample).stem)
+    outputs = f"{num_images} photographs of the network" if num_images > 1 else "the network's photograph"
+    return f"Layouts held out of training, one in each row: layout, {outputs}, recorded photograph."
+
+
+def _table(head: list[str], rows: list[list[str]]) -> str:
+    return "\n".join(f"| {' | '.join(row)} |" for row in [head, ["---"] * len(head), *rows])
+
+
+def _escape(text: str) -> str:
+    """A text from outside so that Markdown shows it as it is: on one line, no markup, no HTML, no end of a cell."""
+    return re.sub(r"([\\`*_\[\]<>|~#&$])", r"\\\1", one_line(text))
+
+
+def _hex(color: Sequence[int]) -> str:
+    return bytes(color).hex()
+
+
+def _swatch(color: Sequence[int]) -> str:
+    return f"![#{_hex(color)}](swatches/{_hex(color)}.png) `#{_hex(color)}`"
+
+
+def _slug(text: str) -> str:
+    """The text as an identifier: "CamVid, train" -> "camvid-train"."""
+    return re.sub(r"[^a-z0-9.]+", "-", text.lower()).strip("-.") or "unnamed"

@@ -1,0 +1,113 @@
+"""What `crn info` prints: a model on one screen.
+
+In a terminal the classes have swatches; in a pipe the text is plain, with their colours in hex.
+"""
+
+import sys
+from pathlib import Path
+
+from huggingface_hub import try_to_load_from_cache
+from rich.color import Color
+from rich.columns import Columns
+from rich.console import Console
+from rich.style import Style
+from rich.table import Table
+from rich.text import Text
+from safetensors import safe_open
+
+from crn_hub.card import Training, duration, number, one_line, read_training
+from crn_hub.classes import UNLABELLED
+from crn_hub.model import CRN, MODEL_IN_THE_BOX, WEIGHTS
+
+PIPE_WIDTH = 100  # columns, where no terminal says how many there are
+PRECISIONS = {"F16": "float16", "BF16": "bfloat16", "F32": "float32"}
+NAME_WIDTH = 20  # one long name must not make all classes a single column
+
+
+def print_info(name: str | None, model: CRN) -> None:
+    """Prints a model to stdout: name, network, classes, training and licence.
+
+    Args:
+        name: as for `CRN.from_pretrained`, which `model` came from.
+        model: the loaded model.
+    """
+    sys.stdout.reconfigure(errors="replace")  # type: ignore[union-attr]  # names may be in any script
+    console = Console(width=None if sys.stdout.isatty() else PIPE_WIDTH, markup=False, highlight=False, emoji=False)
+    with console.capture() as capture:
+        _print(console, name, model)
+    print("\n".join(line.rstrip() for line in capture.get().splitlines()))
+
+
+def _print(console: Console, name: str | None, model: CRN) -> None:
+    training = read_training(model.training_record)
+    height, width = model.size
+    console.print(Text(one_line(name) if name else f"box: {MODEL_IN_THE_BOX.name}", "bold"))
+    _print_pairs(
+        console,
+        [
+            ("images", f"{width} x {height} pixels, {model.num_images} per layout (k)"),
+            ("parameters", f"{model.num_parameters:,}"),
+            ("arithmetic", f"{number(model.gflop)} GFLOP per layout (2 per multiply-add)"),
+            ("modules", f"{len(model.widths)}, with {', '.join(map(str, model.widths))} channels"),
+            ("weights", _weights(name)),
+            ("licence", training.license or "not recorded"),
+            ("data", training.dataset),
+            ("origin", _origin(training)),
+        ],
+    )
+
+    console.print(Text(f"\n{len(model.classes)} classes", "bold"))
+    rows = [*enumerate(zip(model.classes.names, model.classes.colors, strict=True))]
+    rows.append((UNLABELLED, ("unlabelled", model.classes.unlabelled_color)))
+    # Sixteen colours would show different classes alike.
+    has_colors = console.color_system in ("256", "truecolor") and not console.no_color
+    cells = []
+    for index, (label, color) in rows:
+        text = Text(one_line(label))
+        text.truncate(NAME_WIDTH, overflow="ellipsis")
+        swatch = ("  ", Style(bgcolor=Color.from_rgb(*color))) if has_colors else f"#{bytes(color).hex()}"
+        cells.append(Text.assemble(f"{index:>3} ", swatch, " ", text))
+    console.print(Columns(cells, padding=(0, 2), column_first=True))
+
+    if training.stages:
+        console.print(Text(f"\nTraining{f', {duration(training.hours)}' if training.hours else ''}", "bold"))
+        hardware = {stage["hardware"] for stage in training.stages}
+        shown = ["data", "image height", "steps", "epochs", "learning rate", "time", "validation loss"]
+        shown += ["hardware"] if len(hardware) > 1 else []
+        columns = [column for column in shown if any(stage[column] for stage in training.stages)]
+        table = Table("stage", box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="")
+        for column in columns:
+            table.add_column(column, no_wrap=column not in ("data", "hardware"))
+        for index, stage in enumerate(training.stages, 1):
+            table.add_row(str(index), *(Text(stage[column]) for column in columns))
+        console.print(table)
+        _print_pairs(console, [("hardware", hardware.pop() if len(hardware) == 1 else "")])
+    weights = ", ".join(f"{layer} {weight:.4g}" for layer, weight in training.loss_weights.items())
+    _print_pairs(console, [("loss weights", weights)])
+
+
+def _print_pairs(console: Console, pairs: list[tuple[str, str]]) -> None:
+    grid = Table.grid("", "", padding=(0, 2, 0, 0))
+    for name, value in pairs:
+        if value:
+            grid.add_row(Text(f"{name:12}"), Text(value))
+    console.print(grid)
+
+
+def _weights(name: str | None) -> str:
+    """Precision and size of the weights' file."""
+    folder = Path(name) if name else MODEL_IN_THE_BOX
+    file = folder / WEIGHTS if folder.is_dir() else try_to_load_from_cache(str(name), WEIGHTS)
+    if not isinstance(file, str | Path):  # left the cache since the model was loaded
+        return ""
+    with safe_open(file, "pt") as tensors:
+        kinds = sorted({tensors.get_slice(key).get_dtype() for key in tensors.keys()})  # noqa: SIM118 - no mapping
+    return f"{', '.join(PRECISIONS.get(kind, kind) for kind in kinds)}, {number(Path(file).stat().st_size / 1e6)} MB"
+
+
+def _origin(training: Training) -> str:
+    if training.converted_from:
+        return f"{'training started from weights ' if training.stages else ''}converted from {training.converted_from}"
+    if training.unknown_start:
+        return "training started from weights of which nothing is recorded"
+    return "" if training.stages or training.dataset else "not recorded"
