@@ -6,48 +6,49 @@ what people have: order of concatenation, aligned corners, area averaging, order
 
 import json
 import os
-import re
+import reprlib
 import shutil
 import tempfile
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from huggingface_hub import (
-    _CACHED_NO_EXIST,
+    CommitOperationAdd,
+    CommitOperationDelete,
     HfApi,
     PyTorchModelHubMixin,
     hf_hub_download,
     is_offline_mode,
-    try_to_load_from_cache,
 )
-from huggingface_hub.errors import (
-    EntryNotFoundError,
-    GatedRepoError,
-    HFValidationError,
-    LocalEntryNotFoundError,
-    RemoteEntryNotFoundError,
-    RepositoryNotFoundError,
-    RevisionNotFoundError,
-)
-from huggingface_hub.utils import httpx
+from huggingface_hub.errors import BadRequestError, HFValidationError, RevisionNotFoundError
+from huggingface_hub.utils import httpx, validate_repo_id
 from PIL import Image
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from crn_hub.card import CARD_METADATA, PAPER_URL, is_unedited, write_card
-from crn_hub.classes import UNLABELLED, ClassSet, Layout
+from crn_hub.card import CARD_METADATA, PAPER_URL, SWATCHES, is_unedited, write_card, write_swatches
+from crn_hub.classes import UNLABELLED, ClassSet, Layout, LayoutWarning, read_layout
+from crn_hub.hub import TEXT_BYTES, Source, clause, reason
 from crn_hub.synthesis import synthesize
 
 CONFIG, WEIGHTS, CARD, TRAINING_RECORD = "config.json", "model.safetensors", "README.md", "training.json"
+CONFIG_FIELDS, CLASS_FIELDS = {"classes", "widths", "base_size", "num_images"}, {"id", "name", "color", "aliases"}
 MODEL_IN_THE_BOX = Path(__file__).parent / "pretrained" / "crn-camvid-256p"
 
 # About 15 GFLOP for one 256 x 512 image with CamVid's classes: arithmetic goes with the number of pixels, parameters
 # don't, so capacity sits in the coarse modules.
 DEMO_WIDTHS = (320, 320, 256, 176, 88, 40, 16)
+
+# What a network may ask for, so that nobody's config.json takes the machine down. The paper's largest has 2^21 pixels,
+# 2^26 features at a time and 2^27 parameters.
+MAX_PIXELS, MAX_FEATURES, MAX_PARAMETERS = 2**26, 2**30, 2**31
 
 
 class RefinementModule(nn.Module):
@@ -90,7 +91,8 @@ class CRN(
         num_images: k, how many different photographs the network gives at once (section 3.3).
 
     Raises:
-        ValueError: for widths, sizes or numbers that make no network.
+        ValueError: for widths, sizes or numbers that make no network, or one beyond `MAX_PIXELS` of an image,
+            `MAX_FEATURES` of a module or `MAX_PARAMETERS`; before memory is taken.
     """
 
     def __init__(
@@ -111,6 +113,7 @@ class CRN(
             raise ValueError(f"widths must name 1 to 12 modules, not {len(self.widths)}.")
         if len(self.base_size) != 2:
             raise ValueError(f"base_size must be (height, width), not {list(base_size)}.")
+        self._check_bounds()
         # Settings, calibrated loss weights and cost of the training that made these weights; {} if unknown.
         self.training_record: dict[str, Any] = {}
 
@@ -121,6 +124,29 @@ class CRN(
             for feature_channels, width in zip(before, self.widths, strict=True)
         )
         self.to_images = nn.Conv2d(self.widths[-1], 3 * self.num_images, 1)
+
+    def _check_bounds(self) -> None:
+        height, width = self.size
+        if height * width > MAX_PIXELS:
+            raise ValueError(
+                f"base_size {list(self.base_size)} and {len(self.widths)} modules give images of {height} x {width} = "
+                f"{height * width:,} pixels; at most {MAX_PIXELS:,} are allowed."
+            )
+        inputs, parameters = len(self.classes) + 1, 0
+        for index, (before, channels) in enumerate(zip((0, *self.widths[:-1]), self.widths, strict=True)):
+            features = channels * self.base_size[0] * self.base_size[1] * 4**index
+            if features > MAX_FEATURES:
+                raise ValueError(
+                    f"widths[{index}] = {channels} gives {features:,} features at "
+                    f"{self.base_size[0] * 2**index} x {self.base_size[1] * 2**index} pixels; "
+                    f"at most {MAX_FEATURES:,} are allowed."
+                )
+            parameters += 9 * (before + inputs + channels) * channels + 4 * channels
+        parameters += (self.widths[-1] + 1) * 3 * self.num_images
+        if parameters > MAX_PARAMETERS:
+            raise ValueError(
+                f"widths {list(self.widths)} give {parameters:,} parameters; at most {MAX_PARAMETERS:,} are allowed."
+            )
 
     @property
     def size(self) -> tuple[int, int]:
@@ -170,7 +196,8 @@ class CRN(
         """Photographs of one layout; the same layout always gives the same photographs.
 
         Args:
-            layout: path, PIL image or array; see `ClassSet.read_layout` for what is understood.
+            layout: path, PIL image or array; see `classes.read_layout` for what is understood. What it translates
+                or counts as unlabelled is told in a `LayoutWarning`.
             num_images: how many of the K images, 1..K; all of them by default.
             size: (height, width) of the photographs in pixels; the layout's own size by default.
 
@@ -183,7 +210,10 @@ class CRN(
         """
         if num_images is not None and not (isinstance(num_images, int) and 1 <= num_images <= self.num_images):
             raise ValueError(f"num_images must be 1..{self.num_images} for this model, not {num_images}.")
-        return synthesize(self, self.classes.read_layout(layout), num_images or self.num_images, self.size, size)
+        reading = read_layout(layout, self.classes)
+        for note in reading.notes:
+            warnings.warn(note, LayoutWarning, stacklevel=2)
+        return synthesize(self, reading.ids, num_images or self.num_images, self.size, size)
 
     def grow_from(self, other: "CRN") -> int:
         """Takes over the weights of a cascade that is equal or shorter (section 4: 256p to 512p to 1024p).
@@ -226,7 +256,14 @@ class CRN(
     ) -> "CRN":
         """Loads a model from a local folder or the Hub; without a name, the one that comes with the package.
 
-        Only safetensors are read. Every tensor must be there with its shape: nothing stays random.
+        All files come from one revision. Only safetensors are read, and every tensor must be there with its shape:
+        nothing stays random. Before memory is taken, config.json is checked against the bounds of `CRN`, and the
+        weights' size and header against config.json.
+
+        Args:
+            pretrained_model_name_or_path: a folder or a Hub id.
+            revision, token, cache_dir, force_download, local_files_only: as in `huggingface_hub.hf_hub_download`.
+            map_location: the device for the model.
 
         Raises:
             FileNotFoundError: no such folder or Hub repo, or it lacks config.json or model.safetensors.
@@ -234,69 +271,80 @@ class CRN(
             ValueError: config.json or the tensors make no CRN; the message names what is wrong.
         """
         name = str(MODEL_IN_THE_BOX if pretrained_model_name_or_path is None else pretrained_model_name_or_path)
-        hub = {
-            "revision": revision,
-            "token": token,
-            "cache_dir": cache_dir,
-            "force_download": force_download,
-            "local_files_only": local_files_only,
-        }
-        config_file = _fetch(name, CONFIG, **hub)
-        try:
-            config = json.loads(config_file.read_text(encoding="utf-8"))
-            if not isinstance(config, dict):
-                raise ValueError("not a JSON object")
-            if unknown := sorted(set(config) - {"classes", "widths", "base_size", "num_images"}):
-                raise ValueError(f"unknown fields {', '.join(unknown)}; is it the config of another kind of model?")
-            if missing := sorted({"classes", "widths", "base_size", "num_images"} - set(config)):
-                raise ValueError(f"the fields {', '.join(missing)} are missing")
-            with torch.device("meta"):  # no memory is taken before the tensors' shapes have been compared
-                model = cls(**{**config, "classes": ClassSet.from_list(config["classes"])})
-        except (ValueError, TypeError) as error:
-            raise ValueError(f"{name}: {CONFIG} makes no CRN: {str(error).rstrip('.')}.") from error
-        model._load_weights(_fetch(name, WEIGHTS, **hub), name)
-        try:
-            record = json.loads(_fetch(name, TRAINING_RECORD, **hub).read_text(encoding="utf-8"))
-            if not isinstance(record, dict):
-                raise ValueError("not a JSON object")
-            model.training_record = record
-        except FileNotFoundError:
-            pass  # a model need not say how it was trained
-        except ConnectionError:
-            if not (local_files_only or is_offline_mode()):  # offline, what the cache lacks counts as not there
-                raise
-        except ValueError as error:
-            raise ValueError(f"{name}: {TRAINING_RECORD} is not readable JSON ({error}).") from error
+        with Source(
+            name,
+            revision=revision,
+            token=token,
+            cache_dir=cache_dir,
+            force_download=force_download,
+            local_files_only=local_files_only,
+        ) as source:
+            config = _read_object(source.fetch(CONFIG, TEXT_BYTES), name)
+            try:
+                if unknown := sorted(set(config) - CONFIG_FIELDS):
+                    raise ValueError(f"unknown fields {_first(unknown)}, of another kind of model or a newer crn_hub")
+                if missing := sorted(CONFIG_FIELDS - set(config)):
+                    raise ValueError(f"the fields {', '.join(missing)} are missing")
+                classes = ClassSet.from_list(config["classes"])
+                if unknown := sorted({field for row in config["classes"] for field in row} - CLASS_FIELDS):
+                    raise ValueError(f"unknown fields {_first(unknown)} in classes")
+                with torch.device("meta"):  # no memory is taken before the tensors' shapes have been compared
+                    model = cls(**{**config, "classes": classes})
+            except (ValueError, TypeError, RecursionError) as error:
+                raise ValueError(f"{name}: {CONFIG} makes no CRN: {clause(error)}.") from error
+            # Numbers of 8 bytes at most, and a header.
+            model._load_weights(source.fetch(WEIGHTS, 8 * model.num_parameters + 2**20), name)
+            try:
+                record = source.fetch(TRAINING_RECORD, TEXT_BYTES)
+            except FileNotFoundError:
+                pass  # a model need not say how it was trained
+            except ConnectionError:
+                if not (local_files_only or is_offline_mode()):  # offline, what the cache lacks counts as not there
+                    raise
+            else:
+                model.training_record = _read_object(record, name)
         return model.to(map_location).eval()
 
     def _load_weights(self, file: Path, name: str) -> None:
-        try:
-            tensors = load_file(file)
-        except (SafetensorError, OSError) as error:
-            raise ValueError(f"{name}: {WEIGHTS} is not a readable safetensors file ({error}).") from error
         expected = self.state_dict()
         problems = []
-        if missing := [key for key in expected if key not in tensors]:
-            problems.append(f"missing {_first(missing)}")
-        if unexpected := [key for key in tensors if key not in expected]:
-            problems.append(f"unexpected {_first(unexpected)}")
-        wrong = [
-            f"{key} {list(tensors[key].shape)} instead of {list(expected[key].shape)}"
-            for key in expected
-            if key in tensors and tensors[key].shape != expected[key].shape
-        ]
-        if wrong:
-            problems.append(f"wrong shape {_first(wrong)}")
-        if broken := [key for key, t in tensors.items() if not t.is_floating_point() or not t.isfinite().all()]:
-            problems.append(f"not finite numbers in {_first(broken)}")
+        try:
+            with safe_open(file, framework="pt") as stored:
+                found = {key: stored.get_slice(key) for key in stored.keys()}  # noqa: SIM118 - it is no dict
+                if missing := [key for key in expected if key not in found]:
+                    problems.append(f"missing {_first(missing)}")
+                if unexpected := [key for key in found if key not in expected]:
+                    problems.append(f"unexpected {_first(unexpected)}")
+                known = {key: header for key, header in found.items() if key in expected}
+                if wrong := [
+                    f"{key} {header.get_shape()} instead of {list(expected[key].shape)}"
+                    for key, header in known.items()
+                    if header.get_shape() != list(expected[key].shape)
+                ]:
+                    problems.append(f"wrong shape {_first(wrong)}")
+                if wrong := [
+                    f"{key} {header.get_dtype()}"
+                    for key, header in known.items()
+                    if header.get_dtype() not in ("F16", "BF16", "F32", "F64")
+                ]:
+                    problems.append(f"not floating point {_first(wrong)}")
+                if not problems:
+                    tensors = {key: stored.get_tensor(key).float() for key in expected}
+                    if broken := [key for key, tensor in tensors.items() if not tensor.isfinite().all()]:
+                        problems.append(f"not finite numbers in {_first(broken)}")
+        except (SafetensorError, OSError) as error:
+            raise ValueError(f"{name}: {WEIGHTS} is not a readable safetensors file ({clause(error)}).") from error
         if problems:
             raise ValueError(f"{name}: the tensors of {WEIGHTS} don't fit {CONFIG}: {'; '.join(problems)}.")
-        self.load_state_dict({key: tensor.float() for key, tensor in tensors.items()}, assign=True)
+        self.load_state_dict(tensors, assign=True)
 
-    def save_pretrained(self, save_directory: str | os.PathLike[str]) -> None:  # type: ignore[override]
+    def save_pretrained(  # type: ignore[override]
+        self, save_directory: str | os.PathLike[str], *, repo_id: str | None = None
+    ) -> None:
         """Writes config.json, model.safetensors, training.json (if known) and README.md, unless people edited that.
 
-        The card shows the pictures in the folder's `samples`.
+        The card shows the pictures in the folder's `samples` and the class colours, which are written to `swatches`;
+        if `repo_id`, a name on the Hub, is given, its examples load the model by that name.
 
         Each file is written under another name and renamed, so a folder never holds half a file.
         """
@@ -312,12 +360,28 @@ class CRN(
                 (draft / TRAINING_RECORD).write_text(json.dumps(self.training_record, indent=2), encoding="utf-8")
             else:
                 (folder / TRAINING_RECORD).unlink(missing_ok=True)  # another model's
+            write_swatches(draft, self.classes)
             if not (folder / CARD).exists() or is_unedited(folder / CARD):
-                samples = sorted(f"samples/{file.name}" for file in folder.glob("samples/*.png"))
-                write_card(draft / CARD, self.classes, self.size, self.num_parameters, self.training_record, samples)
-            for file in sorted(draft.iterdir()):
+                write_card(
+                    draft / CARD,
+                    classes=self.classes,
+                    widths=self.widths,
+                    base_size=self.base_size,
+                    num_images=self.num_images,
+                    num_parameters=self.num_parameters,
+                    gflop=self.gflop,
+                    record=self.training_record,
+                    samples=sorted(f"samples/{file.name}" for file in folder.glob("samples/*.png")),
+                    repo_id=repo_id,
+                )
+                for swatch in folder.glob(SWATCHES):  # an edited card may still show other colours
+                    if not (draft / "swatches" / swatch.name).exists():
+                        swatch.unlink()
+            for file in sorted(path for path in draft.rglob("*") if path.is_file()):
+                target = folder / file.relative_to(draft)
+                target.parent.mkdir(exist_ok=True)
                 os.chmod(file, 0o644)
-                os.replace(file, folder / file.name)
+                os.replace(file, target)
 
     def push_to_hub(  # type: ignore[override]
         self,
@@ -329,42 +393,80 @@ class CRN(
         commit_message: str = "Upload CRN",
         revision: str | None = None,
     ) -> str:
-        """Creates the repo if need be and uploads the model in one commit; a card that is there already stays.
+        """Uploads the model in one commit, to a repo and a branch that are made if need be.
+
+        A card that people have edited on the Hub stays. A failure leaves what the revision was; a repo or branch that
+        has been made for the push then holds nothing of the model.
 
         Args:
-            repo_id: "organisation/name".
+            repo_id: "organisation/name", or "name" for a repo of one's own.
             folder: a folder in which this model has been saved; its card and samples go along.
-            private, token, commit_message, revision: as in `HfApi.create_repo` and `HfApi.upload_folder`.
+            private: whether a new repo is private.
+            token: of the Hub; by default the one that `hf auth login` keeps.
+            commit_message: the title of the commit.
+            revision: the branch, "main" by default; a new one starts from "main".
 
         Returns:
             The address of the commit.
 
         Raises:
-            ConnectionError: the Hub could not be reached or refused.
+            ValueError: the id is none, the commit has no title, the repo is public where a private one is asked for,
+                or the Hub refuses the card.
+            FileNotFoundError: `folder` is none.
+            ConnectionError: the Hub could not be reached or refused, or the repo was changed during the push.
         """
+        try:
+            validate_repo_id(repo_id or "")
+        except HFValidationError as error:
+            raise ValueError(
+                f"{repo_id!r} is no id of a Hub repo; right is organisation/name, each of letters, digits and single "
+                "'-', '_' and '.' between them."
+            ) from error
+        if not commit_message:
+            raise ValueError("commit_message is empty; give the commit a title.")
+        if folder is not None and not os.path.isdir(folder):
+            raise FileNotFoundError(f"{folder}: no such folder; it should be one in which the model has been saved.")
         api = HfApi(token=token)
         with tempfile.TemporaryDirectory() as temporary:
             draft = Path(temporary) / "model"
             if folder is not None:
                 shutil.copytree(folder, draft, ignore=shutil.ignore_patterns("checkpoint-*", "grids", ".*"))
-            try:
+            with _pushing(repo_id):
                 repo_id = api.create_repo(repo_id, private=private, exist_ok=True).repo_id
-                try:  # people edit their cards on the Hub: theirs wins over ours
-                    card = hf_hub_download(repo_id, CARD, revision=revision, token=token)
-                    draft.mkdir(exist_ok=True)
-                    shutil.copyfile(card, draft / CARD)
-                except RemoteEntryNotFoundError:
-                    pass
-                self.save_pretrained(draft)
-                commit = api.upload_folder(
-                    repo_id=repo_id,
-                    folder_path=draft,
+                try:
+                    repo = api.model_info(repo_id, revision=revision)
+                except RevisionNotFoundError:
+                    if revision is None:
+                        raise
+                    api.create_branch(repo_id, branch=revision, exist_ok=True)
+                    repo = api.model_info(repo_id, revision=revision)
+                there = {file.rfilename for file in repo.siblings or ()}
+                keeps_card = CARD in there and not is_unedited(
+                    Path(hf_hub_download(repo_id, CARD, revision=repo.sha, token=token))
+                )
+            if private and repo.private is False:
+                raise ValueError(f"{repo_id}: cannot be pushed as private: the repo is there already and public.")
+            self.save_pretrained(draft, repo_id=repo_id)
+            files = {path.relative_to(draft).as_posix(): path for path in draft.rglob("*") if path.is_file()}
+            outdated = [TRAINING_RECORD]  # an earlier model's, unless this one brings its own
+            if keeps_card:
+                del files[CARD]
+            elif is_unedited(draft / CARD):  # an edited card may show other colours
+                outdated.append(SWATCHES)
+            gone = [f for f in there - set(files) if any(fnmatchcase(f, pattern) for pattern in outdated)]
+            with _pushing(repo_id):
+                # Not upload_folder, which may take several commits. With a parent, a commit that somebody makes
+                # meanwhile, and with it an edited card, is not written over: the Hub refuses.
+                commit = api.create_commit(
+                    repo_id,
+                    [
+                        *(CommitOperationDelete(file) for file in sorted(gone)),
+                        *(CommitOperationAdd(file, files[file]) for file in sorted(files)),
+                    ],
                     commit_message=commit_message,
                     revision=revision,
-                    delete_patterns=[TRAINING_RECORD],  # an earlier model's, if this one brings none
+                    parent_commit=repo.sha,
                 )
-            except (httpx.HTTPError, OSError, RuntimeError) as error:  # RuntimeError: one file's upload
-                raise ConnectionError(f"{repo_id}: could not be pushed: {_one_line(error)}") from error
         return str(commit)
 
     def _config(self) -> dict[str, Any]:
@@ -380,62 +482,50 @@ class CRN(
         """How many numbers the weights are."""
         return sum(p.numel() for p in self.parameters())
 
+    @property
+    def gflop(self) -> float:
+        """Arithmetic for one layout and all its K images, in 10^9 floating-point operations.
 
-def _fetch(name: str, file: str, **hub: Any) -> Path:
-    """A file of a model: from the local folder `name`, or from the Hub repo of that name through the cache."""
-    if Path(name).is_dir():
-        path = Path(name) / file
-        if not name:
-            raise FileNotFoundError("the name of the model is empty; give a folder or a Hub id.")
-        if not path.is_file():
-            raise FileNotFoundError(f"{name}: the folder holds no {file}, so it is no saved CRN.")
-        return path
-    if Path(name).is_file():
-        raise FileNotFoundError(f"{name}: a file; a model is loaded by its folder or its Hub id.")
+        Counted are the convolutions, 2 operations per multiply-add: every weight is used once per pixel. All else
+        (normalisation, resizing) is left out.
+        """
+        flop = 2 * self.to_images.weight.numel() * self.size[0] * self.size[1]
+        for index, stage in enumerate(self.stages):
+            kernels = sum(p.numel() for p in stage.parameters() if p.ndim == 4)
+            flop += 2 * kernels * self.base_size[0] * self.base_size[1] * 4**index
+        return flop / 1e9
+
+
+@contextmanager
+def _pushing(repo_id: str) -> Iterator[None]:
+    """Makes one sentence of what the client raises."""
     try:
-        try:
-            return Path(hf_hub_download(name, file, **hub))
-        except ValueError as error:
-            if hub["force_download"] and error.__cause__:  # what the client makes of any failure then
-                raise error.__cause__ from None
-            raise
-    except HFValidationError:
-        raise FileNotFoundError(f"{name}: no such folder, and not a Hub id of the form organisation/name.") from None
-    except GatedRepoError as error:
-        raise ConnectionError(f"{name}: access has to be asked for on the model's page on the Hub first.") from error
-    except RepositoryNotFoundError as error:
-        raise FileNotFoundError(
-            f"{name}: no such folder, and no such repo on the Hub, or a private one that this token may not see."
-        ) from error
-    except RevisionNotFoundError as error:
-        raise FileNotFoundError(f"{name}: the repo has no revision {hub['revision']!r}.") from error
-    except LocalEntryNotFoundError as error:
-        if try_to_load_from_cache(name, file, hub["cache_dir"], hub["revision"]) is _CACHED_NO_EXIST:
-            raise FileNotFoundError(f"{name}: the repo on the Hub held no {file} when it was last asked.") from error
-        raise ConnectionError(
-            f"{name}: {file} is not in the cache and could not be fetched from the Hub: "
-            f"{_one_line(error.__cause__ or error)}"
-        ) from error
-    except EntryNotFoundError as error:
-        hint = " (weights are read from safetensors only)" if file == WEIGHTS else ""
-        raise FileNotFoundError(f"{name}: the repo on the Hub holds no {file}{hint}.") from error
-    except (httpx.HTTPError, OSError) as error:
-        raise ConnectionError(f"{name}: {file} could not be fetched from the Hub: {_one_line(error)}") from error
+        yield
+    except (httpx.HTTPError, OSError, RuntimeError, ValueError) as error:
+        if isinstance(error, ValueError) and isinstance(refusal := error.__cause__, BadRequestError):
+            complaint = clause(refusal.server_message or error)
+            raise ValueError(f"{repo_id}: could not be pushed: the Hub refuses {CARD}: {complaint}.") from error
+        raise ConnectionError(f"{repo_id}: could not be pushed: {reason(error)}.") from error
+
+
+def _read_object(file: Path, name: str) -> dict[str, Any]:
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError, OSError) as error:
+        raise ValueError(f"{name}: {file.name} is not readable JSON ({clause(error)}).") from error
+    if not isinstance(content, dict):
+        raise ValueError(f"{name}: {file.name} is not a JSON object but {type(content).__name__}.")
+    return content
 
 
 def _whole_numbers(what: str, values: Any, low: int, high: int) -> tuple[int, ...]:
     if isinstance(values, str) or not isinstance(values, Sequence):
-        raise ValueError(f"{what} must be a list of whole numbers, not {values!r}.")
+        raise ValueError(f"{what} must be a list of whole numbers, not {reprlib.repr(values)}.")
     for value in values:
         if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-            raise ValueError(f"{what} must be whole numbers {low}..{high}, not {value!r}.")
+            raise ValueError(f"{what} must be whole numbers {low}..{high}, not {reprlib.repr(value)}.")
     return tuple(values)
 
 
 def _first(items: list[str]) -> str:
-    return ", ".join(items[:3]) + (f" and {len(items) - 3} more" if len(items) > 3 else "")
-
-
-def _one_line(error: BaseException) -> str:
-    text = re.sub(r"For more information check: \S+", "", str(error))  # explains the HTTP status, not the failure
-    return " ".join(text.split()).rstrip(".") + "."
+    return ", ".join(clause(item) for item in items[:3]) + (f" and {len(items) - 3} more" if len(items) > 3 else "")

@@ -11,14 +11,14 @@ from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
-from huggingface_hub import hf_hub_download
-from huggingface_hub.errors import RemoteEntryNotFoundError, RepositoryNotFoundError
-from huggingface_hub.utils import httpx
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
+from crn_hub.hub import Source, clause
+
 LAYERS = ("input", "conv1_2", "conv2_2", "conv3_2", "conv4_2", "conv5_2")
 VGG16_IN_THE_BOX = Path(__file__).parent / "pretrained" / "vgg16-features.safetensors"
+MAX_BYTES = 2**30  # a whole VGG-19, with the layers that are not read here, has 575 MB
 
 
 class Preprocessing(NamedTuple):
@@ -113,15 +113,10 @@ def load_features(name: str | os.PathLike[str] = "vgg16") -> FeatureNetwork:
             )
     else:
         try:
-            file = Path(hf_hub_download(source, "model.safetensors"))
-        except (RepositoryNotFoundError, RemoteEntryNotFoundError) as error:
-            raise FileNotFoundError(
-                f"{source}: the Hub has no model.safetensors there that this token may see."
-            ) from error
-        except (httpx.HTTPError, OSError) as error:
-            raise ConnectionError(
-                f"{source}: could not be fetched from the Hub ({type(error).__name__}); vgg16 needs no download."
-            ) from error
+            with Source(source) as repo:
+                file = repo.fetch("model.safetensors", MAX_BYTES)
+        except (FileNotFoundError, ConnectionError) as error:
+            raise type(error)(f"{str(error).rstrip('.')}; vgg16 needs no download.") from error
     try:
         with safe_open(file, framework="pt") as tensors:
             keys = set(tensors.keys())
@@ -136,5 +131,5 @@ def load_features(name: str | os.PathLike[str] = "vgg16") -> FeatureNetwork:
                 raise ValueError(f"{file}: no VGG-16 or VGG-19: the tensor {missing[0]} is missing.")
             network.load_state_dict({expected[key]: tensors.get_tensor(key).float() for key in expected})
     except (SafetensorError, RuntimeError) as error:
-        raise ValueError(f"{file}: not a usable VGG in safetensors ({' '.join(str(error).split())}).") from error
+        raise ValueError(f"{file}: not a usable VGG in safetensors ({clause(error)}).") from error
     return network

@@ -54,6 +54,42 @@ def test_number_and_size_of_photographs(model_folder: Path, tmp_path: Path, monk
         assert written.size == (30, 10)
 
 
+def test_layouts_of_another_set_are_translated_and_told_on_stderr(
+    model_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cityscapes = ClassSet.cityscapes()
+    ids = np.array([[0, 1, 8, 255]], np.uint8).repeat(20, axis=0).repeat(10, axis=1)
+    cityscapes.to_image(ids).convert("RGB").save(tmp_path / "colors.png")
+    Image.fromarray(ids).save(tmp_path / "ids.png")
+    expected = CRN.from_pretrained(model_folder).synthesize(cityscapes.translation_to(ClassSet.camvid())[ids], 1)[0]
+    one = ["--num-images", 1, "--output", tmp_path / "out"]
+    assert crn(monkeypatch, "synthesize", model_folder, tmp_path / "colors.png", *one) == 0
+    captured = capsys.readouterr()
+    assert captured.out == f"{tmp_path / 'out' / 'colors.png'}\n"
+    assert captured.err.splitlines() == [
+        f"{tmp_path / 'colors.png'}: 200 pixels (25.0%) in void colours are unlabelled: (0, 0, 0) 200.",
+        f"{tmp_path / 'colors.png'}: read with the classes of cityscapes and translated by name: "
+        "sidewalk as pavement, vegetation as tree.",
+    ]
+    forced = [*one, "--layout-classes", "cityscapes"]
+    assert crn(monkeypatch, "synthesize", model_folder, tmp_path / "ids.png", *forced) == 0
+    for name in ("colors.png", "ids.png"):
+        with Image.open(tmp_path / "out" / name) as written:
+            assert written.tobytes() == expected.tobytes()
+
+
+def test_damaged_colours_snap_on_demand(
+    model_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Image.new("RGB", (40, 20), (127, 65, 128)).save(tmp_path / "street.png")
+    arguments = ["synthesize", model_folder, tmp_path / "street.png", "--output", tmp_path / "out"]
+    assert crn(monkeypatch, *arguments) == 2
+    assert "800 pixels (100.0%)" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+    assert crn(monkeypatch, *arguments, "--snap") == 0
+    assert "were taken for the nearest class colour" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("make", "message"),
     [

@@ -31,7 +31,9 @@ Client = Callable[..., Any]
 
 RECORD = {"dataset": "three streets", "settings": {"epochs": 2}, "loss_weights": {"conv1_2": 0.25}}
 EDITED_CARD = "---\nlicense: mit\n---\n# Our streets\r\n\r\nEdited in the browser: größer, schöner.".encode()
-MODEL_FILES = {"config.json", "model.safetensors", "training.json", "README.md"}
+MODEL_FILES = {"config.json", "model.safetensors", "training.json", "README.md"} | {
+    f"swatches/{bytes(color).hex()}.png" for color in [*ClassSet.camvid().colors, (0, 0, 0)]
+}
 
 
 # -- what runs in a child ----------------------------------------------------------------------------
@@ -118,7 +120,7 @@ def facts(model: CRN) -> dict[str, Any]:
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    return {file.name: file.read_bytes() for file in folder.iterdir()}
+    return {str(file.relative_to(folder)): file.read_bytes() for file in folder.rglob("*") if file.is_file()}
 
 
 def refusal(kind: type[Exception], call: Callable[..., Any], *args: Any, **options: Any) -> str:
@@ -401,7 +403,7 @@ def test_saving_keeps_a_card_and_leaves_nothing_else_behind(tmp_path: Path) -> N
     saved_model(tmp_path, seed=1)
     (tmp_path / "README.md").write_bytes(EDITED_CARD)
     model = saved_model(tmp_path, seed=2)
-    assert {file.name for file in tmp_path.iterdir()} == MODEL_FILES
+    assert set(contents(tmp_path)) == MODEL_FILES
     assert (tmp_path / "README.md").read_bytes() == EDITED_CARD
     assert facts(CRN.from_pretrained(tmp_path)) == facts(model)
 

@@ -7,10 +7,12 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from read_tf_bundle import read_variables
 
+import crn_hub.model as model_room
 from crn_hub import CRN, ClassSet, LayoutError
+from crn_hub.classes import LayoutWarning
 from crn_hub.model import DEMO_WIDTHS, RefinementModule
+from crn_hub.tf_checkpoint import convert, plan_conversion
 
 PARITY = Path(__file__).parent / "data" / "tf_parity"
 SMALL = (8, 6, 4)  # 16 x 32
@@ -32,20 +34,8 @@ def random_ids(model: CRN, batch: int = 1, seed: int = 0) -> torch.Tensor:
 def test_outputs_of_the_published_operations_are_reproduced(case: str) -> None:
     facts = json.loads((PARITY / case / "case.json").read_text())
     arrays = np.load(PARITY / case / "case.npz")
-    variables = read_variables(PARITY / case / "model.ckpt")
-    model = CRN(ClassSet.cityscapes(), facts["widths"], num_images=facts["num_outputs"]).eval()
-    state = {}
-    for index in range(len(model.widths)):
-        height = 4 * 2**index
-        for number in (1, 2):
-            name, stage = f"g_{height}_conv{number}", f"stages.{index}"
-            state[f"{stage}.conv{number}.weight"] = variables[f"{name}/weights"].transpose(3, 2, 0, 1)
-            state[f"{stage}.norm{number}.weight"] = variables[f"{name}/LayerNorm/gamma"]
-            state[f"{stage}.norm{number}.bias"] = variables[f"{name}/LayerNorm/beta"]
-    state["to_images.weight"] = variables[f"g_{height}_conv100/weights"].transpose(3, 2, 0, 1)
-    state["to_images.bias"] = variables[f"g_{height}_conv100/biases"]
-    model.load_state_dict({key: torch.from_numpy(value.copy()) for key, value in state.items()})
-
+    model = convert(plan_conversion(PARITY / case / "model.ckpt"))
+    assert (list(model.widths), model.num_images) == (facts["widths"], facts["num_outputs"])
     ids = arrays["label_ids"].copy()
     ids[ids == 19] = 255
     with torch.inference_mode():
@@ -65,14 +55,9 @@ def test_the_papers_network_has_the_published_number_of_parameters() -> None:
 
 def test_the_demo_network_is_within_its_budget() -> None:
     model = CRN(ClassSet.camvid())
-    flop = 0
-    features = 0
-    for index, width in enumerate(DEMO_WIDTHS):
-        pixels = 4 * 8 * 4**index
-        flop += 2 * 9 * pixels * ((features + 12) * width + width * width)
-        features = width
+    assert model.widths == DEMO_WIDTHS
     assert model.size == (256, 512)
-    assert flop < 15e9
+    assert model.gflop < 15
     assert model.num_parameters * 2 < 12e6
 
 
@@ -129,6 +114,9 @@ def test_unlabelled_has_a_channel_of_its_own(small: CRN) -> None:
         {"widths": (8.5, 8)},
         {"base_size": (4,)},
         {"base_size": (4, -8)},
+        {"base_size": (4096, 4096), "widths": (4, 4, 4)},
+        {"widths": (2048,), "base_size": (1024, 1024)},
+        {"widths": (8192, 8192, 8192)},
         {"num_images": 0},
         {"num_images": True},
     ],
@@ -136,6 +124,22 @@ def test_unlabelled_has_a_channel_of_its_own(small: CRN) -> None:
 def test_impossible_networks_are_refused(arguments: dict) -> None:
     with pytest.raises(ValueError, match=next(iter(arguments))):
         CRN(ClassSet.camvid(), **arguments)
+
+
+@pytest.mark.filterwarnings("ignore::crn_hub.classes.LayoutWarning")  # black pixels; see below
+def test_bounds_count_what_the_network_has(monkeypatch: pytest.MonkeyPatch) -> None:
+    paper = {"widths": (1024,) * 5 + (512, 512), "num_images": 9}
+    monkeypatch.setattr(model_room, "MAX_PIXELS", 256 * 512)
+    monkeypatch.setattr(model_room, "MAX_FEATURES", 512 * 256 * 512)
+    monkeypatch.setattr(model_room, "MAX_PARAMETERS", 97_875_483)
+    with torch.device("meta"):
+        CRN(ClassSet.cityscapes(), **paper)
+        for bound in ("MAX_PIXELS", "MAX_FEATURES", "MAX_PARAMETERS"):
+            with monkeypatch.context() as patch:
+                limit = getattr(model_room, bound)
+                patch.setattr(model_room, bound, limit - 1)
+                with pytest.raises(ValueError, match=rf" {limit:,} .*; at most {limit - 1:,} are allowed\."):
+                    CRN(ClassSet.cityscapes(), **paper)
 
 
 def test_synthesize_takes_file_image_and_array(small: CRN, tmp_path: Path) -> None:
@@ -149,6 +153,14 @@ def test_synthesize_takes_file_image_and_array(small: CRN, tmp_path: Path) -> No
     colours = Image.fromarray(small.classes.to_colors(ids))
     for other in (file, str(file), small.classes.to_image(ids), Image.fromarray(ids), colours, np.asarray(colours)):
         assert [p.tobytes() for p in small.synthesize(other)] == [p.tobytes() for p in from_array]
+
+
+def test_synthesize_warns_of_what_it_translates(small: CRN) -> None:
+    sky_and_void = np.array([[(70, 130, 180), (0, 0, 0)]], np.uint8)  # of Cityscapes
+    with pytest.warns(LayoutWarning) as told:
+        small.synthesize(sky_and_void)
+    assert any("in void colours are unlabelled" in str(warning.message) for warning in told)
+    assert any("translated by name" in str(warning.message) for warning in told)
 
 
 def test_photographs_are_what_the_network_says(small: CRN) -> None:
@@ -223,6 +235,7 @@ def test_a_folder_gives_the_model_back(small: CRN, tmp_path: Path) -> None:
         "README.md",
         "config.json",
         "model.safetensors",
+        "swatches",
         "training.json",
     ]
     card = (tmp_path / "model" / "README.md").read_text()

@@ -1,0 +1,526 @@
+"""Loading models, feature networks and data sets from a Hub: what comes, and that every failure is one sentence.
+
+After each test, failed or not, the client's cache holds whole files only.
+"""
+
+import io
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hub_client import Client, contents, facts, load, push, refusal, saved_model
+from hub_server import TOKEN, HubServer
+from huggingface_hub import HfApi, snapshot_download
+from PIL import Image
+from safetensors.numpy import save
+
+from crn_hub import CRN, ClassSet, LayoutError
+from crn_hub.data import dataset_license, find_classes, load_rows
+from crn_hub.perceptual import load_features
+
+# -- what runs in a child ----------------------------------------------------------------------------
+
+
+def create_tag(repo_id: str, tag: str) -> None:
+    HfApi().create_tag(repo_id, tag=tag)
+
+
+def feature_facts(name: str) -> tuple[str, list[float], dict[str, np.ndarray]]:
+    network = load_features(name)
+    return (
+        network.architecture,
+        network.mean.flatten().tolist(),
+        {key: tensor.numpy() for key, tensor in network.state_dict().items()},
+    )
+
+
+def dataset_facts(name: str) -> tuple[list[tuple[np.ndarray, np.ndarray]], int, ClassSet, str | None]:
+    train, held_out = load_rows(name)
+    pairs = [(np.array(row["image"]), np.array(row["label"])) for row in (*train, *held_out)]
+    return pairs, len(held_out), find_classes(name), dataset_license(name)
+
+
+# -- helpers -----------------------------------------------------------------------------------------
+
+
+def snapshots(home: Path) -> dict[tuple[str, str, str, str], bytes]:
+    """(kind, repo, commit, path) -> contents of all that the client's cache shows."""
+    files = {}
+    for file in (home / "hub").glob("*--*/snapshots/*/**/*"):
+        if file.is_file():
+            folder, _, commit, *path = file.relative_to(home / "hub").parts
+            kind, repo_id = folder.split("--", 1)
+            files[kind, repo_id.replace("--", "/"), commit, "/".join(path)] = file.read_bytes()
+    return files
+
+
+@pytest.fixture(autouse=True)
+def whole_files_only(hub: HubServer, home: Path) -> Iterator[None]:
+    yield
+    for (kind, repo_id, commit, path), data in snapshots(home).items():
+        found = hub.repos[kind, repo_id].find(commit)
+        assert found is not None
+        assert found.files[path].data == data, path
+    assert not list((home / "hub").rglob("*.incomplete"))
+    assert not list((home / "hub").rglob(".moving-*"))
+    assert not list((home / "temporary").iterdir())
+
+
+def published(hub: HubServer, folder: Path, repo_id: str, seed: int = 0, record: Any = None) -> CRN:
+    """A model that somebody has published, made in `folder`."""
+    model = saved_model(folder, seed, *([] if record is None else [record]))
+    hub.commit("models", repo_id, contents(folder))
+    return model
+
+
+# -- by name, revision and tag, online and offline ---------------------------------------------------
+
+
+def test_model_loads_by_branch_tag_and_commit_online_and_offline(
+    hub: HubServer, client: Client, offline: Client, tmp_path: Path
+) -> None:
+    first = published(hub, tmp_path, "org/history", seed=1)
+    client(create_tag, "org/history", "v1")
+    commit = hub.repos["models", "org/history"].commits[-1].id
+    second = published(hub, tmp_path, "org/history", seed=2)
+    third = saved_model(tmp_path, seed=3)
+    client(push, tmp_path, "org/history", revision="trial/one")
+    expected = [(None, second), ("main", second), ("v1", first), (commit, first), ("trial/one", third)]
+    for call, options in ((client, {}), (client, {"force_download": True}), (offline, {}), (client, {})):
+        for revision, model in expected:
+            assert call(load, "org/history", revision=revision, **options) == facts(model)
+    for revision, model in expected:
+        assert client(load, "org/history", revision=revision, local_files_only=True) == facts(model)
+    message = refusal(FileNotFoundError, client, load, "org/history", revision="v9")
+    assert message == "org/history: the repo has no revision 'v9'."
+    message = refusal(ConnectionError, offline, load, "org/history", revision="v9")
+    assert message == (
+        "org/history: config.json is not in the cache and could not be fetched from the Hub: "
+        "the client is in offline mode (HF_HUB_OFFLINE)."
+    )
+    for wrong in ("", 5):
+        message = refusal(ValueError, client, load, "org/history", revision=wrong)
+        assert message == f"revision must be the name of a branch or tag or a commit's id, not {wrong!r}."
+
+
+def test_model_loads_from_a_whole_snapshot_without_a_connection(
+    hub: HubServer, client: Client, offline: Client, lonely: Client, tmp_path: Path
+) -> None:
+    model = published(hub, tmp_path, "org/snapshot", record={})
+    client(snapshot_download, "org/snapshot")
+    assert offline(load, "org/snapshot") == facts(model)
+    assert lonely(load, "org/snapshot") == facts(model)
+    assert client(load, "org/snapshot", local_files_only=True) == facts(model)
+
+
+def test_forced_download_needs_a_connection(
+    hub: HubServer, client: Client, offline: Client, lonely: Client, tmp_path: Path
+) -> None:
+    published(hub, tmp_path, "org/forced")
+    client(load, "org/forced")
+    message = refusal(ConnectionError, offline, load, "org/forced", force_download=True)
+    assert message == (
+        "org/forced: config.json could not be fetched from the Hub: the client is in offline mode (HF_HUB_OFFLINE)."
+    )
+    message = refusal(ConnectionError, lonely, load, "org/forced", force_download=True)
+    assert message == "org/forced: config.json could not be fetched from the Hub: [Errno 111] Connection refused."
+    refusal(ValueError, client, load, "org/forced", force_download=True, local_files_only=True)
+
+
+def test_model_in_the_cache_loads_while_the_hub_refuses_or_is_away(
+    hub: HubServer, client: Client, lonely: Client, tmp_path: Path
+) -> None:
+    trained = published(hub, tmp_path / "trained", "org/trained")
+    converted = published(hub, tmp_path / "converted", "org/converted", record={})
+    for repo_id, model in (("org/trained", trained), ("org/converted", converted)):
+        client(load, repo_id)
+        with hub.failing("", 403):
+            assert client(load, repo_id) == facts(model)
+        assert lonely(load, repo_id) == facts(model)
+
+
+def test_model_that_is_not_in_the_cache(client: Client, offline: Client) -> None:
+    message = refusal(ConnectionError, offline, load, "org/never-seen")
+    assert message.startswith("org/never-seen: config.json is not in the cache and could not be fetched from the Hub")
+    message = refusal(ConnectionError, client, load, "org/never-seen", local_files_only=True)
+    assert message.endswith("only the cache may be read (local_files_only).")
+
+
+def test_model_in_the_cache_costs_one_request(hub: HubServer, client: Client, tmp_path: Path) -> None:
+    published(hub, tmp_path, "org/cheap", record={})
+    client(load, "org/cheap")
+    asked = len(hub.requests)
+    client(load, "org/cheap")
+    assert hub.requests[asked:] == ["HEAD /org/cheap/resolve/main/config.json"]
+
+
+@pytest.mark.parametrize("method", ["HEAD", "GET"])
+def test_a_push_during_a_load_mixes_nothing(hub: HubServer, client: Client, tmp_path: Path, method: str) -> None:
+    repo_id = f"org/moving-{method.lower()}"
+    first = published(hub, tmp_path / "first", repo_id, seed=1)
+    second = saved_model(tmp_path / "second", seed=2, record={"dataset": "another"})
+    with hub.after("/config.json", method, lambda: hub.commit("models", repo_id, contents(tmp_path / "second"))):
+        assert client(load, repo_id) == facts(first)
+    assert len(hub.repos["models", repo_id].commits) == 2
+    assert client(load, repo_id) == facts(second)
+
+
+# -- who may -----------------------------------------------------------------------------------------
+
+
+def test_private_repo_needs_the_token(hub: HubServer, client: Client, tmp_path: Path) -> None:
+    model = published(hub, tmp_path, "org/secret")
+    hub.repos["models", "org/secret"].private = True
+    message = refusal(FileNotFoundError, client, load, "org/secret", token=False)
+    assert message == (
+        "org/secret: no such folder, and no such repo on the Hub, or a private one that this token may not see."
+    )
+    assert client(load, "org/secret", token=TOKEN) == facts(model)
+
+
+def test_wrong_token(hub: HubServer, client: Client, tmp_path: Path) -> None:
+    published(hub, tmp_path, "org/open")
+    message = refusal(ConnectionError, client, load, "org/open", token="hf_wrong")
+    assert message == (
+        "org/open: config.json could not be fetched from the Hub: the Hub answered 401 Unauthorized "
+        "(Invalid credentials in Authorization header)."
+    )
+    message = refusal(ConnectionError, client, load, "org/open", token="hf_größe")
+    assert message.endswith("the token holds characters that no token has.")
+
+
+def test_gated_repo(hub: HubServer, client: Client, tmp_path: Path) -> None:
+    published(hub, tmp_path, "org/gated")
+    with hub.failing("/config.json", 403, error_code="GatedRepo"):
+        message = refusal(ConnectionError, client, load, "org/gated")
+    assert message == "org/gated: access has to be asked for on its page on the Hub first."
+
+
+def test_forbidden_repo(hub: HubServer, client: Client, tmp_path: Path) -> None:
+    published(hub, tmp_path, "org/forbidden")
+    with hub.failing("/config.json", 403):
+        message = refusal(ConnectionError, client, load, "org/forbidden")
+    assert message.endswith("could not be fetched from the Hub: the Hub answered 403 Forbidden.")
+
+
+@pytest.mark.parametrize("options", [{}, {"token": False}, {"force_download": True}], ids=["404", "401", "forced"])
+def test_unknown_repo(client: Client, options: dict[str, Any]) -> None:
+    message = refusal(FileNotFoundError, client, load, "org/nothing", **options)
+    assert message.startswith("org/nothing: no such folder, and no such repo on the Hub")
+
+
+# -- what the Hub may answer instead of a model ------------------------------------------------------
+
+
+def test_pickle_is_refused_and_never_downloaded(hub: HubServer, client: Client, tmp_path: Path) -> None:
+    saved_model(tmp_path)
+    config = (tmp_path / "config.json").read_bytes()
+    hub.commit("models", "org/pickle", {"config.json": config, "pytorch_model.bin": b"not opened"})
+    asked = len(hub.requests)
+    message = refusal(FileNotFoundError, client, load, "org/pickle")
+    assert message == (
+        "org/pickle: the repo on the Hub holds no model.safetensors (weights are read from safetensors only)."
+    )
+    assert any("/config.json" in request for request in hub.requests[asked:])
+    assert not any("pytorch_model.bin" in request for request in hub.requests)
+
+
+def test_repo_without_config_gives_no_default_network(hub: HubServer, client: Client, tmp_path: Path) -> None:
+    saved_model(tmp_path)
+    hub.commit("models", "org/bare", {"model.safetensors": (tmp_path / "model.safetensors").read_bytes()})
+    message = refusal(FileNotFoundError, client, load, "org/bare")
+    assert message == "org/bare: the repo on the Hub holds no config.json."
+
+
+@pytest.mark.parametrize(
+    ("file", "size", "limit"),
+    [
+        ("config.json", 2**20 + 1, 2**20),
+        ("model.safetensors", 2**21, 2**20 + 8 * 2_094),
+        ("training.json", 2**21, 2**20),
+    ],
+)
+def test_files_longer_than_they_can_be_are_not_downloaded(
+    hub: HubServer, client: Client, tmp_path: Path, file: str, size: int, limit: int
+) -> None:
+    model = saved_model(tmp_path)
+    assert model.num_parameters == 2_094
+    hub.commit("models", f"org/long-{file[0]}", {**contents(tmp_path), file: bytes(size)})
+    asked = len(hub.requests)
+    message = refusal(ValueError, client, load, f"org/long-{file[0]}")
+    assert message == f"org/long-{file[0]}: {file} has {size:,} bytes, more than the {limit:,} that it can need."
+    requests = [request for request in hub.requests[asked:] if file in request]
+    assert requests
+    assert not any(request.startswith("GET") for request in requests)
+
+
+@pytest.mark.parametrize(
+    ("file", "data", "complaint"),
+    [
+        ("config.json", b'{"widths": [8192, 8192', "config.json is not readable JSON ("),
+        ("model.safetensors", b"", "model.safetensors is not a readable safetensors file ("),
+        ("model.safetensors", (2**60).to_bytes(8, "little") + b"{}", "model.safetensors is not a readable"),
+        ("training.json", b"[" * 100_000, "training.json is not readable JSON ("),
+    ],
+)
+def test_broken_file_in_a_repo_is_named(
+    hub: HubServer, client: Client, tmp_path: Path, file: str, data: bytes, complaint: str
+) -> None:
+    saved_model(tmp_path)
+    hub.commit("models", "org/broken", {**contents(tmp_path), file: data})
+    assert refusal(ValueError, client, load, "org/broken").startswith(f"org/broken: {complaint}")
+
+
+# -- when things go wrong on the way -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("file", ["config.json", "model.safetensors", "training.json"])
+def test_server_error_while_a_file_arrives(hub: HubServer, client: Client, tmp_path: Path, file: str) -> None:
+    repo_id = f"org/error-{file.split('.')[0]}"
+    published(hub, tmp_path, repo_id)
+    with hub.failing(f"/{file}", 500, method="GET"):
+        message = refusal(ConnectionError, client, load, repo_id)
+    assert message == (
+        f"{repo_id}: {file} could not be fetched from the Hub: the Hub answered 500 Internal Server Error."
+    )
+
+
+def test_server_error_from_the_start(hub: HubServer, client: Client, tmp_path: Path) -> None:
+    published(hub, tmp_path, "org/error")
+    with hub.failing("/config.json", 500):
+        message = refusal(ConnectionError, client, load, "org/error")
+    assert message == (
+        "org/error: config.json is not in the cache and could not be fetched from the Hub: "
+        "the Hub answered 500 Internal Server Error."
+    )
+
+
+def test_too_many_requests_are_waited_out(hub: HubServer, client: Client, tmp_path: Path) -> None:
+    model = published(hub, tmp_path, "org/busy", seed=11)
+    with (
+        hub.failing("/config.json", 429, method="HEAD", times=2),
+        hub.failing("/model.safetensors", 429, method="GET", times=1),
+    ):
+        assert client(load, "org/busy") == facts(model)
+
+
+def test_cut_connection_is_made_again(hub: HubServer, client: Client, tmp_path: Path) -> None:
+    model = published(hub, tmp_path, "org/resumed", seed=12)
+    with hub.cutting("/model.safetensors", "GET", times=1), hub.cutting("/training.json", "GET", times=1):
+        assert client(load, "org/resumed") == facts(model)
+
+
+def test_failed_load_of_a_new_revision_leaves_the_one_before_usable(
+    hub: HubServer, client: Client, offline: Client, tmp_path: Path
+) -> None:
+    first = published(hub, tmp_path, "org/updated", seed=13)
+    client(load, "org/updated")
+    second = published(hub, tmp_path, "org/updated", seed=14)
+    with hub.cutting("/model.safetensors", "GET"):
+        message = refusal(ConnectionError, client, load, "org/updated")
+    assert message.startswith(
+        "org/updated: model.safetensors could not be fetched from the Hub: peer closed connection"
+    )
+    assert offline(load, "org/updated") == facts(first)
+    with hub.truncating("/model.safetensors"):
+        message = refusal(ConnectionError, client, load, "org/updated")
+    size = (tmp_path / "model.safetensors").stat().st_size
+    assert message == (
+        "org/updated: model.safetensors could not be fetched from the Hub: Consistency check failed: "
+        f"file should be of size {size} but has size {size // 2}."
+    )
+    assert offline(load, "org/updated") == facts(first)
+    assert client(load, "org/updated") == facts(second)
+    assert offline(load, "org/updated") == facts(second)
+
+
+def test_failed_load_of_a_broken_revision_leaves_the_one_before_usable(
+    hub: HubServer, client: Client, offline: Client, tmp_path: Path
+) -> None:
+    first = published(hub, tmp_path, "org/spoilt")
+    client(load, "org/spoilt")
+    hub.commit("models", "org/spoilt", {"model.safetensors": b"no safetensors"})
+    refusal(ValueError, client, load, "org/spoilt")
+    assert offline(load, "org/spoilt") == facts(first)
+
+
+def test_cache_that_cannot_be_written(hub: HubServer, client: Client, tmp_path: Path) -> None:
+    published(hub, tmp_path / "model", "org/no-room")
+    (tmp_path / "cache").write_text("a file")
+    message = refusal(ConnectionError, client, load, "org/no-room", cache_dir=tmp_path / "cache")
+    assert message.startswith("org/no-room: config.json could not be fetched from the Hub: ")
+
+
+# -- feature networks --------------------------------------------------------------------------------
+
+CONVOLUTIONS_PER_BLOCK = {"vgg16": (2, 2, 3, 3, 3), "vgg19": (2, 2, 4, 4, 4)}
+
+
+def vgg_tensors(architecture: str) -> dict[str, np.ndarray]:
+    """A checkpoint as timm has it, in float16; what lies behind conv5_2 has shapes that no VGG has."""
+    random = np.random.default_rng(0)
+    tensors = {"pre_logits.fc1.weight": np.zeros(1, np.float16), "head.fc.bias": np.zeros(1, np.float16)}
+    position, channels = 0, 3
+    for block, width in enumerate((64, 128, 256, 512, 512)):
+        for number in range(CONVOLUTIONS_PER_BLOCK[architecture][block]):
+            read = block < 4 or number < 2
+            shape = (width, channels, 3, 3) if read else (1,)
+            tensors[f"features.{position}.weight"] = random.random(shape, np.float32).astype(np.float16)
+            tensors[f"features.{position}.bias"] = random.random(shape[:1], np.float32).astype(np.float16)
+            position, channels = position + 2, width  # a ReLU follows
+        position += 1  # a pooling follows
+    return tensors
+
+
+@pytest.mark.parametrize(
+    ("name", "architecture", "convolutions"), [("vgg19", "vgg19", 14), ("timm/vgg16.tv_in1k", "vgg16", 12)]
+)
+def test_feature_network_from_the_hub(
+    hub: HubServer, client: Client, name: str, architecture: str, convolutions: int
+) -> None:
+    stored, repo_id = vgg_tensors(architecture), f"timm/{architecture}.tv_in1k"
+    message = refusal(FileNotFoundError, client, feature_facts, name)  # nothing is there yet
+    assert message == (
+        f"{repo_id}: no such folder, and no such repo on the Hub, or a private one that this token may not see; "
+        "vgg16 needs no download."
+    )
+    hub.commit("models", repo_id, {"model.safetensors": save(stored)})
+    with hub.failing("/model.safetensors", 403):
+        message = refusal(ConnectionError, client, feature_facts, name)
+    assert message.startswith(f"{repo_id}: model.safetensors is not in the cache")
+    assert message.endswith("the Hub answered 403 Forbidden; vgg16 needs no download.")
+    asked = len(hub.requests)
+    with hub.cutting("/model.safetensors", "GET", times=1):
+        found, mean, tensors = client(feature_facts, name)
+    resumed = [request for request in hub.requests[asked:] if " bytes=" in request]
+    assert [request.rpartition(" ")[2] for request in resumed] == [f"bytes={10 * 2**20}-"]  # the client counts by 10 MB
+    assert found == architecture
+    assert mean == pytest.approx([123.675, 116.28, 103.53])
+    assert len(tensors) == 2 * convolutions
+    for key, tensor in tensors.items():
+        np.testing.assert_array_equal(tensor, stored[key.replace("convolutions", "features")])
+
+
+def test_unknown_feature_network(client: Client) -> None:
+    message = refusal(FileNotFoundError, client, feature_facts, "resnet50")
+    assert message.startswith("resnet50: neither a feature network (vgg16, vgg19, ")
+
+
+# -- data sets ---------------------------------------------------------------------------------------
+
+
+def published_rows(hub: HubServer, repo_id: str) -> tuple[np.ndarray, np.ndarray]:
+    """Three photographs and their labels."""
+    from datasets import Dataset, Features
+    from datasets import Image as ImageColumn
+
+    random = np.random.default_rng(0)
+    photographs = random.integers(0, 256, (3, 6, 8, 3), np.uint8)
+    labels = random.integers(0, 11, (3, 6, 8), np.uint8)
+    rows = [
+        {"image": Image.fromarray(photograph), "label": Image.fromarray(label)}
+        for photograph, label in zip(photographs, labels, strict=True)
+    ]
+    parquet = io.BytesIO()
+    Dataset.from_list(rows, Features(image=ImageColumn(), label=ImageColumn())).to_parquet(parquet)
+    hub.commit(
+        "datasets",
+        repo_id,
+        {
+            "README.md": b"---\nlicense: mit\n---\n# Streets\n",
+            "classes.json": json.dumps(ClassSet.camvid().to_list()).encode(),
+            "data/train-00000-of-00001.parquet": parquet.getvalue(),
+        },
+    )
+    return photographs, labels
+
+
+def test_dataset_from_the_hub(hub: HubServer, client: Client) -> None:
+    photographs, labels = published_rows(hub, "org/streets")
+    pairs, held_out, classes, licence = client(dataset_facts, "org/streets")
+    np.testing.assert_array_equal([photograph for photograph, _ in pairs], photographs)
+    np.testing.assert_array_equal([label for _, label in pairs], labels)
+    assert held_out == 1
+    assert classes == ClassSet.camvid()
+    assert licence == "mit"
+
+
+def test_dataset_that_the_hub_does_not_have(client: Client) -> None:
+    message = refusal(FileNotFoundError, client, dataset_facts, "org/no-streets")
+    assert message.startswith("org/no-streets: no such folder, and no data set on the Hub that this token may read")
+
+
+@pytest.mark.parametrize(
+    ("part_of_path", "status", "error_code", "error", "complaint"),
+    [
+        ("", 401, "RepoNotFound", FileNotFoundError, "no such folder, and no data set on the Hub that this token may"),
+        ("", 403, "GatedRepo", FileNotFoundError, "no such folder, and no data set on the Hub that this token may"),
+        ("", 403, "", ConnectionError, "could not be fetched from the Hub: the Hub answered 403 Forbidden."),
+        (".parquet", 403, "", ConnectionError, "could not be fetched from the Hub: the Hub answered 403 Forbidden."),
+        (
+            "/api/",
+            429,
+            "",
+            ConnectionError,
+            "could not be fetched from the Hub: the Hub answered 429 Too Many Requests.",
+        ),
+    ],
+)
+def test_dataset_that_the_hub_refuses(
+    hub: HubServer,
+    client: Client,
+    part_of_path: str,
+    status: int,
+    error_code: str,
+    error: type[Exception],
+    complaint: str,
+) -> None:
+    repo_id = f"org/closed-{len(hub.requests)}"
+    published_rows(hub, repo_id)
+    with hub.failing(part_of_path, status, error_code):
+        message = refusal(error, client, dataset_facts, repo_id)
+    assert message.startswith(f"{repo_id}: {complaint}")
+
+
+def test_dataset_that_arrives_in_part(hub: HubServer, client: Client) -> None:
+    published_rows(hub, "org/truncated")
+    with hub.truncating(".parquet"):
+        message = refusal(ValueError, client, dataset_facts, "org/truncated")
+    assert message.startswith(
+        "org/truncated: cannot be read as a data set (Consistency check failed: file should be of"
+    )
+    assert client(dataset_facts, "org/truncated")[3] == "mit"
+
+
+def test_dataset_without_a_connection(offline: Client) -> None:
+    message = refusal(ConnectionError, offline, dataset_facts, "org/far-streets")
+    assert message.startswith("org/far-streets: could not be fetched from the Hub: Couldn't reach 'org/far-streets'")
+
+
+def test_refused_classes_are_no_missing_classes(hub: HubServer, client: Client) -> None:
+    hub.commit("datasets", "org/closed", {"README.md": b"# Closed"})
+    message = refusal(LayoutError, client, find_classes, "org/closed")
+    assert message == (
+        "org/closed: the repo on the Hub holds no classes.json; give the classes with --classes NAME|FILE."
+    )
+    with hub.failing("classes.json", 403):
+        message = refusal(ConnectionError, client, find_classes, "org/closed")
+    assert message == (
+        "org/closed: classes.json is not in the cache and could not be fetched from the Hub: "
+        "the Hub answered 403 Forbidden; --classes NAME|FILE does without."
+    )
+
+
+@pytest.mark.parametrize(
+    "card", [b"# No metadata", b"---\nlicense: [mit\n---\n", b"---\n- mit\n---\n", b"---\nlicense: [1]\n---\n", b"\xff"]
+)
+def test_unreadable_card_of_a_data_set_states_no_licence(hub: HubServer, client: Client, card: bytes) -> None:
+    hub.commit("datasets", "org/cards", {"README.md": card})
+    assert client(dataset_license, "org/cards") is None
+
+
+def test_without_a_connection_no_licence_is_known(offline: Client) -> None:
+    assert offline(dataset_license, "org/far-streets") is None
