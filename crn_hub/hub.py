@@ -155,7 +155,7 @@ class Source:
             ) from error
         except EntryNotFoundError as error:
             raise FileNotFoundError(f"{self.name}: the repo on the Hub holds no {file}{_hint(file)}.") from error
-        except (httpx.HTTPError, OSError, UnicodeEncodeError) as error:
+        except (httpx.HTTPError, OSError, RuntimeError, UnicodeEncodeError) as error:  # RuntimeError: of Xet
             raise ConnectionError(f"{self.name}: {file} could not be fetched from the Hub: {reason(error)}.") from error
 
     def _is_known_to_lack(self, file: str) -> bool:

@@ -143,7 +143,7 @@ class HubServer:
         self.repos: dict[tuple[str, str], Repo] = {}  # ("models" or "datasets", "org/name") -> repo
         self.requests: list[str] = []
         self.troubles: list[Trouble] = []
-        self._lfs_uploads: dict[str, bytes] = {}
+        self._lfs_objects: dict[str, bytes] = {}
         self._socket = socket.socket()
         self._socket.bind(("127.0.0.1", 0))
         port = self._socket.getsockname()[1]
@@ -375,7 +375,7 @@ class HubServer:
         answers = []
         for wanted in (await request.json())["objects"]:
             answer = {"oid": wanted["oid"], "size": wanted["size"]}
-            if wanted["oid"] not in self._lfs_uploads:
+            if wanted["oid"] not in self._lfs_objects:
                 answer["actions"] = {"upload": {"href": f"{self.endpoint}/lfs-storage/{wanted['oid']}"}}
             answers.append(answer)
         return {"transfer": "basic", "objects": answers}
@@ -384,10 +384,10 @@ class HubServer:
         data = await request.body()
         if hashlib.sha256(data).hexdigest() != oid:
             raise HTTPException(400, f"the contents do not have the SHA-256 {oid}.")
-        self._lfs_uploads[oid] = data
+        self._lfs_objects[oid] = data
 
     async def _lfs_download(self, request: Request, oid: str) -> Response:
-        return _contents(request, self._lfs_uploads[oid], {"ETag": f'"{oid}"'})
+        return _contents(request, self._lfs_objects[oid], {"ETag": f'"{oid}"'})
 
     async def _commit(self, request: Request, kind: str, org: str, name: str, revision: str) -> dict[str, str]:
         _must_write(request)
@@ -407,9 +407,9 @@ class HubServer:
                 case "file":
                     files[value["path"]] = File(base64.b64decode(value["content"]), is_lfs=False)
                 case "lfsFile":
-                    if value["oid"] not in self._lfs_uploads:
+                    if value["oid"] not in self._lfs_objects:
                         raise HTTPException(400, f"{value['path']} was not uploaded before the commit.")
-                    files[value["path"]] = File(self._lfs_uploads[value["oid"]], is_lfs=True)
+                    files[value["path"]] = File(self._lfs_objects[value["oid"]], is_lfs=True)
                 case "deletedFile":
                     if files.pop(value["path"], None) is None:
                         raise _refusal(404, "EntryNotFound", "A file with this name doesn't exist")
@@ -463,7 +463,7 @@ class HubServer:
             raise _refusal(404, "EntryNotFound", "Entry not found", headers)
         file = commit.files[path]
         if file.is_lfs:
-            self._lfs_uploads[file.oid] = file.data
+            self._lfs_objects[file.oid] = file.data
             headers |= {"X-Linked-Etag": f'"{file.oid}"', "X-Linked-Size": str(len(file.data))}
             headers["Location"] = f"{self._storage}/lfs-storage/{file.oid}/{PurePosixPath(path).name}"
             return Response(status_code=302, headers=headers)

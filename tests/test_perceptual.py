@@ -1,4 +1,4 @@
-"""Feature networks: the one in the box, files and preprocessing. The Hub's are tested in test_hub.py."""
+"""Feature networks: the one in the box, files and preprocessing. The Hub's are tested in test_hub_load.py."""
 
 from pathlib import Path
 
