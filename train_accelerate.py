@@ -24,6 +24,7 @@ from accelerate.utils import set_seed
 from cyclopts import App, Parameter
 from cyclopts.validators import Number
 from huggingface_hub import HfApi
+from huggingface_hub.utils import httpx
 from PIL import Image
 from torch import Tensor
 from torch.optim.swa_utils import AveragedModel
@@ -36,6 +37,7 @@ from crn_hub import CRN
 from crn_hub.classes import ClassSet
 from crn_hub.cli import run
 from crn_hub.data import PairDataset, dataset_license, find_classes, load_rows, scene_rows
+from crn_hub.hub import reason
 from crn_hub.losses import PerceptualLoss
 from crn_hub.model import DEMO_WIDTHS
 from crn_hub.perceptual import LAYERS, load_features
@@ -161,8 +163,8 @@ def main(args: Arguments = Arguments()) -> None:  # noqa: B008 - cyclopts takes 
     if args.push_to_hub and accelerator.is_main_process:
         try:
             hub_id = HfApi().create_repo(hub_id, exist_ok=True).repo_id
-        except OSError as error:
-            raise ConnectionError(f"--push_to_hub: {hub_id} cannot be created: {error}") from error
+        except (httpx.HTTPError, OSError) as error:
+            raise ConnectionError(f"--push_to_hub: {hub_id} cannot be created: {reason(error)}.") from error
     args.output_dir.mkdir(parents=True, exist_ok=True)
 
     # -- model, data, loss ------------------------------------------------------------------------------
