@@ -112,7 +112,7 @@ class PairDataset(Dataset[dict[str, Tensor]]):
         return {"photograph": tensor.contiguous(), "ids": torch.from_numpy(ids)}
 
     def _ids(self, label: Any, source: str) -> np.ndarray:
-        if isinstance(label, Image.Image) and is_in_colors(label, self.classes):
+        if isinstance(label, Image.Image) and is_in_colors(label, self.classes):  # no preset: a data set says its own
             return read_layout(label, self.classes, layout_classes=self.classes, source=source).ids
         ids = np.array(label)
         if ids.dtype != object and np.issubdtype(ids.dtype, np.integer):

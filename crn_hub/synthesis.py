@@ -7,7 +7,7 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-MAX_SIDE = 16384  # pixels; a photograph of more than this is a mistake rather than a wish
+MAX_PIXELS = 2**28  # a photograph of more than 16384 x 16384 is a mistake rather than a wish
 
 
 def resize_ids(ids: np.ndarray, size: tuple[int, int]) -> np.ndarray:
@@ -42,11 +42,14 @@ def synthesize(
     Raises:
         ValueError: if `size` is out of range.
     """
-    if size is not None and (not isinstance(size, tuple | list) or len(size) != 2):
-        raise ValueError(f"size must be (height, width), not {size!r}.")
+    if size is not None and (
+        not isinstance(size, tuple | list)
+        or len(size) != 2
+        or not all(isinstance(side, int) and side >= 1 for side in size)
+        or size[0] * size[1] > MAX_PIXELS
+    ):
+        raise ValueError(f"size must be (height, width) in whole pixels, {MAX_PIXELS:,} in all at most, not {size!r}.")
     height, width = size or ids.shape
-    if not (1 <= height <= MAX_SIDE and 1 <= width <= MAX_SIDE):
-        raise ValueError(f"size must be (height, width) with 1..{MAX_SIDE} pixels each, not ({height}, {width}).")
     device = next(network.parameters()).device
     fitted = torch.from_numpy(resize_ids(ids, network_size).copy())[None].to(device)
     with torch.inference_mode():

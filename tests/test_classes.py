@@ -53,6 +53,9 @@ def test_list_and_file_round_trip(tmp_path: Path) -> None:
         (["a"], [(0, 0, 1), (0, 0, 2)], {}, "1 names but 2 colours"),
         (["a"], [(0, 0, 256)], {}, "256"),
         (["a"], [(0, 0)], {}, "three whole numbers"),
+        (["a"], [[9] * 300_000], {}, "that of class 0 is [9, 9, 9, 9, 9, 9, ...]."),
+        ([["a"]], [(0, 0, 1)], {}, "must be a text"),
+        (["a"], [(0, 0, 1)], {5: ["b"]}, "no class: 5."),
         (["a"], [(0, 0, 1.5)], {}, "1.5"),
         ([], [], {}, "0 were given"),
         ([f"c{i}" for i in range(256)], [(i, 0, 0) for i in range(256)], {}, "256 were given"),
@@ -88,6 +91,22 @@ def test_bad_class_files_are_refused_by_name(tmp_path: Path, text: str, message:
         ClassSet.load(file)
     assert "mine.json" in str(error.value)
     assert message in str(error.value)
+
+
+def test_a_deeply_nested_class_file_and_an_endless_name_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "deep.json").write_text("[" * 100_000)
+    with pytest.raises(LayoutError, match=r"deep\.json: not a readable JSON file"):
+        ClassSet.load(tmp_path / "deep.json")
+    with pytest.raises(LayoutError, match="no such file, and no preset"):
+        ClassSet.load("x" * 300)
+
+
+def test_many_aliases_are_no_burden() -> None:
+    """Comparing each with each would take minutes."""
+    aliases = [f"alias {i}" for i in range(50_000)]
+    assert len(ClassSet(["a"], [(0, 0, 1)], {"a": aliases}).aliases["a"]) == 50_000
+    with pytest.raises(LayoutError, match="repeated"):
+        ClassSet(["a"], [(0, 0, 1)], {"a": [*aliases, "alias 7"]})
 
 
 def test_an_unknown_preset_is_refused_with_the_known_ones() -> None:

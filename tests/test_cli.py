@@ -1,5 +1,6 @@
 """The crn command as people run it."""
 
+import json
 import os
 import subprocess
 import sys
@@ -46,6 +47,16 @@ def test_photographs_are_what_the_model_makes(
         assert written.tobytes() == expected.tobytes()
 
 
+@pytest.mark.parametrize("size", [(1, 1), (1, 20_000), (700, 2)])
+def test_photographs_have_the_size_of_their_layouts(
+    model_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: tuple[int, int]
+) -> None:
+    Image.fromarray(np.full(size, 3, np.uint8)).save(tmp_path / "odd.png")
+    assert crn(monkeypatch, "synthesize", model_folder, tmp_path / "odd.png", "--output", tmp_path / "out") == 0
+    with Image.open(tmp_path / "out" / "odd_2.png") as written:
+        assert written.size == size[::-1]
+
+
 def test_number_and_size_of_photographs(model_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = layout(tmp_path / "one.png", 3)
     options = ["--output", tmp_path / "out", "--num-images", 1, "--size", 10, 30]
@@ -67,13 +78,21 @@ def test_layouts_of_another_set_are_translated_and_told_on_stderr(
     captured = capsys.readouterr()
     assert captured.out == f"{tmp_path / 'out' / 'colors.png'}\n"
     assert captured.err.splitlines() == [
-        f"{tmp_path / 'colors.png'}: 200 pixels (25.0%) in void colours are unlabelled: (0, 0, 0) 200.",
+        f"{tmp_path / 'colors.png'}: void colours make 200 pixels (25.0%) unlabelled: (0, 0, 0) 200.",
         f"{tmp_path / 'colors.png'}: read with the classes of cityscapes and translated by name: "
         "sidewalk as pavement, vegetation as tree.",
     ]
     forced = [*one, "--layout-classes", "cityscapes"]
     assert crn(monkeypatch, "synthesize", model_folder, tmp_path / "ids.png", *forced) == 0
-    for name in ("colors.png", "ids.png"):
+    raw = np.array([[7, 8, 21, 0]], np.uint8).repeat(20, axis=0).repeat(10, axis=1)  # void is 0
+    Image.fromarray(raw).save(tmp_path / "raw.png")
+    forced = [*one, "--layout-classes", "cityscapes-label-ids"]
+    assert crn(monkeypatch, "synthesize", model_folder, tmp_path / "raw.png", *forced) == 0
+    (tmp_path / "classes.json").write_text(json.dumps(cityscapes.to_list()))
+    Image.fromarray(ids).save(tmp_path / "file.png")
+    forced = [*one, "--layout-classes", tmp_path / "classes.json"]
+    assert crn(monkeypatch, "synthesize", model_folder, tmp_path / "file.png", *forced) == 0
+    for name in ("colors.png", "ids.png", "raw.png", "file.png"):
         with Image.open(tmp_path / "out" / name) as written:
             assert written.tobytes() == expected.tobytes()
 
@@ -87,7 +106,7 @@ def test_damaged_colours_snap_on_demand(
     assert "800 pixels (100.0%)" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
     assert crn(monkeypatch, *arguments, "--snap") == 0
-    assert "were taken for the nearest class colour" in capsys.readouterr().err
+    assert "for the nearest class colour" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -112,7 +131,7 @@ def test_damaged_colours_snap_on_demand(
         (
             lambda model, folder: [
                 *["synthesize", model, layout(folder / "a.png", 1), "--output", folder / "out"],
-                *["--size", "99999", "5"],
+                *["--size", "99999", "9999"],
             ],
             "size must be",
         ),

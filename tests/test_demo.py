@@ -208,7 +208,7 @@ def test_upload_in_the_colours_of_another_set_comes_with_a_report(
     assert shows(tab, model, cityscapes.translation_to(model.classes)[ids])
     report = tab.locator("#status li")
     expect(report).to_have_count(2)
-    expect(report.first).to_contain_text("in void colours are unlabelled: (0, 0, 0)")
+    expect(report.first).to_contain_text("unlabelled: (0, 0, 0)")
     expect(report.last).to_contain_text(
         "read with the classes of cityscapes and translated by name: sidewalk as pavement"
     )

@@ -1,5 +1,6 @@
 """Layout files: what each kind is read as, what is told about it, and what is refused."""
 
+import contextlib
 import io
 import struct
 import zlib
@@ -7,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image, ImageOps
+from PIL import Image
 
 from crn_hub import ClassSet, LayoutError
 from crn_hub.classes import LABEL_IDS, read_layout
@@ -85,12 +86,19 @@ def test_a_gif_in_class_colours_is_read(tmp_path: Path) -> None:
     read_as(ids, tmp_path / "street.gif", CAMVID)
 
 
+def test_grey_with_alpha_of_sixteen_bits_is_refused(tmp_path: Path) -> None:
+    """Pillow gives the upper 8 bits only: all ids would be 0."""
+    rows = b"\0" + struct.pack(">4H", 5, 65535, 9, 65535)
+    (tmp_path / "deep.png").write_bytes(png(struct.pack(">IIBBBBB", 2, 1, 16, 4, 0, 0, 0), rows))
+    assert "16 without alpha" in refusal(tmp_path / "deep.png", CAMVID)
+
+
 @pytest.mark.parametrize("bits", [1, 2, 4])
 def test_grey_pictures_of_few_bits_are_refused(tmp_path: Path, bits: int) -> None:
     rows = b"".join(b"\0" + bytes([0b01010101] * bits) for _ in range(4))  # filter type 0, then 8 pixels
     header = struct.pack(">IIBBBBB", 8, 4, bits, 0, 0, 0, 0)
     (tmp_path / "few.png").write_bytes(png(header, rows))
-    assert "fewer than 8 bits" in refusal(tmp_path / "few.png", CAMVID)
+    assert "doesn't say whether it holds ids or shades" in refusal(tmp_path / "few.png", CAMVID)
 
 
 def png(header: bytes, rows: bytes) -> bytes:
@@ -108,7 +116,7 @@ def test_palettes_are_read_by_their_colours(tmp_path: Path) -> None:
     ids = every_id(CAMVID)
     CAMVID.to_image(ids).save(tmp_path / "own.png")
     notes = read_as(ids, tmp_path / "own.png", CAMVID)
-    assert notes == ("4 pixels (8.3%) in void colours are unlabelled: (0, 0, 0) 4.",)
+    assert notes == ("void colours make 4 pixels (8.3%) unlabelled: (0, 0, 0) 4.",)
 
     # The same picture with its palette in another order: colours decide, indices don't.
     Image.fromarray(CAMVID.to_colors(ids)).quantize(13).save(tmp_path / "shuffled.png")
@@ -148,16 +156,44 @@ def test_a_palette_in_the_colours_of_another_preset_is_translated() -> None:
     read_as(np.array([[1, 0]]), image, sea)
 
 
-def test_a_palette_of_pascal_voc_comes_with_a_warning() -> None:
-    def voc(index: int) -> list[int]:
-        """Entry `index` of Pascal VOC's colour map: bits 0, 1, 2 of the index are the high bits of R, G, B."""
-        bits = [(index >> channel & 1) << 7 | (index >> channel + 3 & 1) << 6 for channel in range(3)]
-        return bits
+def voc_palette(length: int) -> list[int]:
+    """The beginning of Pascal VOC's colour map, as its development kit makes it."""
+    colors = []
+    for index in range(length):
+        red = green = blue = 0
+        for place in range(8):
+            red |= (index & 1) << 7 - place
+            green |= (index >> 1 & 1) << 7 - place
+            blue |= (index >> 2 & 1) << 7 - place
+            index >>= 3
+        colors += [red, green, blue]
+    return colors
 
+
+@pytest.mark.parametrize("length", [8, 21, 256])
+def test_a_palette_of_pascal_voc_in_class_colours_comes_with_a_warning(length: int) -> None:
     image = Image.fromarray(np.array([[1, 3, 7]], np.uint8))
-    image.putpalette([level for index in range(64) for level in voc(index)])
+    image.putpalette(voc_palette(length))
     (note,) = read_as(np.array([[1, 5, 0]]), image, CAMVID)
     assert "Pascal VOC" in note
+
+
+@pytest.mark.parametrize("ids", [[[0, 1]], [[0, 1, 2]], [[2, 255]]])
+@pytest.mark.parametrize("length", [2, 21, 256])
+def test_a_palette_of_pascal_voc_without_class_colours_holds_ids(ids: list[list[int]], length: int) -> None:
+    """Also where it begins with nothing but colours of CamVid: (0, 0, 0) and (128, 0, 0)."""
+    if length == 2:
+        ids = [[0, 1]]
+    classes = ClassSet(["building", "sea", "lava"], [(1, 2, 3), (4, 5, 6), (7, 8, 9)])
+    image = Image.fromarray(np.array(ids, np.uint8))
+    image.putpalette(voc_palette(length))
+    assert read_as(np.array(ids), image, classes) == ()
+
+
+def test_a_given_set_alone_decides_whether_a_palette_holds_ids() -> None:
+    image = CITYSCAPES.to_image(np.array([[0, 1]], np.uint8))
+    assert read_as(np.array([[0, 1]]), image, PLAIN, layout_classes=PLAIN) == ()
+    assert "none of its classes" in refusal(image, PLAIN)
 
 
 def test_an_index_beyond_the_palette_is_refused_unless_it_is_unlabelled(tmp_path: Path) -> None:
@@ -168,7 +204,15 @@ def test_an_index_beyond_the_palette_is_refused_unless_it_is_unlabelled(tmp_path
     image = Image.fromarray(np.array([[0, 30, 30]], np.uint8))
     image.putpalette(CITYSCAPES.palette[:19].tobytes())
     image.save(tmp_path / "short.png")
-    assert "30 is an index of 2 pixels, but its palette has 19" in refusal(tmp_path / "short.png", CITYSCAPES)
+    assert "30 is the index of 2 of its pixels, but its palette has 19" in refusal(tmp_path / "short.png", CITYSCAPES)
+
+
+def test_index_255_beyond_the_palette_is_unlabelled_even_if_a_class_is_black() -> None:
+    black = ClassSet(["background", "thing"], [(0, 0, 0), (9, 9, 9)])
+    image = Image.fromarray(np.array([[0, 1, 255]], np.uint8))
+    image.putpalette([0, 0, 0, 9, 9, 9])
+    (note,) = read_as(np.array([[0, 1, 255]]), image, black)
+    assert note == "pixels without a colour make 1 pixel (33.3%) unlabelled."
 
 
 # -- colours -----------------------------------------------------------------------------------------
@@ -202,11 +246,18 @@ def test_transparent_pixels_are_unlabelled_and_half_transparent_ones_are_not(tmp
     image.save(tmp_path / "street.png")
     ids[0, :2] = 255
     notes = read_as(ids, tmp_path / "street.png", CAMVID)
-    assert notes[-1] == "2 pixels (4.2%) are transparent and so unlabelled."
+    assert notes[-1] == "pixels without a colour make 2 pixels (4.2%) unlabelled."
     read_as(ids, np.array(image), CAMVID)
+
+    # What lies beneath full transparency is nobody's business.
+    beneath = np.array([[(1, 2, 3, 0), (*CAMVID.colors[3], 255)]], np.uint8)
+    notes = read_as(np.array([[255, 3]]), Image.fromarray(beneath), CAMVID)
+    assert notes == ("pixels without a colour make 1 pixel (50.0%) unlabelled.",)
+    read_as(np.array([[255, 255]]), np.zeros((1, 2, 4), np.uint8), CAMVID, snap=True)
 
     grey = Image.merge("LA", [Image.fromarray(np.zeros(ids.shape, np.uint8)), Image.fromarray(alpha)])
     read_as(np.where(alpha == 0, 255, 0), grey, CAMVID)
+    read_as(np.array([[255]]), Image.fromarray(np.array([[(200, 0)]], np.uint8)), CAMVID)  # no id 200
 
 
 def test_unknown_colours_are_refused_with_counts_nearest_classes_and_the_option_that_snaps(tmp_path: Path) -> None:
@@ -231,7 +282,8 @@ def test_colours_that_jpeg_has_damaged_are_refused_and_snap_on_demand(tmp_path: 
     assert message.endswith("; the option snap takes each as the nearest class colour.")
     reading = read_layout(tmp_path / "street.jpg", classes, snap=True)
     assert (reading.ids == ids).mean() > 0.99
-    assert "were taken for the nearest class colour; the farthest was" in reading.notes[0]
+    assert reading.notes[0].startswith("snapping took ")
+    assert "colours of no class for the nearest class colour; the farthest was (" in reading.notes[0]
 
 
 def test_snapping_takes_that_set_of_colours_which_is_nearest_on_the_whole(tmp_path: Path) -> None:
@@ -255,7 +307,7 @@ def test_void_colours_of_cityscapes_are_unlabelled_and_counted() -> None:
     void += [(150, 120, 90), (0, 0, 90), (0, 0, 110), (0, 0, 0)]
     colors = np.array([[*void, (128, 64, 128)]], np.uint8)
     (note,) = read_as(np.array([[255] * 11 + [0]]), colors, CITYSCAPES)
-    assert note.startswith("11 pixels (91.7%) in void colours are unlabelled: (0, 0, 0) 2, ")
+    assert note.startswith("void colours make 11 pixels (91.7%) unlabelled: (0, 0, 0) 2, ")
     assert "(81, 0, 81) 1" in note
     # They are void in CamVid only where the whole picture is one of Cityscapes.
     read_as(np.array([[255] * 11 + [3]]), colors, CAMVID)
@@ -311,7 +363,7 @@ def test_raw_cityscapes_ids_are_known_by_file_name_or_asked_for(tmp_path: Path, 
     Image.fromarray(raw).save(file)
     options = {} if by_name else {"layout_classes": LABEL_IDS}
     (note,) = read_as(expected, file, CITYSCAPES, **options)
-    assert note == ("raw Cityscapes ids were brought to train ids; 15 pixels (44.1%) are of no class and unlabelled.")
+    assert note == "raw Cityscapes ids were brought to train ids, which leaves 15 pixels (44.1%) unlabelled."
     with Image.open(file) as image:
         read_as(expected, image, CITYSCAPES, **options)
     table = CITYSCAPES.translation_to(CAMVID)
@@ -330,7 +382,7 @@ def test_raw_cityscapes_ids_are_never_guessed_from_small_numbers(tmp_path: Path)
 def test_what_is_no_raw_cityscapes_id_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "x_gtFine_labelIds.png"
     Image.fromarray(np.array([[7, 34, 34]], np.uint8)).save(file)
-    assert "0..33, and 255 for unlabelled; 2 pixels (66.7%) have others, for example 34" in refusal(file, CITYSCAPES)
+    assert "0..33, and 255 for unlabelled, not 34; outside: 2 pixels (66.7%)." in refusal(file, CITYSCAPES)
     instances = np.array([[7, 26001]], np.uint16)
     assert "26001" in refusal(instances, CITYSCAPES, layout_classes=LABEL_IDS)
     assert "integers" in refusal(np.ones((2, 2)), CITYSCAPES, layout_classes=LABEL_IDS)
@@ -364,7 +416,19 @@ def test_any_size_is_read(tmp_path: Path, size: tuple[int, int]) -> None:
     read_as(ids, tmp_path / "palette.png", CAMVID)
 
 
-@pytest.mark.parametrize("orientation", range(1, 9))
+TURNS = {  # EXIF 2.3, tag 0x0112: what the viewer has to do with the stored rows
+    1: lambda ids: ids,
+    2: np.fliplr,
+    3: lambda ids: np.rot90(ids, 2),
+    4: np.flipud,
+    5: np.transpose,
+    6: lambda ids: np.rot90(ids, -1),
+    7: lambda ids: np.rot90(ids, 2).T,
+    8: np.rot90,
+}
+
+
+@pytest.mark.parametrize("orientation", TURNS)
 @pytest.mark.parametrize("in_colors", [True, False])
 def test_rotation_by_exif_is_followed(tmp_path: Path, orientation: int, in_colors: bool) -> None:
     ids = every_id(CAMVID)
@@ -372,12 +436,20 @@ def test_rotation_by_exif_is_followed(tmp_path: Path, orientation: int, in_color
     exif = image.getexif()
     exif[0x0112] = orientation
     image.save(tmp_path / "street.png", exif=exif)
-    with Image.open(tmp_path / "street.png") as saved:
-        expected = np.array(ImageOps.exif_transpose(saved))
-    reading = read_layout(tmp_path / "street.png", CAMVID)
-    np.testing.assert_array_equal(CAMVID.to_colors(reading.ids) if in_colors else reading.ids, expected)
-    if orientation == 6:  # "turn by 90 degrees clockwise to look at it"
-        np.testing.assert_array_equal(reading.ids, np.rot90(ids, -1))
+    read_as(TURNS[orientation](ids), tmp_path / "street.png", CAMVID)
+
+
+def test_damaged_exif_is_read_or_refused(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.fromarray(CAMVID.to_colors(every_id(CAMVID))).save(tmp_path / "street.jpg", exif=exif)
+    whole = (tmp_path / "street.jpg").read_bytes()
+    start = whole.index(b"Exif")
+    for place in range(start, start + 40):
+        for value in (0, 1, 127, 255):
+            (tmp_path / "street.jpg").write_bytes(whole[:place] + bytes([value]) + whole[place + 1 :])
+            with contextlib.suppress(LayoutError):  # and nothing else
+                read_layout(tmp_path / "street.jpg", CAMVID, snap=True)
 
 
 @pytest.mark.parametrize("size", [(8193, 8192), (13_000, 13_000), (60_000, 60_000), (2**31 - 1, 2**31 - 1)])
@@ -394,6 +466,11 @@ def test_a_smaller_limit_can_be_set(tmp_path: Path) -> None:
     assert "8 x 6 pixels are more than the 47 allowed" in refusal(tmp_path / "street.png", CAMVID, max_pixels=47)
 
 
+def test_raw_ids_are_known_by_the_files_name_whatever_messages_call_it(tmp_path: Path) -> None:
+    Image.fromarray(np.array([[7, 8, 11]], np.uint8)).save(tmp_path / "x_labelIds.png")
+    read_as(np.array([[0, 1, 2]]), tmp_path / "x_labelIds.png", CITYSCAPES, source="row 3")
+
+
 def test_what_is_no_layout_is_refused_by_name(tmp_path: Path) -> None:
     (tmp_path / "text.png").write_text("not a picture")
     assert refusal(tmp_path / "text.png", CAMVID).startswith(f"{tmp_path / 'text.png'}: not a picture; right is ")
@@ -408,6 +485,11 @@ def test_what_is_no_layout_is_refused_by_name(tmp_path: Path) -> None:
     assert "mode CMYK is no layout" in refusal(tmp_path / "print.tif", CAMVID)
     Image.fromarray(np.zeros((4, 4), np.float32)).save(tmp_path / "float.tif")
     assert "mode F is no layout" in refusal(tmp_path / "float.tif", CAMVID)
+    broken = Image.fromarray(np.zeros((2, 2), np.uint8))
+    broken.save(tmp_path / "cut.bmp")
+    (tmp_path / "cut.bmp").write_bytes((tmp_path / "cut.bmp").read_bytes()[:-3])
+    assert "not a readable picture" in refusal(tmp_path / "cut.bmp", CAMVID)
+    assert refusal("x" * 300, CAMVID) == f"{'x' * 300}: no such file."
     (tmp_path / "page.eps").write_text("%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 4 4\n")
     assert "not a picture" in refusal(tmp_path / "page.eps", CAMVID)
     assert "not int" in refusal(7, CAMVID)

@@ -39,7 +39,7 @@ def test_the_network_gets_its_size_and_the_caller_the_layouts() -> None:
     assert [p.getpixel((3, 3))[0] for p in photographs] == [128, 140]
 
 
-@pytest.mark.parametrize("size", [(0, 10), (10, -1), (10, 20_000)])
+@pytest.mark.parametrize("size", [(0, 10), (10, -1), (20_000, 20_000), (10.5, 30), (10,), 10])
 def test_sizes_out_of_range_are_refused(size: tuple[int, int]) -> None:
     with pytest.raises(ValueError, match="size must be"):
         synthesize(Plain(), np.zeros((4, 4), np.uint8), 1, (16, 32), size)

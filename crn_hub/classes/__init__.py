@@ -1,13 +1,13 @@
 """Class sets, ids and colours, layout files: everything that says what a pixel of a layout means."""
 
 from crn_hub.classes.class_set import UNLABELLED, ClassSet, LayoutError
+from crn_hub.classes.decoding import is_in_colors
 from crn_hub.classes.layout_files import (
     LABEL_IDS,
     MAX_LAYOUT_PIXELS,
     Layout,
     LayoutReading,
     LayoutWarning,
-    is_in_colors,
     read_layout,
 )
 from crn_hub.classes.presets import PRESETS

@@ -6,7 +6,9 @@ One representation of a layout crosses every boundary of the package: a uint8 ar
 
 import json
 import os
+import reprlib
 import unicodedata
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,7 @@ import numpy as np
 from PIL import Image
 
 from crn_hub.classes.presets import PRESETS, VOID_COLORS
+from crn_hub.text import clause, some
 
 UNLABELLED = 255
 
@@ -44,27 +47,27 @@ class ClassSet:
         aliases: dict[str, Sequence[str]] | None = None,
     ):
         self.names: tuple[str, ...] = tuple(names)
-        self.colors: tuple[Color, ...] = tuple(_color(color) for color in colors)
-        aliases = aliases or {}
-        if strings := [name for name, several in aliases.items() if not isinstance(several, list | tuple)]:
-            raise LayoutError(f"aliases are a list of names; those of {strings[0]!r} are {aliases[strings[0]]!r}.")
-        self.aliases: dict[str, tuple[str, ...]] = {
-            name: tuple(aliases[name]) for name in self.names if aliases.get(name)
-        }
+        self.colors: tuple[Color, ...] = tuple(_color(color, position) for position, color in enumerate(colors))
         if not 1 <= len(self.names) <= UNLABELLED:
             raise LayoutError(f"a class set needs 1 to {UNLABELLED} classes, {len(self.names)} were given.")
         if len(self.names) != len(self.colors):
             raise LayoutError(
                 f"a class set needs one colour per class: {len(self.names)} names but {len(self.colors)} colours."
             )
-        if unknown := sorted(set(aliases) - set(self.names)):
-            raise LayoutError(f"aliases are given for names that are no class: {', '.join(unknown)}.")
+        if unknown := [name for name in aliases or {} if name not in self.names]:
+            raise LayoutError(f"aliases are given for what is no class: {some(map(repr, unknown))}.")
+        self.aliases: dict[str, tuple[str, ...]] = {}
+        for name, several in (aliases or {}).items():
+            if not isinstance(several, list | tuple):
+                raise LayoutError(f"aliases are a list of names; those of {name!r} are {reprlib.repr(several)}.")
+            if several:
+                self.aliases[name] = tuple(several)
         every_name = [*self.names, *(alias for several in self.aliases.values() for alias in several)]
         for name in every_name:
             if not isinstance(name, str) or not name.strip():
-                raise LayoutError(f"a class name must be a text that is not empty, not {name!r}.")
+                raise LayoutError(f"a class name must be a text that is not empty, not {reprlib.repr(name)}.")
             if any(unicodedata.category(character) == "Cc" for character in name):
-                raise LayoutError(f"a class name must be a text without control characters, not {name!r}.")
+                raise LayoutError(f"a class name must be a text without control characters, not {reprlib.repr(name)}.")
             if name.strip().casefold() == "unlabelled":
                 raise LayoutError(
                     f'"unlabelled" is no class: leave it out, unlabelled pixels have the id {UNLABELLED}.'
@@ -122,14 +125,14 @@ class ClassSet:
         if name_or_file in PRESETS:
             return cls.from_list(PRESETS[str(name_or_file)])
         path = Path(name_or_file)
-        if path.is_dir():
+        if os.path.isdir(path):
             raise LayoutError(f"{path}: a folder, not a file with classes.")
-        if not path.is_file():
+        if not os.path.isfile(path):
             raise LayoutError(f"{path}: no such file, and no preset of classes either (presets: {', '.join(PRESETS)}).")
         try:
             rows = json.loads(path.read_text(encoding="utf-8"))
-        except (ValueError, OSError) as error:
-            raise LayoutError(f"{path}: not a readable JSON file ({error}).") from error
+        except (ValueError, OSError, RecursionError) as error:
+            raise LayoutError(f"{path}: not a readable JSON file ({clause(error)}).") from error
         try:
             return cls.from_list(rows)
         except LayoutError as error:
@@ -144,13 +147,13 @@ class ClassSet:
         if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
             raise LayoutError('classes must be a list of objects with "name" and "color".')
         if nameless := [row for row in rows if not isinstance(row.get("name", ""), str)]:
-            raise LayoutError(f"a class name must be a text, not {nameless[0]['name']!r}.")
+            raise LayoutError(f"a class name must be a text, not {reprlib.repr(nameless[0]['name'])}.")
         for position, row in enumerate(rows):
             if missing := {"name", "color"} - set(row):
                 raise LayoutError(f"class {position} lacks {' and '.join(sorted(missing))}.")
             if row.get("id", position) != position:
                 raise LayoutError(
-                    f"class {row['name']!r} has id {row['id']} but stands at position {position}; "
+                    f"class {row['name']!r} has id {reprlib.repr(row['id'])} but stands at position {position}; "
                     "ids must run from 0 without gaps."
                 )
         return cls(
@@ -182,7 +185,7 @@ class ClassSet:
         if outside.any():
             values, counts = np.unique(ids[outside], return_counts=True)
             order = np.argsort(-counts)
-            seen = ", ".join(f"{values[i]} ({_pixels(counts[i])})" for i in order[:5])
+            seen = ", ".join(f"{values[i]} ({in_pixels(counts[i])})" for i in order[:5])
             more = f" and {len(values) - 5} more values" if len(values) > 5 else ""
             last = len(self) - 1
             raise LayoutError(
@@ -204,7 +207,7 @@ class ClassSet:
         return tuple(dict.fromkeys([self.unlabelled_color, *official]))
 
     def find_colors(self, colors: np.ndarray) -> np.ndarray:
-        """uint8 (H, W, 3) -> int16 (H, W): the id of the class with exactly this colour, 255 for void, -1 for none."""
+        """uint8 (..., 3) -> int16 (...): the id of the class with exactly this colour, 255 for void, -1 for none."""
         packed = pack(colors)
         found = np.full(packed.shape, -1, np.int16)
         for index, color in [*enumerate(self.colors), *((UNLABELLED, void) for void in self.void_colors)]:
@@ -262,19 +265,20 @@ def pack(colors: np.ndarray) -> np.ndarray:
     return wide[..., 0] << 16 | wide[..., 1] << 8 | wide[..., 2]
 
 
-def _color(color: Iterable[int]) -> Color:
+def _color(color: Iterable[int], position: int) -> Color:
     values = tuple(color) if isinstance(color, Iterable) else (color,)
     if len(values) != 3 or not all(
         isinstance(v, int | np.integer) and not isinstance(v, bool) and 0 <= v <= 255 for v in values
     ):
-        raise LayoutError(f"a colour is three whole numbers 0..255, not {color!r}.")
+        raise LayoutError(f"a colour is three whole numbers 0..255; that of class {position} is {reprlib.repr(color)}.")
     return int(values[0]), int(values[1]), int(values[2])
 
 
 def _refuse_repeats(what: str, values: Sequence[Any]) -> None:
-    if repeated := sorted({value for value in values if values.count(value) > 1}):
+    if repeated := sorted(value for value, count in Counter(values).items() if count > 1)[:5]:
         raise LayoutError(f"a {what} may stand only once in a class set; repeated: {repeated}.")
 
 
-def _pixels(count: int) -> str:
-    return f"{count} pixel{'' if count == 1 else 's'}"
+def in_pixels(count: int) -> str:
+    """1 -> "1 pixel", 1234 -> "1,234 pixels"."""
+    return f"{count:,} pixel{'' if count == 1 else 's'}"

@@ -10,10 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image
 
-from crn_hub.classes.class_set import UNLABELLED, ClassSet, Color, LayoutError, check_integers, pack
+from crn_hub.classes.class_set import UNLABELLED, ClassSet, Color, LayoutError, check_integers, in_pixels, pack
+from crn_hub.classes.decoding import Pixels, decode
 from crn_hub.classes.presets import CITYSCAPES_LABEL_IDS, LAST_CITYSCAPES_LABEL_ID, PRESETS
+from crn_hub.text import clause
 
 Layout = str | os.PathLike[str] | Image.Image | np.ndarray
 
@@ -23,9 +25,6 @@ MAX_LAYOUT_PIXELS = 8192 * 8192
 FORMATS = ("PNG", "BMP", "GIF", "TIFF", "WEBP", "JPEG")  # the decoders of Pillow that a layout may reach
 
 LABEL_IDS = "cityscapes-label-ids"  # what `layout_classes` calls raw Cityscapes ids, 0..33
-
-# The first entries of Pascal VOC's colour map, which many tools put on every picture of ids that they write.
-_VOC_PALETTE = [0, 0, 0, 128, 0, 0, 0, 128, 0, 128, 128, 0, 0, 0, 128, 128, 0, 128]
 
 _MANY = 5  # colours, classes or ids that a message spells out
 
@@ -60,8 +59,9 @@ def read_layout(
 
     One channel holds ids. In a palette picture the palette's colours decide; its indices are ids only if the palette
     holds none of the class colours (or is nothing but shades of grey in order). Three channels hold class colours,
-    exactly; colours that all belong to another preset are translated by class names. Void colours and pixels that are
-    wholly transparent are unlabelled. Files named *_labelIds hold raw Cityscapes ids, *_labelTrainIds train ids.
+    exactly (of 16 bits the upper 8); colours that all belong to another preset are translated by class names. Void
+    colours and pixels that are wholly transparent are unlabelled. Files named *_labelIds hold raw Cityscapes ids,
+    *_labelTrainIds train ids.
 
     Args:
         layout: path, PIL image or array (ids (H, W), or colours (H, W, 3 or 4) uint8).
@@ -75,61 +75,57 @@ def read_layout(
     Raises:
         LayoutError: for what is no such layout, in one sentence with the file's name and the values seen.
     """
+    file = layout if isinstance(layout, str | os.PathLike) else getattr(layout, "filename", "")
+    source = str(file) if source == "layout" and file else source
+    reader = _Reader(classes, layout_classes, snap, source, Path(file).stem)
     if isinstance(layout, np.ndarray):
-        return _Reader(classes, layout_classes, snap, source).read_array(layout)
+        return reader.read(_from_array(layout, source))
     if isinstance(layout, Image.Image):
-        file = getattr(layout, "filename", "")
-        source = str(file) if source == "layout" and file else source
-        return _Reader(classes, layout_classes, snap, source).read_image(layout, max_pixels)
+        return reader.read_image(layout, max_pixels)
     if not isinstance(layout, str | os.PathLike):
         raise LayoutError(f"a layout is a path, a PIL image or a NumPy array, not {type(layout).__name__}.")
-    path = Path(layout)
-    source = str(path) if source == "layout" else source
-    if not path.is_file():
-        raise LayoutError(f"{source}: {'a folder, not a layout file' if path.is_dir() else 'no such file'}.")
+    if not os.path.isfile(layout):
+        raise LayoutError(f"{source}: {'a folder, not a layout file' if os.path.isdir(layout) else 'no such file'}.")
     try:
         with warnings.catch_warnings():
-            # Pillow's own, larger limit only warns; ours refuses.
+            # Pillow warns of pictures above its own limit, where ours counts, and of damage that it can live with.
+            warnings.filterwarnings("ignore", module="PIL")
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            with Image.open(path, formats=FORMATS) as image:
-                return _Reader(classes, layout_classes, snap, source).read_image(image, max_pixels)
+            with Image.open(layout, formats=FORMATS) as image:
+                return reader.read_image(image, max_pixels)
     except LayoutError:
         raise
-    except Image.DecompressionBombError:
-        raise LayoutError(f"{source}: far more pixels than the {max_pixels:,} allowed.") from None
+    except Image.DecompressionBombError as error:
+        raise LayoutError(f"{source}: more pixels than the {max_pixels:,} allowed ({clause(error)}).") from None
     except Image.UnidentifiedImageError:
         raise LayoutError(f"{source}: not a picture; right is a file of the kind {', '.join(FORMATS)}.") from None
     except (OSError, SyntaxError, ValueError) as error:
-        raise LayoutError(f"{source}: not a readable picture ({' '.join(str(error).split()).rstrip('.')}).") from error
+        raise LayoutError(f"{source}: not a readable picture ({clause(error)}).") from error
 
 
-def is_in_colors(image: Image.Image, classes: ClassSet) -> bool:
-    """Whether a picture says what it shows by its colours rather than by ids."""
-    if image.mode in ("P", "PA"):
-        palette = _palette(image)
-        if palette == [level for index in range(len(palette) // 3) for level in (index,) * 3]:
-            return False  # shades of grey in order are no colours: index and shade are the same number
-        in_palette = {tuple(palette[i : i + 3]) for i in range(0, len(palette), 3)}
-        if not in_palette.isdisjoint(classes.colors):
-            return True
-        indices = np.unique(np.asarray(image.getchannel(0))).tolist()
-        used = {tuple(palette[3 * i : 3 * i + 3]) for i in indices}
-        return any(
-            used <= {*preset.colors, *preset.void_colors} and not used.isdisjoint(preset.colors)
-            for preset in map(ClassSet.load, PRESETS)
+def _from_array(array: np.ndarray, source: str) -> Pixels:
+    if array.ndim != 3:
+        return Pixels(array)
+    if array.shape[2] not in (3, 4) or array.dtype != np.uint8 or array.size == 0:
+        raise LayoutError(
+            f"{source}: an array in colours is uint8 (height, width, 3 or 4), not {array.dtype} {tuple(array.shape)}."
         )
-    return image.mode in ("RGB", "RGBA")
+    return Pixels(array[..., :3], array[..., 3] == 0 if array.shape[2] == 4 else None)
 
 
 class _Reader:
     """One reading: what it is for, and the notes that gather on the way."""
 
     def __init__(
-        self, classes: ClassSet, layout_classes: ClassSet | str | os.PathLike[str] | None, snap: bool, source: str
+        self,
+        classes: ClassSet,
+        layout_classes: ClassSet | str | os.PathLike[str] | None,
+        snap: bool,
+        source: str,
+        stem: str,
     ):
         self.classes, self.snap, self.source = classes, snap, source
         self.notes: list[str] = []
-        stem = Path(source).stem
         self.label_ids = layout_classes == LABEL_IDS or (layout_classes is None and stem.endswith("_labelIds"))
         self.given: ClassSet | None = None  # the classes of the layout, where they are known beforehand
         if self.label_ids or (layout_classes is None and stem.endswith("_labelTrainIds")):
@@ -138,97 +134,62 @@ class _Reader:
             self.given = layout_classes
         elif layout_classes is not None:
             self.given = ClassSet.load(layout_classes)
+        # Where no set is given, the model's own comes first, and another preset counts if every colour is one of its.
+        self.presets = [] if self.given else [ClassSet.load(name) for name in PRESETS]
 
     def read_image(self, image: Image.Image, max_pixels: int) -> LayoutReading:
-        if image.width * image.height > max_pixels:
-            raise self._error(f"{image.width} x {image.height} pixels are more than the {max_pixels:,} allowed")
-        packing = str(getattr(image, "tile", ""))  # Pillow would stretch 0..15 to 0..255
-        if image.mode == "1" or (image.mode == "L" and ("L;2" in packing or "L;4" in packing)):
-            raise self._error(
-                "a grey picture with fewer than 8 bits per pixel doesn't say whether it holds ids or shades; "
-                "save it with 8 bits"
-            )
-        file_format = image.format
-        try:
-            image = ImageOps.exif_transpose(image)
-        except (OSError, SyntaxError) as error:  # pixels are decoded only here
-            raise self._error(f"not a readable picture ({' '.join(str(error).split()).rstrip('.')})") from error
+        return self.read(decode(image, self.given or self.classes, self.presets, max_pixels, self.source))
 
-        in_colors = is_in_colors(image, self.given or self.classes)
-        if file_format in ("JPEG", "GIF") and not in_colors:
-            raise self._error(f"a {file_format} file doesn't keep ids as they are; save the layout as PNG")
-        if in_colors:
-            if image.mode == "P":
-                self._check_indices(np.asarray(image), len(_palette(image)) // 3)
-            values = np.array(image.convert("RGB"))
-            ids = self._from_colors(values, from_palette=image.mode in ("P", "PA"))
-            if image.mode == "P" and _palette(image)[: len(_VOC_PALETTE)] == _VOC_PALETTE:
-                self.notes.append(
-                    "it has the palette of Pascal VOC, and its colours were taken at their word; if the indices are "
-                    "ids, save them in one channel."
-                )
-        elif image.mode in ("L", "I", "I;16", "I;16B", "I;16L", "P"):
-            ids = self._from_ids(np.array(image))
-        elif image.mode in ("LA", "PA"):
-            ids = self._from_ids(np.array(image.getchannel(0)))
+    def read(self, pixels: Pixels) -> LayoutReading:
+        values, unset = pixels.values, pixels.unset
+        if values.ndim == 3:
+            ids = np.full(values.shape[:2], UNLABELLED, np.uint8)
+            there = ... if unset is None else ~unset
+            if (colors := values[there].reshape(-1, 3)).size:
+                ids[there] = self._from_colors(colors, pixels.from_palette).reshape(ids[there].shape)
         else:
-            raise self._error(
-                f"a picture of mode {image.mode} is no layout; "
-                "right are ids in one channel, a palette PNG or a picture in class colours"
+            ids = self._from_ids(values if unset is None else np.where(unset, UNLABELLED, values))
+        if unset is not None and (count := int(unset.sum())):
+            self.notes.append(f"pixels without a colour make {_share(count, ids.size)} unlabelled.")
+        if pixels.has_voc_palette:
+            self.notes.append(
+                "it has the palette of Pascal VOC, and its colours were taken at their word; if the indices are ids, "
+                "save them in one channel."
             )
-        if image.has_transparency_data:
-            ids = self._clear(ids, np.array(image.convert("RGBA").getchannel("A")) == 0)
         return LayoutReading(ids, tuple(self.notes))
-
-    def read_array(self, array: np.ndarray) -> LayoutReading:
-        if array.ndim != 3:
-            ids = self._from_ids(array)
-        elif array.shape[2] not in (3, 4) or array.dtype != np.uint8 or array.size == 0:
-            raise self._error(
-                f"an array in colours is uint8 (height, width, 3 or 4), not {array.dtype} {tuple(array.shape)}"
-            )
-        else:
-            ids = self._from_colors(array[..., :3], from_palette=False)
-            if array.shape[2] == 4:
-                ids = self._clear(ids, array[..., 3] == 0)
-        return LayoutReading(ids, tuple(self.notes))
-
-    def _check_indices(self, indices: np.ndarray, colors: int) -> None:
-        """An index without a colour is refused; 255 is unlabelled, as ever, and void by what Pillow makes of it."""
-        outside = indices[(indices >= colors) & (indices != UNLABELLED)]
-        if len(outside):
-            seen = f"{outside[0]} is an index of {_pixels(int((outside == outside[0]).sum()))}"
-            raise self._error(f"{seen}, but its palette has {colors} colours")
 
     def _from_ids(self, values: np.ndarray) -> np.ndarray:
+        values = check_integers(values, self.source)
         if self.label_ids:
-            return self._from_label_ids(check_integers(values, self.source))
+            return self._from_label_ids(values)
         own = self.given or self.classes
         try:
-            return self._translate(own.check_ids(values, self.source), own)
+            ids = own.check_ids(values, self.source)
         except LayoutError as error:
-            if own == ClassSet.cityscapes() and values.ndim == 2 and 0 <= values.min() <= values.max() <= 33:
+            if own == ClassSet.cityscapes() and ((values <= LAST_CITYSCAPES_LABEL_ID) | (values == UNLABELLED)).all():
                 advice = f"raw Cityscapes ids are read with the layout classes {LABEL_IDS}"
                 raise LayoutError(f"{str(error).rstrip('.')}; {advice}.") from error
             raise
+        return self._translate(ids, own)
 
     def _from_label_ids(self, values: np.ndarray) -> np.ndarray:
         outside = (values < 0) | ((values > LAST_CITYSCAPES_LABEL_ID) & (values != UNLABELLED))
         if outside.any():
             raise self._error(
-                f"raw Cityscapes label ids are 0..{LAST_CITYSCAPES_LABEL_ID}, and {UNLABELLED} for unlabelled; "
-                f"{_share(int(outside.sum()), values.size)} have others, for example {values[outside][0]}"
+                f"raw Cityscapes label ids are 0..{LAST_CITYSCAPES_LABEL_ID}, and {UNLABELLED} for unlabelled, not "
+                f"{values[outside][0]}; outside: {_share(int(outside.sum()), values.size)}"
             )
         to_train_ids = np.full(256, UNLABELLED, np.uint8)
         to_train_ids[list(CITYSCAPES_LABEL_IDS)] = range(len(CITYSCAPES_LABEL_IDS))
         ids = to_train_ids[values]
-        unlabelled = _share(int((ids == UNLABELLED).sum()), ids.size)
-        self.notes.append(f"raw Cityscapes ids were brought to train ids; {unlabelled} are of no class and unlabelled.")
+        share = _share(int((ids == UNLABELLED).sum()), ids.size)
+        self.notes.append(f"raw Cityscapes ids were brought to train ids, which leaves {share} unlabelled.")
         return self._translate(ids, ClassSet.cityscapes())
 
     def _from_colors(self, colors: np.ndarray, from_palette: bool) -> np.ndarray:
-        sets = [self.given] if self.given else [self.classes, *map(ClassSet.load, PRESETS)]
-        for own in sets:  # the model's own set comes first; another counts only if every colour is one of its
+        """uint8 (N, 3) -> ids uint8 (N,)."""
+        sets = [self.given or self.classes, *self.presets]
+        for own in sets:
             found = own.find_colors(colors)
             if (found >= 0).all():
                 break
@@ -237,7 +198,10 @@ class _Reader:
                 raise self._unknown_colors(colors, sets[0], from_palette)
             return self._snapped(colors, sets)
         ids = found.astype(np.uint8)
-        self._note_void(colors[ids == UNLABELLED], ids.size)
+        if (void := ids == UNLABELLED).any():
+            values, _, counts = _distinct(colors[void])
+            seen = ", ".join(f"{_text(value)} {count:,}" for value, count in zip(values, counts, strict=True))
+            self.notes.append(f"void colours make {_share(int(counts.sum()), ids.size)} unlabelled: {seen}.")
         return self._translate(ids, own)
 
     def _unknown_colors(self, colors: np.ndarray, own: ClassSet, from_palette: bool) -> LayoutError:
@@ -245,15 +209,14 @@ class _Reader:
         values, _, counts = _distinct(unknown)
         nearest, _ = own.nearest_colors(values[:_MANY])
         seen = ", ".join(
-            f"{_text(value)} ({_pixels(count)}, nearest {_named(own, index)})"
+            f"{_text(value)} ({in_pixels(count)}, nearest {_named(own, index)})"
             for value, count, index in zip(values, counts, nearest, strict=False)
         )
         more = f" and {len(values) - _MANY:,} more colours" if len(values) > _MANY else ""
         advice = "the option snap takes each as the nearest class colour"
         if from_palette:
             advice += "; if the indices of the palette are the ids, save them in one channel"
-        share = _share(len(unknown), colors.shape[0] * colors.shape[1])
-        return self._error(f"no class has the colour of {share}: {seen}{more}; {advice}")
+        return self._error(f"no class has the colour of {_share(len(unknown), len(colors))}: {seen}{more}; {advice}")
 
     def _snapped(self, colors: np.ndarray, sets: list[ClassSet]) -> np.ndarray:
         """Ids by the nearest colours of that set which is nearest on the whole; of equals the first."""
@@ -263,20 +226,14 @@ class _Reader:
         own, (ids, distances) = sets[chosen], nearest[chosen]
         off = distances > 0
         worst = int(distances.argmax())
-        share = _share(int(counts[off].sum()), index.size)
         self.notes.append(
-            f"{share} in {off.sum():,} colours of no class were taken for the nearest class colour; the farthest was "
-            f"{_text(values[worst])}, {distances[worst]:.0f} away from {_named(own, ids[worst])}."
+            f"snapping took {_share(int(counts[off].sum()), index.size)} in {off.sum():,} colours of no class for the "
+            f"nearest class colour; the farthest was {_text(values[worst])}, {distances[worst]:.0f} away from "
+            f"{_named(own, ids[worst])}."
         )
         if void := int(counts[ids == UNLABELLED].sum()):
-            self.notes.append(f"{_share(void, index.size)} are nearest to void colours and so unlabelled.")
-        return self._translate(ids[index].reshape(colors.shape[:2]), own)
-
-    def _note_void(self, void: np.ndarray, pixels: int) -> None:
-        if len(void):
-            values, _, counts = _distinct(void)
-            seen = ", ".join(f"{_text(value)} {count:,}" for value, count in zip(values, counts, strict=True))
-            self.notes.append(f"{_share(len(void), pixels)} in void colours are unlabelled: {seen}.")
+            self.notes.append(f"colours nearest to void make {_share(void, index.size)} unlabelled.")
+        return self._translate(ids[index], own)
 
     def _translate(self, ids: np.ndarray, own: ClassSet) -> np.ndarray:
         if own == self.classes:
@@ -303,23 +260,13 @@ class _Reader:
         self.notes.append(f"{note}.")
         return table[ids]
 
-    def _clear(self, ids: np.ndarray, transparent: np.ndarray) -> np.ndarray:
-        if transparent.any():
-            self.notes.append(f"{_share(int(transparent.sum()), ids.size)} are transparent and so unlabelled.")
-            return np.where(transparent, np.uint8(UNLABELLED), ids)
-        return ids
-
     def _error(self, sentence: str) -> LayoutError:
         return LayoutError(f"{self.source}: {sentence}.")
 
 
-def _palette(image: Image.Image) -> list[int]:
-    return list(image.getpalette("RGB") or [])
-
-
 def _distinct(colors: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """uint8 (..., 3), M pixels -> colours (N, 3), most frequent first; the index of each pixel's (M,); counts (N,)."""
-    packed = pack(colors).reshape(-1)
+    """uint8 (M, 3) -> the colours there are (N, 3), most frequent first; which one each pixel has (M,); counts (N,)."""
+    packed = pack(colors)
     counts = np.bincount(packed)  # faster than sorting tens of millions of pixels
     present = np.flatnonzero(counts)
     present = present[np.argsort(-counts[present], kind="stable")]
@@ -341,9 +288,5 @@ def _named(classes: ClassSet, index: int) -> str:
     return f"{classes.names[index]} {color}"
 
 
-def _pixels(count: int) -> str:
-    return f"{count:,} pixel{'' if count == 1 else 's'}"
-
-
 def _share(count: int, pixels: int) -> str:
-    return f"{_pixels(count)} ({count / pixels:.1%})"
+    return f"{in_pixels(count)} ({count / pixels:.1%})"
