@@ -24,7 +24,6 @@ from accelerate.utils import set_seed
 from cyclopts import App, Parameter
 from cyclopts.validators import Number
 from huggingface_hub import HfApi
-from huggingface_hub.utils import httpx
 from PIL import Image
 from torch import Tensor
 from torch.optim.swa_utils import AveragedModel
@@ -37,7 +36,7 @@ from crn_hub import CRN
 from crn_hub.classes import ClassSet
 from crn_hub.cli import run
 from crn_hub.data import PairDataset, dataset_license, find_classes, load_rows, scene_rows
-from crn_hub.hub import reason
+from crn_hub.hub import check_repo_id, pushing
 from crn_hub.losses import PerceptualLoss
 from crn_hub.model import DEMO_WIDTHS
 from crn_hub.perceptual import LAYERS, load_features
@@ -145,6 +144,12 @@ def main(args: Arguments = Arguments()) -> None:  # noqa: B008 - cyclopts takes 
     started = time.time()
 
     # -- everything that can be wrong is found before the first step ------------------------------------
+    hub_id = args.hub_model_id or args.output_dir.resolve().name
+    if args.push_to_hub:
+        try:
+            check_repo_id(hub_id)
+        except ValueError as error:
+            raise ValueError(f"--hub_model_id: {error}") from error
     checkpoint = find_checkpoint(args)
     start_model = CRN.from_pretrained(args.init_from) if args.init_from is not None else None
     widths = choose_widths(args, start_model)
@@ -159,12 +164,9 @@ def main(args: Arguments = Arguments()) -> None:  # noqa: B008 - cyclopts takes 
         classes = find_classes(args.dataset_name, args.classes)
     licence = dataset_license(args.dataset_name) if args.dataset_name is not None else None
     features = load_features(args.perceptual_net)
-    hub_id = args.hub_model_id or args.output_dir.resolve().name
     if args.push_to_hub and accelerator.is_main_process:
-        try:
+        with pushing(f"--push_to_hub: {hub_id} cannot be created"):
             hub_id = HfApi().create_repo(hub_id, exist_ok=True).repo_id
-        except (httpx.HTTPError, OSError) as error:
-            raise ConnectionError(f"--push_to_hub: {hub_id} cannot be created: {reason(error)}.") from error
     args.output_dir.mkdir(parents=True, exist_ok=True)
 
     # -- model, data, loss ------------------------------------------------------------------------------

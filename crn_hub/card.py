@@ -21,6 +21,7 @@ from huggingface_hub.utils import validate_repo_id
 from PIL import Image
 
 from crn_hub.classes import UNLABELLED, ClassSet
+from crn_hub.text import one_line
 
 PAPER_URL = "https://arxiv.org/abs/1707.09405"
 CARD_METADATA: dict[str, Any] = {
@@ -133,6 +134,9 @@ def write_card(
         record: the training record (`CRN.training_record`); {} if unknown.
         samples: pictures to show, as paths relative to the card.
         repo_id: the model's name on the Hub, if it has one.
+
+    Raises:
+        OSError: if the card cannot be written.
     """
     training = read_training(record)
     sizes = [(base_size[0] * 2**i, base_size[1] * 2**i) for i in range(len(widths))]  # (height, width) of each module
@@ -219,11 +223,6 @@ def is_unedited(path: Path) -> bool:
     """Whether a card is one that `write_card` made and nobody has changed since."""
     text, _, mark = path.read_text(encoding="utf-8", errors="replace").rpartition("\n<!-- made by crn_hub ")
     return mark == f"{_fingerprint(text)} -->\n"
-
-
-def one_line(text: str) -> str:
-    """The text on one line, without control characters, which could forge lines and steer a terminal."""
-    return " ".join("".join(c for c in text if c.isprintable() or c.isspace()).split())
 
 
 def number(value: float) -> str:
@@ -392,7 +391,8 @@ def _table(head: list[str], rows: list[list[str]]) -> str:
 
 def _escape(text: str) -> str:
     """A text from outside so that Markdown shows it as it is: on one line, no markup, no HTML, no end of a cell."""
-    return re.sub(r"([\\`*_\[\]<>|~#&$])", r"\\\1", one_line(text))
+    text = re.sub(r"([\\`*_\[\]<>|~#&$])", r"\\\1", one_line(text))
+    return re.sub(r"^\d*(?=[-+=.)]+(\s|$))", r"\g<0>\\", text)  # "1. x", "- x", "---": of a list, or a rule
 
 
 def _hex(color: Sequence[int]) -> str:

@@ -8,11 +8,11 @@ from typing import Annotated
 from cyclopts import App, CycloptsError, Parameter
 from safetensors import SafetensorError
 
-from crn_hub.card import one_line
 from crn_hub.classes import ClassSet, LayoutError, read_layout
 from crn_hub.info import print_info
 from crn_hub.model import CRN
 from crn_hub.synthesis import save_picture
+from crn_hub.text import one_line
 from crn_hub.tf_checkpoint import convert, plan_conversion
 
 app = App(
@@ -106,7 +106,8 @@ def convert_tf(
 
     Example: crn convert-tf result_256p/model.ckpt crn-cityscapes-256p
 
-    Every tensor is checked against its name, shape and checksum. OUTPUT appears when all of it is there.
+    Every tensor is checked against its name, shape and checksum before OUTPUT is touched. A new folder appears when
+    all of it is there.
 
     Parameters
     ----------

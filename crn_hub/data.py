@@ -6,17 +6,18 @@ from typing import Any
 
 import numpy as np
 import torch
-from huggingface_hub import DatasetCard
-from huggingface_hub.errors import HFValidationError, RepositoryNotFoundError
+from huggingface_hub import DatasetCard, is_offline_mode
+from huggingface_hub.errors import GatedRepoError, HFValidationError, RepositoryNotFoundError
 from PIL import Image
 from torch import Tensor
 from torch.utils.data import Dataset
 
 from crn_hub.classes import UNLABELLED, ClassSet, LayoutError, is_in_colors, read_layout
-from crn_hub.hub import TEXT_BYTES, Source, client_error, reason
+from crn_hub.hub import GATED, TEXT_BYTES, Source, client_error, reason
 from crn_hub.scenes import SCENE_CLASSES, street_scene
 
 CLASSES_FILE = "classes.json"
+CARD_BYTES = 2**24  # the most that a data set's card may have; some list thousands of configurations
 VALIDATION_SPLITS = ("validation", "val", "test")
 HELD_OUT = 8  # rows kept from training where a data set has no validation split
 
@@ -158,12 +159,15 @@ def load_rows(
             loaded = load_dataset(name)
     except Exception as error:  # files of all kinds are read here, and readers fail in ways of their own
         trouble = client_error(error)
+        # The library forgets the client's error in one of its ways, but not in its message.
+        if isinstance(trouble, GatedRepoError) or "is a gated dataset on the Hub" in str(error):
+            raise ConnectionError(f"{name}: could not be fetched from the Hub: {GATED}.") from error
         if isinstance(trouble, RepositoryNotFoundError) or (
             trouble is None and isinstance(error, DatasetNotFoundError | FileNotFoundError | HFValidationError)
         ):
             raise FileNotFoundError(
-                f"{name}: no such folder, and no data set on the Hub that this token may read "
-                "(a gated one has to be asked for on its page)."
+                f"{name}: no such folder, and no such data set on the Hub, or a private one that this token may not "
+                "see."
             ) from error
         if trouble is not None:
             raise ConnectionError(f"{name}: could not be fetched from the Hub: {reason(trouble)}.") from error
@@ -205,11 +209,25 @@ def find_classes(name: str, given: str | None = None) -> ClassSet:
 
 
 def dataset_license(name: str) -> str | None:
-    """The licence that a data set's card states, as the Hub's identifier; None if it states none."""
+    """The licence that a data set's card states, as the Hub's identifier.
+
+    None if it states none, or if the client is in offline mode and the card not in its cache.
+
+    Raises:
+        ConnectionError: if the Hub could not be reached or refused.
+        ValueError: if the card is longer than any.
+    """
     try:
         with Source(name, kind="dataset") as source:
-            card = DatasetCard.load(source.fetch("README.md", TEXT_BYTES))
-    except Exception:  # no card, or front matter in which the client's YAML reader finds a fault of any kind
+            file = source.fetch("README.md", CARD_BYTES)
+    except FileNotFoundError:
         return None
-    licence = card.data.license
+    except ConnectionError:
+        if is_offline_mode():
+            return None
+        raise
+    try:
+        licence = DatasetCard.load(file).data.license
+    except Exception:  # front matter in which the client's YAML reader finds a fault of any kind
+        return None
     return licence if isinstance(licence, str) else None

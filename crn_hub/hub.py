@@ -1,13 +1,16 @@
 """Files from a local folder or the Hub: of one revision, of bounded size, and with errors of one sentence.
 
-For models, feature networks and data sets alike. The client (huggingface_hub) retries, resumes and checks lengths. Its
-cache, described at https://huggingface.co/docs/huggingface_hub/guides/manage-cache, holds each file once as
-snapshots/COMMIT/FILE, and the commit of each branch and tag in refs/NAME.
+For models, feature networks and data sets alike, and the same sentences for what is sent there. The client
+(huggingface_hub) retries, resumes and checks lengths. Its cache, described at
+https://huggingface.co/docs/huggingface_hub/guides/manage-cache, holds each file once as
+models--ORG--NAME/snapshots/COMMIT/FILE, and the commit of each branch and tag in refs/NAME beside it.
 """
 
 import os
 import re
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +20,9 @@ from huggingface_hub import (
     hf_hub_download,
     try_to_load_from_cache,
 )
+from huggingface_hub.constants import HF_HUB_CACHE
 from huggingface_hub.errors import (
+    BadRequestError,
     CachedRepoTreeNotFoundError,
     EntryNotFoundError,
     GatedRepoError,
@@ -28,8 +33,11 @@ from huggingface_hub.errors import (
     RepositoryNotFoundError,
     RevisionNotFoundError,
 )
-from huggingface_hub.utils import httpx
+from huggingface_hub.utils import httpx, validate_repo_id
 
+from crn_hub.text import clause
+
+GATED = "access has to be asked for on its page on the Hub first"
 TEXT_BYTES = 2**20  # the most that a description, a card or a record may have; they are a few kilobytes
 
 
@@ -37,8 +45,8 @@ class Source:
     """A local folder, or a repo on the Hub as one commit has it.
 
     The first file settles the commit and all others are taken from it, so a push in between mixes nothing. Belongs in
-    a `with` statement: only when that ends well does the cache's name of the revision move to this commit. Whoever
-    could use the repo without a connection before a failure still can.
+    a `with` statement: only when that ends well does the cache's name of the revision move to this commit, unless
+    somebody has moved it meanwhile. Whoever could use the repo without a connection before a failure still can.
 
     Args:
         name: a folder or a Hub id.
@@ -72,8 +80,9 @@ class Source:
         self.revision = revision or "main"
         self.folder = Path(name) if os.path.isdir(name) else None
         self._commit: str | None = None
-        self._snapshot: Path | None = None  # the commit's folder in the cache
-        self._cache_dir = None if cache_dir is None else Path(cache_dir)
+        self._cache_dir = Path(HF_HUB_CACHE if cache_dir is None else cache_dir).expanduser()
+        self._cached_repo = self._cache_dir / f"{kind}s--{name}".replace("/", "--")
+        self._commit_before = self._read_reference()
         self._force_download = force_download
         self._options: dict[str, Any] = {
             "repo_type": kind,
@@ -87,16 +96,28 @@ class Source:
         return self
 
     def __exit__(self, error: type[BaseException] | None, *_: object) -> None:
-        if error is None and self._snapshot is not None and self._commit != self.revision:
-            cached_repo = self._snapshot.parents[1]
-            reference = cached_repo / "refs" / self.revision
-            try:
-                reference.parent.mkdir(parents=True, exist_ok=True)
-                with tempfile.TemporaryDirectory(dir=cached_repo, prefix=".moving-") as folder:
-                    (draft := Path(folder) / "commit").write_text(str(self._commit), encoding="utf-8")
-                    os.replace(draft, reference)
-            except OSError:
-                pass  # a cache that may only be read serves as well
+        if error is not None or self._commit in (None, self.revision, self._commit_before):
+            return
+        if self._read_reference() != self._commit_before:
+            return  # somebody else has moved it, perhaps to a later commit
+        try:
+            self._reference.parent.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryDirectory(dir=self._cached_repo, prefix=".moving-") as folder:
+                (draft := Path(folder) / "commit").write_text(str(self._commit), encoding="utf-8")
+                os.replace(draft, self._reference)
+        except OSError:
+            pass  # a cache that may only be read serves as well
+
+    @property
+    def _reference(self) -> Path:
+        return self._cached_repo / "refs" / self.revision
+
+    def _read_reference(self) -> str | None:
+        """The commit that the cache knows by the revision's name; None if there is none."""
+        try:
+            return self._reference.read_text(encoding="utf-8").strip()
+        except (OSError, ValueError):
+            return None
 
     def fetch(self, file: str, max_bytes: int) -> Path:
         """The path of one of the files; from the Hub, it lies whole in the client's cache.
@@ -112,7 +133,6 @@ class Source:
         """
         if self.folder is None:
             path = self._fetch_from_hub(file, max_bytes)
-            self._snapshot = path.parent
         else:
             path = self.folder / file
             if not path.is_file():
@@ -141,7 +161,7 @@ class Source:
                 f"{self.name}: no such folder, and not a Hub id of the form organisation/name."
             ) from None
         except GatedRepoError as error:
-            raise ConnectionError(f"{self.name}: access has to be asked for on its page on the Hub first.") from error
+            raise ConnectionError(f"{self.name}: {file} could not be fetched from the Hub: {reason(error)}.") from error
         except RepositoryNotFoundError as error:
             raise FileNotFoundError(
                 f"{self.name}: no such folder, and no such repo on the Hub, "
@@ -184,11 +204,44 @@ def reason(error: BaseException) -> str:
         return "the client is in offline mode (HF_HUB_OFFLINE)"
     if isinstance(error, UnicodeEncodeError):  # of a header
         return "the token holds characters that no token has"
+    if isinstance(error, GatedRepoError):
+        return GATED
     if isinstance(error, HfHubHTTPError):
         said = f" ({clause(error.server_message)})" if error.server_message else ""
         return f"the Hub answered {error.response.status_code} {error.response.reason_phrase}{said}"
     first_sentence = re.split(r"(?<=[.!?])\s", str(error).strip(), maxsplit=1)[0]  # the others give advice
     return clause(re.sub(r" \(\S+/\S+\)", "", first_sentence)) or type(error).__name__  # without addresses
+
+
+def check_repo_id(repo_id: str) -> None:
+    """Raises a ValueError unless this can be the name of a repo on the Hub."""
+    try:
+        validate_repo_id(repo_id or "")
+    except HFValidationError as error:
+        raise ValueError(
+            f"{repo_id!r} is no id of a Hub repo; right is organisation/name, each of letters, digits and single "
+            "'-', '_' and '.' between them."
+        ) from error
+
+
+@contextmanager
+def pushing(failure: str) -> Iterator[None]:
+    """Makes one sentence of what the client raises while something is sent to the Hub.
+
+    Args:
+        failure: how the sentence begins, as "org/name: could not be pushed".
+
+    Raises:
+        ValueError: if the Hub refuses the card.
+        ConnectionError: if the Hub could not be reached or refused.
+    """
+    try:
+        yield
+    except (httpx.HTTPError, OSError, RuntimeError, ValueError) as error:
+        if isinstance(error, ValueError) and isinstance(refusal := error.__cause__, BadRequestError):
+            complaint = clause(refusal.server_message or error)
+            raise ValueError(f"{failure}: the Hub refuses README.md: {complaint}.") from error
+        raise ConnectionError(f"{failure}: {reason(error)}.") from error
 
 
 def client_error(error: BaseException | None) -> BaseException | None:
@@ -201,13 +254,6 @@ def client_error(error: BaseException | None) -> BaseException | None:
     ):
         error = error.__cause__ or error.__context__
     return error
-
-
-def clause(text: object) -> str:
-    """Any text as part of a sentence: one line of at most 300 printable characters, without full stops."""
-    line = "".join(c for c in " ".join(str(text).split()) if c.isprintable())
-    line = re.sub(r"[.!?]+(\s|$)", r";\1", line).rstrip("; ")
-    return line if len(line) <= 300 else f"{line[:297]}..."
 
 
 def _hint(file: str) -> str:

@@ -4,20 +4,18 @@ In a terminal the classes have swatches; in a pipe the text is plain, with their
 """
 
 import sys
-from pathlib import Path
 
-from huggingface_hub import try_to_load_from_cache
 from rich.color import Color
 from rich.columns import Columns
 from rich.console import Console
 from rich.style import Style
 from rich.table import Table
 from rich.text import Text
-from safetensors import safe_open
 
-from crn_hub.card import Training, duration, number, one_line, read_training
+from crn_hub.card import Training, duration, number, read_training
 from crn_hub.classes import UNLABELLED
-from crn_hub.model import CRN, MODEL_IN_THE_BOX, WEIGHTS
+from crn_hub.model import CRN, MODEL_IN_THE_BOX, WeightsFile
+from crn_hub.text import one_line
 
 PIPE_WIDTH = 100  # columns, where no terminal says how many there are
 PRECISIONS = {"F16": "float16", "BF16": "bfloat16", "F32": "float32"}
@@ -49,7 +47,7 @@ def _print(console: Console, name: str | None, model: CRN) -> None:
             ("parameters", f"{model.num_parameters:,}"),
             ("arithmetic", f"{number(model.gflop)} GFLOP per layout (2 per multiply-add)"),
             ("modules", f"{len(model.widths)}, with {', '.join(map(str, model.widths))} channels"),
-            ("weights", _weights(name)),
+            ("weights", _weights(model.loaded_from)),
             ("licence", training.license or "not recorded"),
             ("data", training.dataset),
             ("origin", _origin(training)),
@@ -94,15 +92,11 @@ def _print_pairs(console: Console, pairs: list[tuple[str, str]]) -> None:
     console.print(grid)
 
 
-def _weights(name: str | None) -> str:
+def _weights(file: WeightsFile | None) -> str:
     """Precision and size of the weights' file."""
-    folder = Path(name) if name else MODEL_IN_THE_BOX
-    file = folder / WEIGHTS if folder.is_dir() else try_to_load_from_cache(str(name), WEIGHTS)
-    if not isinstance(file, str | Path):  # left the cache since the model was loaded
+    if file is None:
         return ""
-    with safe_open(file, "pt") as tensors:
-        kinds = sorted({tensors.get_slice(key).get_dtype() for key in tensors.keys()})  # noqa: SIM118 - no mapping
-    return f"{', '.join(PRECISIONS.get(kind, kind) for kind in kinds)}, {number(Path(file).stat().st_size / 1e6)} MB"
+    return f"{', '.join(PRECISIONS.get(kind, kind) for kind in file.types)}, {number(file.size / 1e6)} MB"
 
 
 def _origin(training: Training) -> str:

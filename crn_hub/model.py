@@ -10,8 +10,8 @@ import reprlib
 import shutil
 import tempfile
 import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
@@ -22,21 +22,21 @@ from huggingface_hub import (
     CommitOperationAdd,
     CommitOperationDelete,
     HfApi,
-    PyTorchModelHubMixin,
+    ModelInfo,
     hf_hub_download,
     is_offline_mode,
 )
-from huggingface_hub.errors import BadRequestError, HFValidationError, RevisionNotFoundError
-from huggingface_hub.utils import httpx, validate_repo_id
+from huggingface_hub.errors import RevisionNotFoundError
 from PIL import Image
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from crn_hub.card import CARD_METADATA, PAPER_URL, SWATCHES, is_unedited, write_card, write_swatches
+from crn_hub.card import SWATCHES, is_unedited, write_card, write_swatches
 from crn_hub.classes import UNLABELLED, ClassSet, Layout, LayoutWarning, read_layout
-from crn_hub.hub import TEXT_BYTES, Source, clause, reason
+from crn_hub.hub import TEXT_BYTES, Source, check_repo_id, pushing
 from crn_hub.synthesis import synthesize
+from crn_hub.text import clause, some
 
 CONFIG, WEIGHTS, CARD, TRAINING_RECORD = "config.json", "model.safetensors", "README.md", "training.json"
 CONFIG_FIELDS, CLASS_FIELDS = {"classes", "widths", "base_size", "num_images"}, {"id", "name", "color", "aliases"}
@@ -71,15 +71,15 @@ class RefinementModule(nn.Module):
         return F.leaky_relu(self.norm2(self.conv2(x)), 0.2)
 
 
-class CRN(
-    nn.Module,
-    PyTorchModelHubMixin,
-    library_name=CARD_METADATA["library_name"],
-    pipeline_tag=CARD_METADATA["pipeline_tag"],
-    tags=list(CARD_METADATA["tags"]),
-    paper_url=PAPER_URL,
-    coders={ClassSet: (ClassSet.to_list, ClassSet.from_list)},
-):
+@dataclass(frozen=True)
+class WeightsFile:
+    """The file that weights came from."""
+
+    types: tuple[str, ...]  # of the tensors, in safetensors' words: "F16", "F32", ...
+    size: int  # bytes
+
+
+class CRN(nn.Module):
     """Cascaded refinement network: a semantic layout in, `num_images` photographs of it out.
 
     Args:
@@ -92,7 +92,7 @@ class CRN(
 
     Raises:
         ValueError: for widths, sizes or numbers that make no network, or one beyond `MAX_PIXELS` of an image,
-            `MAX_FEATURES` of a module or `MAX_PARAMETERS`; before memory is taken.
+            `MAX_FEATURES` into or out of a layer or `MAX_PARAMETERS`; before memory is taken.
     """
 
     def __init__(
@@ -116,6 +116,7 @@ class CRN(
         self._check_bounds()
         # Settings, calibrated loss weights and cost of the training that made these weights; {} if unknown.
         self.training_record: dict[str, Any] = {}
+        self.loaded_from: WeightsFile | None = None  # set by `from_pretrained`
 
         layout_channels = len(classes) + 1
         before = (0, *self.widths[:-1])
@@ -134,18 +135,23 @@ class CRN(
             )
         inputs, parameters = len(self.classes) + 1, 0
         for index, (before, channels) in enumerate(zip((0, *self.widths[:-1]), self.widths, strict=True)):
-            features = channels * self.base_size[0] * self.base_size[1] * 4**index
-            if features > MAX_FEATURES:
-                raise ValueError(
-                    f"widths[{index}] = {channels} gives {features:,} features at "
-                    f"{self.base_size[0] * 2**index} x {self.base_size[1] * 2**index} pixels; "
-                    f"at most {MAX_FEATURES:,} are allowed."
-                )
+            self._check_features(f"widths[{index}] = {channels} gives", channels, index)
+            self._check_features(
+                f"{before} channels of the module before and {inputs} of the layout give", before + inputs, index
+            )
             parameters += 9 * (before + inputs + channels) * channels + 4 * channels
+        self._check_features(f"num_images = {self.num_images} gives", 3 * self.num_images, len(self.widths) - 1)
         parameters += (self.widths[-1] + 1) * 3 * self.num_images
         if parameters > MAX_PARAMETERS:
             raise ValueError(
                 f"widths {list(self.widths)} give {parameters:,} parameters; at most {MAX_PARAMETERS:,} are allowed."
+            )
+
+    def _check_features(self, what: str, channels: int, module: int) -> None:
+        height, width = self.base_size[0] * 2**module, self.base_size[1] * 2**module
+        if (features := channels * height * width) > MAX_FEATURES:
+            raise ValueError(
+                f"{what} {features:,} features at {height} x {width} pixels; at most {MAX_FEATURES:,} are allowed."
             )
 
     @property
@@ -243,7 +249,7 @@ class CRN(
     # -- the Hub -------------------------------------------------------------------------------------
 
     @classmethod
-    def from_pretrained(  # type: ignore[override]
+    def from_pretrained(
         cls,
         pretrained_model_name_or_path: str | os.PathLike[str] | None = None,
         *,
@@ -268,8 +274,10 @@ class CRN(
         Raises:
             FileNotFoundError: no such folder or Hub repo, or it lacks config.json or model.safetensors.
             ConnectionError: the Hub could not be reached or refused.
-            ValueError: config.json or the tensors make no CRN; the message names what is wrong.
+            ValueError: config.json or the tensors make no CRN, or there is no such device; the message names what is
+                wrong.
         """
+        _check_device(map_location)
         name = str(MODEL_IN_THE_BOX if pretrained_model_name_or_path is None else pretrained_model_name_or_path)
         with Source(
             name,
@@ -282,12 +290,12 @@ class CRN(
             config = _read_object(source.fetch(CONFIG, TEXT_BYTES), name)
             try:
                 if unknown := sorted(set(config) - CONFIG_FIELDS):
-                    raise ValueError(f"unknown fields {_first(unknown)}, of another kind of model or a newer crn_hub")
+                    raise ValueError(f"unknown fields {some(unknown)}, of another kind of model or a newer crn_hub")
                 if missing := sorted(CONFIG_FIELDS - set(config)):
                     raise ValueError(f"the fields {', '.join(missing)} are missing")
                 classes = ClassSet.from_list(config["classes"])
                 if unknown := sorted({field for row in config["classes"] for field in row} - CLASS_FIELDS):
-                    raise ValueError(f"unknown fields {_first(unknown)} in classes")
+                    raise ValueError(f"unknown fields {some(unknown)} in classes")
                 with torch.device("meta"):  # no memory is taken before the tensors' shapes have been compared
                     model = cls(**{**config, "classes": classes})
             except (ValueError, TypeError, RecursionError) as error:
@@ -312,43 +320,51 @@ class CRN(
             with safe_open(file, framework="pt") as stored:
                 found = {key: stored.get_slice(key) for key in stored.keys()}  # noqa: SIM118 - it is no dict
                 if missing := [key for key in expected if key not in found]:
-                    problems.append(f"missing {_first(missing)}")
+                    problems.append(f"missing {some(missing)}")
                 if unexpected := [key for key in found if key not in expected]:
-                    problems.append(f"unexpected {_first(unexpected)}")
+                    problems.append(f"unexpected {some(unexpected)}")
                 known = {key: header for key, header in found.items() if key in expected}
                 if wrong := [
                     f"{key} {header.get_shape()} instead of {list(expected[key].shape)}"
                     for key, header in known.items()
                     if header.get_shape() != list(expected[key].shape)
                 ]:
-                    problems.append(f"wrong shape {_first(wrong)}")
+                    problems.append(f"wrong shape {some(wrong)}")
                 if wrong := [
                     f"{key} {header.get_dtype()}"
                     for key, header in known.items()
                     if header.get_dtype() not in ("F16", "BF16", "F32", "F64")
                 ]:
-                    problems.append(f"not floating point {_first(wrong)}")
+                    problems.append(f"not floating point {some(wrong)}")
                 if not problems:
-                    tensors = {key: stored.get_tensor(key).float() for key in expected}
+                    # Copies, because what safetensors gives is the file itself: its changes would be the model's.
+                    tensors = {key: stored.get_tensor(key).to(torch.float32, copy=True) for key in expected}
                     if broken := [key for key, tensor in tensors.items() if not tensor.isfinite().all()]:
-                        problems.append(f"not finite numbers in {_first(broken)}")
+                        problems.append(f"not finite numbers in {some(broken)}")
         except (SafetensorError, OSError) as error:
             raise ValueError(f"{name}: {WEIGHTS} is not a readable safetensors file ({clause(error)}).") from error
         if problems:
             raise ValueError(f"{name}: the tensors of {WEIGHTS} don't fit {CONFIG}: {'; '.join(problems)}.")
         self.load_state_dict(tensors, assign=True)
+        types = {header.get_dtype() for header in found.values()}
+        self.loaded_from = WeightsFile(tuple(sorted(types)), file.stat().st_size)
 
-    def save_pretrained(  # type: ignore[override]
-        self, save_directory: str | os.PathLike[str], *, repo_id: str | None = None
-    ) -> None:
+    def save_pretrained(self, save_directory: str | os.PathLike[str], *, repo_id: str | None = None) -> None:
         """Writes config.json, model.safetensors, training.json (if known) and README.md, unless people edited that.
 
         The card shows the pictures in the folder's `samples` and the class colours, which are written to `swatches`;
         if `repo_id`, a name on the Hub, is given, its examples load the model by that name.
 
-        Each file is written under another name and renamed, so a folder never holds half a file.
+        Each file is written under another name and renamed, so none is ever half written.
+
+        Raises:
+            FileExistsError: a file is where the folder should be.
+            OSError: the folder cannot be written.
+            TypeError: `training_record` holds what JSON cannot.
         """
         folder = Path(save_directory)
+        if blocking := [path for path in (folder, *folder.parents) if os.path.lexists(path) and not path.is_dir()]:
+            raise FileExistsError(f"{blocking[0]}: a file, where a folder is needed to save the model.")
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder, prefix=".saving-") as temporary:
             draft = Path(temporary)
@@ -371,7 +387,7 @@ class CRN(
                     num_parameters=self.num_parameters,
                     gflop=self.gflop,
                     record=self.training_record,
-                    samples=sorted(f"samples/{file.name}" for file in folder.glob("samples/*.png")),
+                    samples=[f"samples/{file.name}" for file in _pictures(folder / "samples")],
                     repo_id=repo_id,
                 )
                 for swatch in folder.glob(SWATCHES):  # an edited card may still show other colours
@@ -383,7 +399,7 @@ class CRN(
                 os.chmod(file, 0o644)
                 os.replace(file, target)
 
-    def push_to_hub(  # type: ignore[override]
+    def push_to_hub(
         self,
         repo_id: str,
         *,
@@ -395,12 +411,15 @@ class CRN(
     ) -> str:
         """Uploads the model in one commit, to a repo and a branch that are made if need be.
 
+        What goes is what `save_pretrained` writes; with `folder` also its README.md if people edited it, then with
+        the pictures in `swatches`, and the pictures in `samples`. Nothing else that lies there goes along.
+
         A card that people have edited on the Hub stays. A failure leaves what the revision was; a repo or branch that
         has been made for the push then holds nothing of the model.
 
         Args:
             repo_id: "organisation/name", or "name" for a repo of one's own.
-            folder: a folder in which this model has been saved; its card and samples go along.
+            folder: a folder in which this model has been saved, for its card and samples.
             private: whether a new repo is private.
             token: of the Hub; by default the one that `hf auth login` keeps.
             commit_message: the title of the commit.
@@ -415,37 +434,28 @@ class CRN(
             FileNotFoundError: `folder` is none.
             ConnectionError: the Hub could not be reached or refused, or the repo was changed during the push.
         """
-        try:
-            validate_repo_id(repo_id or "")
-        except HFValidationError as error:
-            raise ValueError(
-                f"{repo_id!r} is no id of a Hub repo; right is organisation/name, each of letters, digits and single "
-                "'-', '_' and '.' between them."
-            ) from error
+        check_repo_id(repo_id)
         if not commit_message:
             raise ValueError("commit_message is empty; give the commit a title.")
         if folder is not None and not os.path.isdir(folder):
             raise FileNotFoundError(f"{folder}: no such folder; it should be one in which the model has been saved.")
-        api = HfApi(token=token)
+        api, failure = HfApi(token=token), f"{repo_id}: could not be pushed"
         with tempfile.TemporaryDirectory() as temporary:
-            draft = Path(temporary) / "model"
+            draft = Path(temporary)
             if folder is not None:
-                shutil.copytree(folder, draft, ignore=shutil.ignore_patterns("checkpoint-*", "grids", ".*"))
-            with _pushing(repo_id):
+                _copy_card_and_samples(Path(folder), draft)
+            with pushing(failure):
                 repo_id = api.create_repo(repo_id, private=private, exist_ok=True).repo_id
-                try:
-                    repo = api.model_info(repo_id, revision=revision)
-                except RevisionNotFoundError:
-                    if revision is None:
-                        raise
-                    api.create_branch(repo_id, branch=revision, exist_ok=True)
-                    repo = api.model_info(repo_id, revision=revision)
+                repo = api.model_info(repo_id)
+            if private and repo.private is False:
+                raise ValueError(f"{repo_id}: cannot be pushed as private: the repo is there already and public.")
+            with pushing(failure):
+                if revision is not None:
+                    repo = _find_or_make_branch(api, repo_id, revision)
                 there = {file.rfilename for file in repo.siblings or ()}
                 keeps_card = CARD in there and not is_unedited(
                     Path(hf_hub_download(repo_id, CARD, revision=repo.sha, token=token))
                 )
-            if private and repo.private is False:
-                raise ValueError(f"{repo_id}: cannot be pushed as private: the repo is there already and public.")
             self.save_pretrained(draft, repo_id=repo_id)
             files = {path.relative_to(draft).as_posix(): path for path in draft.rglob("*") if path.is_file()}
             outdated = [TRAINING_RECORD]  # an earlier model's, unless this one brings its own
@@ -454,7 +464,7 @@ class CRN(
             elif is_unedited(draft / CARD):  # an edited card may show other colours
                 outdated.append(SWATCHES)
             gone = [f for f in there - set(files) if any(fnmatchcase(f, pattern) for pattern in outdated)]
-            with _pushing(repo_id):
+            with pushing(failure):
                 # Not upload_folder, which may take several commits. With a parent, a commit that somebody makes
                 # meanwhile, and with it an edited card, is not written over: the Hub refuses.
                 commit = api.create_commit(
@@ -496,16 +506,37 @@ class CRN(
         return flop / 1e9
 
 
-@contextmanager
-def _pushing(repo_id: str) -> Iterator[None]:
-    """Makes one sentence of what the client raises."""
+def _check_device(map_location: str | torch.device) -> None:
     try:
-        yield
-    except (httpx.HTTPError, OSError, RuntimeError, ValueError) as error:
-        if isinstance(error, ValueError) and isinstance(refusal := error.__cause__, BadRequestError):
-            complaint = clause(refusal.server_message or error)
-            raise ValueError(f"{repo_id}: could not be pushed: the Hub refuses {CARD}: {complaint}.") from error
-        raise ConnectionError(f"{repo_id}: could not be pushed: {reason(error)}.") from error
+        torch.empty(0, device=map_location)
+    except (RuntimeError, AssertionError, TypeError) as error:  # AssertionError: of a PyTorch without CUDA
+        raise ValueError(
+            f"map_location must be a device that PyTorch finds here, such as 'cpu' or 'cuda', not {map_location!r}."
+        ) from error
+
+
+def _pictures(folder: Path) -> list[Path]:
+    """The PNG files of a folder, by name."""
+    return sorted(file for file in folder.glob("[!.]*.png") if file.is_file())
+
+
+def _copy_card_and_samples(folder: Path, draft: Path) -> None:
+    """Takes from a model folder what saving the model anew would not bring."""
+    pictures = _pictures(folder / "samples")
+    if (folder / CARD).is_file() and not is_unedited(folder / CARD):
+        shutil.copyfile(folder / CARD, draft / CARD)
+        pictures += _pictures(folder / "swatches")  # an edited card may show other colours
+    for picture in pictures:
+        (draft / picture.parent.name).mkdir(exist_ok=True)
+        shutil.copyfile(picture, draft / picture.parent.name / picture.name)
+
+
+def _find_or_make_branch(api: HfApi, repo_id: str, branch: str) -> ModelInfo:
+    try:
+        return api.model_info(repo_id, revision=branch)
+    except RevisionNotFoundError:
+        api.create_branch(repo_id, branch=branch, exist_ok=True)
+        return api.model_info(repo_id, revision=branch)
 
 
 def _read_object(file: Path, name: str) -> dict[str, Any]:
@@ -525,7 +556,3 @@ def _whole_numbers(what: str, values: Any, low: int, high: int) -> tuple[int, ..
         if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
             raise ValueError(f"{what} must be whole numbers {low}..{high}, not {reprlib.repr(value)}.")
     return tuple(values)
-
-
-def _first(items: list[str]) -> str:
-    return ", ".join(clause(item) for item in items[:3]) + (f" and {len(items) - 3} more" if len(items) > 3 else "")

@@ -9,7 +9,7 @@ in it, the authors' published code for the names of the variables. Nothing that 
 import math
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from io import BytesIO
 from itertools import pairwise
@@ -22,6 +22,7 @@ from tqdm import tqdm
 
 from crn_hub.classes import ClassSet, LayoutError
 from crn_hub.model import CRN
+from crn_hub.text import some
 
 HEIGHT = re.compile(r"g_([1-9]\d{0,4})_conv(?:1|2|100)/.+")
 DATA_TYPES = {1: "float32", 2: "float64", 14: "bfloat16", 19: "float16"}  # types.proto; what weights may come in
@@ -71,41 +72,15 @@ def plan_conversion(checkpoint: str | os.PathLike[str]) -> Plan:
     index = Path(f"{prefix}.index")
     num_shards, variables = _read_index(index)
 
-    heights = sorted({int(match[1]) for name in variables if (match := HEIGHT.fullmatch(name))})
-    if not heights:
-        raise ValueError(
-            f"{index}: a checkpoint of another network: it holds {_some(variables)}; what can be converted are "
-            "Cascaded Refinement Networks with the published code's names of variables: g_4_conv1/weights and so on."
-        )
-    if heights[0] != 4 or any(fine != 2 * coarse for coarse, fine in pairwise(heights)):
-        found = ", ".join(map(str, heights[:20]))
-        raise ValueError(f"{index}: holds modules of the heights {found}; they must double from 4 without a gap.")
-
-    sources = {}
-    for stage, height in enumerate(heights):
-        for number in (1, 2):
-            scope = f"g_{height}_conv{number}"
-            sources[f"stages.{stage}.conv{number}.weight"] = f"{scope}/weights"
-            sources[f"stages.{stage}.norm{number}.weight"] = f"{scope}/LayerNorm/gamma"
-            sources[f"stages.{stage}.norm{number}.bias"] = f"{scope}/LayerNorm/beta"
-    sources["to_images.weight"] = f"g_{heights[-1]}_conv100/weights"
-    sources["to_images.bias"] = f"g_{heights[-1]}_conv100/biases"
-    if missing := [name for name in sources.values() if name not in variables]:
-        raise ValueError(f"{index}: a network of {len(heights)} modules also needs {_some(missing)}.")
-    slots = {f"{name}/{slot}" for name in sources.values() for slot in ("Adam", "Adam_1")}
-    if foreign := variables.keys() - sources.values() - slots - {"beta1_power", "beta2_power"}:
-        raise ValueError(
-            f"{index}: a checkpoint of another network: besides the {len(heights)} modules of a Cascaded Refinement "
-            f"Network it holds {_some(sorted(foreign))}; nothing else may be there but the optimizer's variables."
-        )
-
+    heights, sources = _find_sources(index, variables)
     for name in sources.values():
         if name.endswith("/weights") and len(shape := variables[name].shape) != 4:
             raise ValueError(f"{index}: {name} has the shape {list(shape)}, not [height, width, in, out].")
     input_channels = variables["g_4_conv1/weights"].shape[2]
     outputs = variables[sources["to_images.weight"]].shape[3]
     if not 2 <= input_channels <= 256:
-        raise ValueError(f"{index}: g_4_conv1/weights takes {input_channels} channels; 1 to 255 classes make 2 to 256.")
+        channels = "1 channel" if input_channels == 1 else f"{input_channels} channels"
+        raise ValueError(f"{index}: g_4_conv1/weights takes {channels}; 1 to 255 classes make 2 to 256.")
     if outputs % 3:
         raise ValueError(f"{index}: {sources['to_images.weight']} gives {outputs} channels; images need 3 each.")
     base_size = (4, 8)  # (code) names tell the height; images are twice as wide
@@ -121,20 +96,7 @@ def plan_conversion(checkpoint: str | os.PathLike[str]) -> Plan:
             )
     except ValueError as error:
         raise ValueError(f"{index}: makes no CRN: {error}") from error
-    for key, tensor in network.state_dict().items():
-        name, variable = sources[key], variables[sources[key]]
-        expected = tensor.permute(2, 3, 1, 0).shape if tensor.ndim == 4 else tensor.shape
-        if variable.data_type != 1:
-            kind = DATA_TYPES.get(variable.data_type, f"of TensorFlow's type {variable.data_type}")
-            raise ValueError(f"{index}: {name} is {kind}; weights must be float32.")
-        if variable.shape != tuple(expected):
-            raise ValueError(
-                f"{index}: {name} has the shape {list(variable.shape)}; with the other variables' shapes it must have "
-                f"{list(expected)}."
-            )
-        if variable.size != 4 * math.prod(expected):
-            right = 4 * math.prod(expected)
-            raise ValueError(f"{index}: {name} has {variable.size:,} bytes; float32 {list(expected)} takes {right:,}.")
+    _check_variables(index, network, sources, variables)
     return Plan(
         prefix,
         network.widths,
@@ -176,7 +138,7 @@ def convert(plan: Plan, classes: ClassSet | None = None) -> CRN:
             raise FileNotFoundError(
                 f"{files[shard]}: missing; it holds the weights, {plan.prefix.name}.index only their names and shapes."
             )
-        # With the optimizer's variables, which nobody reads: a file that lacks them was cut off.
+        # With the optimiser's variables, which nobody reads: a file that lacks them was cut off.
         end = max(variable.offset + variable.size for variable in plan.variables.values() if variable.shard == shard)
         if (size := files[shard].stat().st_size) < end:
             raise ValueError(f"{files[shard]}: truncated: {size:,} bytes instead of {end:,}.")
@@ -212,7 +174,7 @@ def _find_prefix(path: Path) -> Path:
             raise FileNotFoundError(f"{path}: no checkpoint in this folder: no file *.index.")
         if len(indices) > 1:
             raise ValueError(
-                f"{path}: {len(indices)} checkpoints ({_some(file.name for file in indices)}); name one of them."
+                f"{path}: {len(indices)} checkpoints ({some(file.name for file in indices)}); name one of them."
             )
         return path / indices[0].name.removesuffix(".index")
     prefix = path.with_name(re.sub(r"(?<=.)\.(index|data-\d{5}-of-\d{5})$", "", path.name))
@@ -230,9 +192,54 @@ def _find_prefix(path: Path) -> Path:
     return prefix
 
 
-def _some(names: Iterable[str]) -> str:
-    names = list(names)
-    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "") or "nothing"
+def _find_sources(index: Path, variables: dict[str, Variable]) -> tuple[list[int], dict[str, str]]:
+    """The heights of the modules, coarse to fine, and for each tensor of the CRN which variable it is, by name."""
+    heights = sorted({int(match[1]) for name in variables if (match := HEIGHT.fullmatch(name))})
+    if not heights:
+        raise ValueError(
+            f"{index}: a checkpoint of another network: it holds {some(variables)}; what can be converted are "
+            "Cascaded Refinement Networks with the published code's names of variables: g_4_conv1/weights and so on."
+        )
+    if heights[0] != 4 or any(fine != 2 * coarse for coarse, fine in pairwise(heights)):
+        found = ", ".join(map(str, heights[:20]))
+        raise ValueError(f"{index}: holds modules of the heights {found}; they must double from 4 without a gap.")
+
+    sources = {}
+    for stage, height in enumerate(heights):
+        for number in (1, 2):
+            scope = f"g_{height}_conv{number}"
+            sources[f"stages.{stage}.conv{number}.weight"] = f"{scope}/weights"
+            sources[f"stages.{stage}.norm{number}.weight"] = f"{scope}/LayerNorm/gamma"
+            sources[f"stages.{stage}.norm{number}.bias"] = f"{scope}/LayerNorm/beta"
+    sources["to_images.weight"] = f"g_{heights[-1]}_conv100/weights"
+    sources["to_images.bias"] = f"g_{heights[-1]}_conv100/biases"
+    if missing := [name for name in sources.values() if name not in variables]:
+        raise ValueError(f"{index}: a network of {len(heights)} modules also needs {some(missing)}.")
+    slots = {f"{name}/{slot}" for name in sources.values() for slot in ("Adam", "Adam_1")}
+    if foreign := variables.keys() - sources.values() - slots - {"beta1_power", "beta2_power"}:
+        raise ValueError(
+            f"{index}: a checkpoint of another network: besides the {len(heights)} modules of a Cascaded Refinement "
+            f"Network it holds {some(sorted(foreign))}; nothing else may be there but the optimiser's variables."
+        )
+    return heights, sources
+
+
+def _check_variables(index: Path, network: CRN, sources: dict[str, str], variables: dict[str, Variable]) -> None:
+    """Raises a ValueError unless each tensor of the network has a variable of its type, shape and size."""
+    for key, tensor in network.state_dict().items():
+        name, variable = sources[key], variables[sources[key]]
+        expected = tensor.permute(2, 3, 1, 0).shape if tensor.ndim == 4 else tensor.shape
+        if variable.data_type != 1:
+            kind = DATA_TYPES.get(variable.data_type, f"of TensorFlow's type {variable.data_type}")
+            raise ValueError(f"{index}: {name} is {kind}; weights must be float32.")
+        if variable.shape != tuple(expected):
+            raise ValueError(
+                f"{index}: {name} has the shape {list(variable.shape)}; with the other variables' shapes it must have "
+                f"{list(expected)}."
+            )
+        if variable.size != 4 * math.prod(expected):
+            right = 4 * math.prod(expected)
+            raise ValueError(f"{index}: {name} has {variable.size:,} bytes; float32 {list(expected)} takes {right:,}.")
 
 
 # -- the index: a table of LevelDB's format ------------------------------------------------------------------

@@ -283,6 +283,19 @@ def test_facts_of_the_network(tmp_path: Path) -> None:
     assert network[-1][1] == "4 at 8 x 4, 4 at 16 x 8, 4 at 32 x 16"
 
 
+def test_the_lines_of_python_run(tmp_path: Path) -> None:
+    text = saved(tmp_path / "model", {}, num_images=2).read_text(encoding="utf-8")
+    code = text.partition("```python\n")[2].partition("```")[0]
+    placeholders = {"path/to/this/folder": tmp_path / "model", "layout.png": tmp_path / "layout.png"}
+    for placeholder, path in placeholders.items():
+        assert f'"{placeholder}"' in code
+        code = code.replace(placeholder, str(path))
+    Image.new("L", (32, 16), 3).save(tmp_path / "layout.png")
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent)}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, cwd=tmp_path, capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
 @pytest.mark.parametrize(
     ("record", "sentence"),
     [
@@ -329,6 +342,16 @@ def test_texts_from_outside_are_shown_as_they_are_and_are_never_markup(tmp_path:
     assert links == ["https://arxiv.org/abs/1707.09405", "training.json"]
     assert all((tmp_path / picture).is_file() for picture in pictures(card))
     assert ModelCard.load(card).data.license == "other"
+
+
+@pytest.mark.parametrize(
+    "notes", ["---", "- x", "+ x", "1. x", "12) x", "# x", "> x", "=", "===", "***", "- - -", "1.", "~~~", "-5 and 1.5"]
+)
+def test_notes_begin_no_list_rule_heading_or_quotation(tmp_path: Path, notes: str) -> None:
+    tokens = parse(saved(tmp_path, {"dataset": "streets", "notes": notes}))
+    assert [token.type for token in tokens[-4:]] == ["paragraph_open", "inline", "paragraph_close", "html_block"]
+    assert tokens[-4].level == 0
+    assert shown(tokens[-3]) == notes
 
 
 @pytest.mark.parametrize("record", MALFORMED)

@@ -5,7 +5,9 @@ After each test, failed or not, the client's cache holds whole files only.
 
 import io
 import json
+import sys
 from collections.abc import Iterator
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +20,9 @@ from PIL import Image
 from safetensors.numpy import save
 
 from crn_hub import CRN, ClassSet, LayoutError
+from crn_hub.cli import app, run
 from crn_hub.data import dataset_license, find_classes, load_rows
+from crn_hub.hub import Source
 from crn_hub.perceptual import load_features
 
 # -- what runs in a child ----------------------------------------------------------------------------
@@ -41,6 +45,25 @@ def dataset_facts(name: str) -> tuple[list[tuple[np.ndarray, np.ndarray]], int, 
     train, held_out = load_rows(name)
     pairs = [(np.array(row["image"]), np.array(row["label"])) for row in (*train, *held_out)]
     return pairs, len(held_out), find_classes(name), dataset_license(name)
+
+
+def load_while_reading_the_cache(name: str) -> None:
+    """Begins to read what the cache has of a model, and lets another load take the Hub's newest commit meanwhile."""
+    with Source(name, local_files_only=True) as source:
+        source.fetch("config.json", 2**20)
+        CRN.from_pretrained(name)
+
+
+def synthesize(*arguments: object) -> tuple[int, str, str]:
+    """Exit code, stdout and stderr of `crn synthesize`."""
+    sys.argv = ["crn", "synthesize", *map(str, arguments)]
+    with redirect_stdout(io.StringIO()) as output, redirect_stderr(io.StringIO()) as errors:
+        try:
+            run(app)
+            code = 0
+        except SystemExit as ended:
+            code = int(ended.code or 0)
+    return code, output.getvalue(), errors.getvalue()
 
 
 # -- helpers -----------------------------------------------------------------------------------------
@@ -168,6 +191,55 @@ def test_a_push_during_a_load_mixes_nothing(hub: HubServer, client: Client, tmp_
     assert client(load, repo_id) == facts(second)
 
 
+def test_reading_the_cache_does_not_bring_back_an_older_commit(
+    hub: HubServer, client: Client, offline: Client, tmp_path: Path
+) -> None:
+    published(hub, tmp_path, "org/overlap", seed=1)
+    client(load, "org/overlap")
+    second = published(hub, tmp_path, "org/overlap", seed=2)
+    client(load_while_reading_the_cache, "org/overlap")
+    assert offline(load, "org/overlap") == facts(second)
+
+
+# -- the command -------------------------------------------------------------------------------------
+
+
+def test_photographs_by_a_model_on_the_hub(hub: HubServer, client: Client, tmp_path: Path) -> None:
+    published(hub, tmp_path / "model", "org/command")
+    Image.new("L", (32, 16), 3).save(tmp_path / "street.png")
+    code, output, errors = client(synthesize, "org/command", tmp_path / "street.png", "--output", tmp_path / "out")
+    assert (code, errors) == (0, "")
+    assert output.splitlines() == [str(tmp_path / "out" / f"street_{number}.png") for number in (1, 2)]
+
+
+def test_the_command_ends_with_one_line_where_no_model_comes(
+    hub: HubServer, client: Client, offline: Client, tmp_path: Path
+) -> None:
+    Image.new("L", (32, 16), 3).save(tmp_path / "street.png")
+    published(hub, tmp_path / "model", "org/ailing")
+    arguments = (tmp_path / "street.png", "--output", tmp_path / "out")
+    assert client(synthesize, "org/nobodys", *arguments) == (
+        2,
+        "",
+        "crn: org/nobodys: no such folder, and no such repo on the Hub, or a private one that this token may not "
+        "see.\n",
+    )
+    with hub.failing("/config.json", 500):
+        assert client(synthesize, "org/ailing", *arguments) == (
+            1,
+            "",
+            "crn: org/ailing: config.json is not in the cache and could not be fetched from the Hub: "
+            "the Hub answered 500 Internal Server Error.\n",
+        )
+    assert offline(synthesize, "org/ailing", *arguments) == (
+        1,
+        "",
+        "crn: org/ailing: config.json is not in the cache and could not be fetched from the Hub: "
+        "the client is in offline mode (HF_HUB_OFFLINE).\n",
+    )
+    assert not (tmp_path / "out").exists()
+
+
 # -- who may -----------------------------------------------------------------------------------------
 
 
@@ -196,7 +268,10 @@ def test_gated_repo(hub: HubServer, client: Client, tmp_path: Path) -> None:
     published(hub, tmp_path, "org/gated")
     with hub.failing("/config.json", 403, error_code="GatedRepo"):
         message = refusal(ConnectionError, client, load, "org/gated")
-    assert message == "org/gated: access has to be asked for on its page on the Hub first."
+    assert message == (
+        "org/gated: config.json could not be fetched from the Hub: "
+        "access has to be asked for on its page on the Hub first."
+    )
 
 
 def test_forbidden_repo(hub: HubServer, client: Client, tmp_path: Path) -> None:
@@ -450,14 +525,14 @@ def test_dataset_from_the_hub(hub: HubServer, client: Client) -> None:
 
 def test_dataset_that_the_hub_does_not_have(client: Client) -> None:
     message = refusal(FileNotFoundError, client, dataset_facts, "org/no-streets")
-    assert message.startswith("org/no-streets: no such folder, and no data set on the Hub that this token may read")
+    assert message.startswith("org/no-streets: no such folder, and no such data set on the Hub, or a private one")
 
 
 @pytest.mark.parametrize(
     ("part_of_path", "status", "error_code", "error", "complaint"),
     [
-        ("", 401, "RepoNotFound", FileNotFoundError, "no such folder, and no data set on the Hub that this token may"),
-        ("", 403, "GatedRepo", FileNotFoundError, "no such folder, and no data set on the Hub that this token may"),
+        ("", 401, "RepoNotFound", FileNotFoundError, "no such folder, and no such data set on the Hub, or a private"),
+        ("", 403, "GatedRepo", ConnectionError, "could not be fetched from the Hub: access has to be asked for on"),
         ("", 403, "", ConnectionError, "could not be fetched from the Hub: the Hub answered 403 Forbidden."),
         (".parquet", 403, "", ConnectionError, "could not be fetched from the Hub: the Hub answered 403 Forbidden."),
         (
@@ -522,5 +597,26 @@ def test_unreadable_card_of_a_data_set_states_no_licence(hub: HubServer, client:
     assert client(dataset_license, "org/cards") is None
 
 
-def test_without_a_connection_no_licence_is_known(offline: Client) -> None:
+def test_data_sets_without_a_card_state_no_licence(hub: HubServer, client: Client, tmp_path: Path) -> None:
+    hub.commit("datasets", "org/no-card", {"classes.json": b"[]"})
+    assert client(dataset_license, "org/no-card") is None
+    assert dataset_license(str(tmp_path)) is None
+
+
+def test_a_failing_hub_is_no_missing_licence(hub: HubServer, client: Client, lonely: Client) -> None:
+    hub.commit("datasets", "org/ailing", {"README.md": b"---\nlicense: mit\n---\n"})
+    with hub.failing("/README.md", 503):
+        message = refusal(ConnectionError, client, dataset_license, "org/ailing")
+    assert message == (
+        "org/ailing: README.md is not in the cache and could not be fetched from the Hub: "
+        "the Hub answered 503 Service Unavailable."
+    )
+    refusal(ConnectionError, lonely, dataset_license, "org/ailing")
+    assert client(dataset_license, "org/ailing") == "mit"
+
+
+def test_offline_mode_knows_the_licences_in_the_cache(hub: HubServer, client: Client, offline: Client) -> None:
+    hub.commit("datasets", "org/near-streets", {"README.md": b"---\nlicense: mit\n---\n"})
+    client(dataset_license, "org/near-streets")
+    assert offline(dataset_license, "org/near-streets") == "mit"
     assert offline(dataset_license, "org/far-streets") is None

@@ -123,17 +123,44 @@ def test_push_of_a_model_without_record_takes_the_old_record_away(client: Client
     assert client(load, "org/record")["training_record"] == {}
 
 
-def test_push_with_folder_takes_samples_along_and_leaves_checkpoints_out(
+FOREIGN_FILES = (
+    "passwords.txt",
+    "photograph.png",
+    "training_log.jsonl",
+    ".notes",
+    "raw/000.png",
+    "samples/notes.txt",
+    "samples/._000.png",
+    "checkpoint-10/model.safetensors",
+    "checkpoint-10/optimizer.bin",
+    "swatches/legend.png",
+)
+
+
+def test_push_with_folder_takes_samples_along_and_nothing_foreign(
     hub: HubServer, client: Client, tmp_path: Path
 ) -> None:
     saved_model(tmp_path)
-    for file in ("samples/000.png", "checkpoint-10/model.safetensors", "checkpoint-10/optimizer.bin", ".notes"):
+    for file in ("samples/000.png", *FOREIGN_FILES):
         (tmp_path / file).parent.mkdir(exist_ok=True)
         (tmp_path / file).write_bytes(file.encode())
+    for link in ("gone", "samples/gone.png"):
+        (tmp_path / link).symlink_to(tmp_path / "nothing")
     client(push, tmp_path, "org/samples", folder=tmp_path)
     files = hub.repos["models", "org/samples"].files
     assert set(files) == MODEL_FILES | {".gitattributes", "samples/000.png"}
     assert files["samples/000.png"] == b"samples/000.png"
+    assert b"gone.png" not in files["README.md"]
+
+
+def test_card_edited_in_the_folder_takes_its_swatches_along(hub: HubServer, client: Client, tmp_path: Path) -> None:
+    saved_model(tmp_path)
+    (tmp_path / "README.md").write_bytes(EDITED_CARD)
+    (tmp_path / "swatches" / "legend.png").write_bytes(b"ours")
+    (tmp_path / "passwords.txt").write_bytes(b"mine")
+    client(push, tmp_path, "org/legend", folder=tmp_path)
+    files = hub.repos["models", "org/legend"].files
+    assert set(files) == MODEL_FILES | {".gitattributes", "swatches/legend.png"}
 
 
 def test_push_without_organisation(hub: HubServer, client: Client, tmp_path: Path) -> None:
@@ -157,9 +184,10 @@ def test_private_model_needs_a_token(hub: HubServer, client: Client, tmp_path: P
 def test_private_push_to_a_public_repo_is_refused(hub: HubServer, client: Client, tmp_path: Path) -> None:
     saved_model(tmp_path)
     hub.commit("models", "org/public", {"notes.txt": b"public"})
-    with unchanged(hub, "org/public"):
-        message = refusal(ValueError, client, push, tmp_path, "org/public", private=True)
-    assert message == "org/public: cannot be pushed as private: the repo is there already and public."
+    for revision in (None, "trial"):
+        with unchanged(hub, "org/public"):
+            message = refusal(ValueError, client, push, tmp_path, "org/public", private=True, revision=revision)
+        assert message == "org/public: cannot be pushed as private: the repo is there already and public."
 
 
 def test_a_branch_that_is_not_there_starts_from_main(hub: HubServer, client: Client, tmp_path: Path) -> None:

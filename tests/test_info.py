@@ -19,6 +19,7 @@ from hub_server import HubServer
 
 from crn_hub import CRN, ClassSet
 from crn_hub.cli import app, run
+from crn_hub.info import print_info
 
 CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]")
 STAGE = {
@@ -116,6 +117,17 @@ def test_everything_fits_on_one_screen(tmp_path: Path, info: Info) -> None:
     ):
         assert part in output
     assert not any(line.startswith("6  ") for line in lines)
+
+
+def test_weights_are_those_of_the_file_that_was_loaded(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    CRN(ClassSet.camvid(), (4,)).half().save_pretrained(tmp_path)
+    loaded = CRN.from_pretrained(tmp_path)
+    made = CRN(ClassSet.camvid(), (4,))
+    made.save_pretrained(tmp_path)
+    print_info(str(tmp_path), loaded)
+    assert "weights       float16, 0.0" in capsys.readouterr().out
+    print_info(str(tmp_path), made)
+    assert "weights       " not in capsys.readouterr().out.replace("loss weights", "")
 
 
 def test_the_model_in_the_box() -> None:

@@ -10,7 +10,17 @@ from typing import Any
 
 import pytest
 import torch
-from hub_client import EDITED_CARD, MODEL_FILES, Client, contents, facts, load_and_measure, refusal, saved_model
+from hub_client import (
+    EDITED_CARD,
+    MODEL_FILES,
+    Client,
+    contents,
+    facts,
+    load_and_measure,
+    refusal,
+    saved_model,
+    small_model,
+)
 from safetensors.torch import load_file, save_file
 
 from crn_hub import CRN, ClassSet
@@ -54,6 +64,24 @@ def test_settings_come_back_as_they_were(tmp_path: Path) -> None:
     assert (model.widths, model.base_size, model.num_images) == ((4, 8), (2, 3), 3)
     assert model.classes == classes
     assert model.classes.aliases == {"road": ("lane", "street")}
+
+
+@pytest.mark.parametrize("inside", [".", "model", "deep/model"])
+def test_saving_where_a_file_is_in_the_way(tmp_path: Path, inside: str) -> None:
+    (tmp_path / "notes").write_text("a file")
+    message = refusal(FileExistsError, small_model().save_pretrained, tmp_path / "notes" / inside)
+    assert message == f"{tmp_path / 'notes'}: a file, where a folder is needed to save the model."
+
+
+def test_card_shows_the_samples_that_are_there(tmp_path: Path) -> None:
+    (tmp_path / "samples").mkdir()
+    for file in ("street.png", "._street.png", "notes.txt"):
+        (tmp_path / "samples" / file).write_bytes(b"")
+    (tmp_path / "samples" / "gone.png").symlink_to(tmp_path / "nothing")
+    (tmp_path / "samples" / "folder.png").mkdir()
+    saved_model(tmp_path)
+    card = (tmp_path / "README.md").read_text(encoding="utf-8")
+    assert re.findall(r"samples/[^)]+", card) == ["samples/street.png"]
 
 
 # -- names and files ---------------------------------------------------------------------------------
@@ -110,6 +138,22 @@ def test_files_may_be_links_as_in_the_clients_cache(tmp_path: Path) -> None:
     assert facts(CRN.from_pretrained(tmp_path / "snapshot")) == facts(model)
 
 
+@pytest.mark.parametrize("device", ["gpu", "cuda:99", "", 2.5])
+def test_unknown_devices_are_refused_before_anything_is_read(tmp_path: Path, device: Any) -> None:
+    message = refusal(ValueError, CRN.from_pretrained, tmp_path / "nothing", map_location=device)
+    assert message == (
+        f"map_location must be a device that PyTorch finds here, such as 'cpu' or 'cuda', not {device!r}."
+    )
+
+
+def test_a_loaded_model_does_not_follow_its_file(tmp_path: Path) -> None:
+    expected = facts(saved_model(tmp_path))
+    model = CRN.from_pretrained(tmp_path)
+    with (tmp_path / "model.safetensors").open("r+b") as file:
+        file.write(bytes(os.path.getsize(file.name)))
+    assert facts(model) == expected
+
+
 # -- config.json and training.json -------------------------------------------------------------------
 
 CONFIG: dict[str, Any] = {
@@ -118,6 +162,7 @@ CONFIG: dict[str, Any] = {
     "base_size": [4, 8],
     "num_images": 1,
 }
+MANY_CLASSES = [{"name": f"class {n}", "color": [n, 0, 0]} for n in range(255)]
 
 
 @pytest.mark.parametrize(
@@ -140,6 +185,14 @@ CONFIG: dict[str, Any] = {
         ({"widths": [4] * 12}, "base_size [4, 8] and 12 modules give images of 8192 x 16384 = 134,217,728 pixels"),
         ({"base_size": [1024, 1024], "widths": [1025]}, "widths[0] = 1025 gives 1,074,790,400 features at 1024 x 1024"),
         ({"widths": [8] * 10 + [33]}, "widths[10] = 33 gives 1,107,296,256 features at 4096 x 8192 pixels; at most"),
+        (
+            {"widths": [1] * 12, "base_size": [2, 4], "num_images": 256},
+            "num_images = 256 gives 25,769,803,776 features at 4096 x 8192 pixels; at most 1,073,741,824 are allowed",
+        ),
+        (
+            {"widths": [1] * 12, "base_size": [2, 4], "classes": MANY_CLASSES},
+            "1 channels of the module before and 256 of the layout give 2,155,872,256 features at 2048 x 4096 pixels",
+        ),
         ({"base_size": [4]}, "base_size must be (height, width), not [4]"),
         ({"base_size": [4, -8]}, "base_size must be whole numbers 1..4096, not -8"),
         ({"base_size": [4, 10**9]}, "base_size must be whole numbers 1..4096, not 1000000000"),

@@ -188,7 +188,10 @@ def test_a_run_pushes_its_model_and_another_starts_from_it(tmp_path: Path) -> No
                 timeout=120,
             )
         assert refused.returncode != 0
-        assert "org/forbidden cannot be created" in refused.stderr
+        (line,) = [line for line in refused.stderr.splitlines() if line.startswith("train_accelerate.py: ")]
+        assert line == (
+            "train_accelerate.py: --push_to_hub: org/forbidden cannot be created: the Hub answered 403 Forbidden."
+        )
         assert not (tmp_path / "third").exists()  # found before the first step
 
 
@@ -217,6 +220,14 @@ def test_the_loss_falls(tmp_path: Path) -> None:
         (["--init_from", ""], "empty"),
         (["--resume_from_checkpoint", "latest"], "no checkpoint to resume from"),
         (["--resume_from_checkpoint", "elsewhere"], "elsewhere is no checkpoint"),
+        (
+            ["--push_to_hub", "--hub_model_id", "bad name!"],
+            "--hub_model_id: 'bad name!' is no id of a Hub repo; right is",
+        ),
+        (
+            ["--push_to_hub", "--output_dir", "bad name!"],
+            "--hub_model_id: 'bad name!' is no id of a Hub repo; right is",
+        ),
     ],
 )
 def test_bad_arguments_end_with_one_line_and_nothing_written(
