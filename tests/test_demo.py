@@ -333,7 +333,7 @@ def test_synthesize(client: Client, model: CRN, tmp_path: Path, kind: str) -> No
     [
         (Image.new("L", (64, 32), 40), "layout.png: id 40 (2,048 pixels): outside this set of 11 classes"),
         (Image.new("1", (4096, 4096)), "layout.png: 4096 x 4096 pixels are more than the 4,194,304 allowed"),
-        (Image.new("1", (20_000, 10_000)), "layout.png: more pixels than the 4,194,304 allowed (Image size (200000000 pixels)"),
+        (Image.new("1", (20_000, 10_000)), "layout.png: more pixels than the 4,194,304 allowed (Image size (2"),
     ],
     ids=["other ids", "too many pixels", "far too many pixels"],
 )
