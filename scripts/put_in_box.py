@@ -13,11 +13,11 @@ from crn_hub.model import MODEL_IN_THE_BOX, WEIGHTS
 MAX_BYTES = 12_000_000
 NOTES = (
     "The data are 295 photographs from a car in Cambridge (Brostow, Fauqueur, Cipolla, 2009: Semantic object "
-    "classes in video), for research use; so are these weights. This is the first version, trained for the hours "
-    "stated above on two CPU cores, ten or so passes over 295 photographs of one town, where the paper made 200 "
-    "passes over ten times the data. Expect the regions of the layout in the light of a street, with clear "
-    "outlines and flat, greyish surfaces: sky, road, trees, walls and cars are told apart, but have hardly any "
-    "texture. It gives one image per layout."
+    "classes in video), for research use; so are these weights. Trained for the hours stated above on two CPU cores, "
+    "some twenty-five passes over 295 photographs of one town, most of them at a lower resolution, where the paper made "
+    "200 passes over ten times the data. Expect the regions of the layout in the light of a street: clear outlines, "
+    "sky, road, trees, walls and cars told apart and shaded, but flat, greyish surfaces with hardly any texture. It "
+    "gives one image per layout."
 )
 
 

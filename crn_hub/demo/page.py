@@ -142,7 +142,9 @@ def build(model: CRN) -> gr.Blocks:
         with gr.Row(elem_id="controls"):
             surprise_button = gr.Button("Surprise me", variant="primary", min_width=0, visible=bool(examples))
             upload_button = gr.UploadButton("Upload a layout", min_width=0)
-            snap = gr.Checkbox(label="Snap its colours to the nearest class", container=False, min_width=0)
+            snap = gr.Checkbox(
+                label="Snap its colours to the nearest class", container=False, min_width=0, elem_id="snap"
+            )
             download = gr.DownloadButton("Save the photograph", first_file, min_width=0, visible=bool(first_files))
             status = gr.HTML(first_status, elem_id="status")
         with gr.Column(elem_id="examples", visible=bool(examples)):
