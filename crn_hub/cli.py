@@ -1,11 +1,13 @@
 """The crn command (also `python -m crn_hub`), and how every command of the project ends."""
 
+import os
 import sys
 import tempfile
 from pathlib import Path
 from typing import Annotated
 
 from cyclopts import App, CycloptsError, Parameter
+from huggingface_hub.utils import logging as hub_logging
 from safetensors import SafetensorError
 
 from crn_hub.classes import ClassSet, LayoutError, read_layout
@@ -24,16 +26,18 @@ app = App(
 
 def run(command: App) -> None:
     """Runs a command line. Exit code 0, or one line on stderr and 2 (usage, bad input) or 1 (failure)."""
+    if "HF_HUB_VERBOSITY" not in os.environ:
+        hub_logging.set_verbosity_error()  # its warnings of every attempt would stand before the one line
     try:
         command(sys.argv[1:], exit_on_error=False, print_error=False)
     except (CycloptsError, ValueError, FileNotFoundError, FileExistsError) as error:
         _end(command, error, 2)
-    except (OSError, RuntimeError, SafetensorError) as error:
+    except (OSError, RuntimeError, SafetensorError, MemoryError) as error:
         _end(command, error, 1)
 
 
 def _end(command: App, error: Exception, code: int) -> None:
-    print(f"{command.name[0]}: {one_line(str(error))}", file=sys.stderr)
+    print(f"{command.name[0]}: {one_line(str(error)) or 'out of memory.'}", file=sys.stderr)
     sys.exit(code)
 
 
@@ -85,7 +89,7 @@ def synthesize(
     readings = [read_layout(layout, network.classes, layout_classes=layout_classes, snap=snap) for layout in layouts]
     for layout, reading in zip(layouts, readings, strict=True):
         for note in reading.notes:
-            print(f"{layout}: {note}", file=sys.stderr)
+            print(f"{one_line(str(layout))}: {note}", file=sys.stderr)
     for stem, reading in zip(stems, readings, strict=True):
         photographs = network.synthesize(reading.ids, num_images, size)
         for number, photograph in enumerate(photographs, start=1):

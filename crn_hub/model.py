@@ -48,7 +48,7 @@ DEMO_WIDTHS = (320, 320, 256, 176, 88, 40, 16)
 
 # What a network may ask for, so that nobody's config.json takes the machine down. The paper's largest has 2^21 pixels,
 # 2^26 features at a time and 2^27 parameters.
-MAX_PIXELS, MAX_FEATURES, MAX_PARAMETERS = 2**26, 2**30, 2**31
+MAX_PIXELS, MAX_FEATURES, MAX_PARAMETERS = 2**26, 2**29, 2**31
 
 
 class RefinementModule(nn.Module):

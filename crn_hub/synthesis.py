@@ -56,6 +56,9 @@ def synthesize(
         images = network(fitted)[0, :num_images]
     photographs = [Image.fromarray(pixels) for pixels in to_pixels(images)]
     if (height, width) != tuple(network_size):
+        # Pillow scales rows before columns: a wish for millions of columns and few rows would cost all the rows.
+        if height < network_size[0]:
+            photographs = [p.resize((p.width, height), Image.Resampling.LANCZOS) for p in photographs]
         photographs = [p.resize((width, height), Image.Resampling.LANCZOS) for p in photographs]
     return photographs
 
@@ -64,5 +67,8 @@ def save_picture(picture: Image.Image, file: Path) -> None:
     """Writes a PNG that appears whole or not at all; makes its folder if need be."""
     file.parent.mkdir(parents=True, exist_ok=True)
     draft = file.with_name(f".{file.name}.part")
-    picture.save(draft, format="PNG")
-    draft.replace(file)
+    try:
+        picture.save(draft, format="PNG")
+        draft.replace(file)
+    finally:
+        draft.unlink(missing_ok=True)

@@ -26,7 +26,7 @@ def main() -> None:
         sys.exit("usage: python scripts/put_in_box.py MODEL_FOLDER")
     source = Path(sys.argv[1])
     model = CRN.from_pretrained(source).half()
-    model.training_record["dataset"] = "CamVid, training split"
+    model.training_record["dataset"] = "CamVid"
     model.training_record["notes"] = NOTES
     shutil.rmtree(MODEL_IN_THE_BOX, ignore_errors=True)
     shutil.copytree(source / "samples", MODEL_IN_THE_BOX / "samples")

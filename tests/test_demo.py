@@ -230,7 +230,7 @@ def test_colours_snap_when_the_box_is_ticked(visit: Open, address: str, model: C
         chooser.value.set_files(tmp_path / "street.png")
 
     upload()
-    expect(tab.locator(".toast-body")).to_contain_text("the option snap takes each as the nearest class colour")
+    expect(tab.locator(".toast-body")).to_contain_text("the option --snap takes each as the nearest class colour")
     tab.get_by_label("Snap its colours").check()
     upload()
     wait_for_other(tab, "#photograph", before)

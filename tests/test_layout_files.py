@@ -80,6 +80,18 @@ def test_ids_in_formats_that_change_them_are_refused(tmp_path: Path, name: str) 
     assert "save the layout as PNG" in refusal(tmp_path / name, CAMVID)
 
 
+def test_jpeg_inside_another_format_changes_ids_too(tmp_path: Path) -> None:
+    Image.fromarray(np.resize(np.arange(4, 10, dtype=np.uint8), (32, 48))).save(tmp_path / "a.tif", compression="jpeg")
+    assert "a JPEG file doesn't keep ids" in refusal(tmp_path / "a.tif", CAMVID)
+
+
+@pytest.mark.parametrize("name", ["pages.tif", "moving.png", "stereo.mpo"])
+def test_several_pictures_in_a_file_are_refused(tmp_path: Path, name: str) -> None:
+    pictures = [Image.fromarray(CAMVID.to_colors(np.full((16, 16), value, np.uint8))) for value in (1, 2, 3)]
+    pictures[0].save(tmp_path / name, save_all=True, append_images=pictures[1:])
+    assert "holds 3 pictures, and a layout is one" in refusal(tmp_path / name, CAMVID)
+
+
 def test_a_gif_in_class_colours_is_read(tmp_path: Path) -> None:
     ids = every_id(CAMVID)
     Image.fromarray(CAMVID.to_colors(ids)).save(tmp_path / "street.gif")
@@ -269,7 +281,7 @@ def test_unknown_colours_are_refused_with_counts_nearest_classes_and_the_option_
         f"{tmp_path / 'street.png'}: no class has the colour of 3 pixels (18.8%): "
         "(128, 64, 129) (2 pixels, nearest road (128, 64, 128)), "
         "(1, 128, 190) (1 pixel, nearest bicyclist (0, 128, 192)); "
-        "the option snap takes each as the nearest class colour."
+        "the option --snap takes each as the nearest class colour."
     )
 
 
@@ -279,7 +291,7 @@ def test_colours_that_jpeg_has_damaged_are_refused_and_snap_on_demand(tmp_path: 
     Image.fromarray(classes.to_colors(ids)).save(tmp_path / "street.jpg", quality=95, subsampling=0)
     message = refusal(tmp_path / "street.jpg", classes)
     assert "(128, 63, 127) (" in message  # what JPEG has made of the road's (128, 64, 128)
-    assert message.endswith("; the option snap takes each as the nearest class colour.")
+    assert message.endswith("; the option --snap takes each as the nearest class colour.")
     reading = read_layout(tmp_path / "street.jpg", classes, snap=True)
     assert (reading.ids == ids).mean() > 0.99
     assert reading.notes[0].startswith("snapping took ")

@@ -126,7 +126,6 @@ def test_impossible_networks_are_refused(arguments: dict) -> None:
         CRN(ClassSet.camvid(), **arguments)
 
 
-@pytest.mark.filterwarnings("ignore::crn_hub.classes.LayoutWarning")  # black pixels; see below
 def test_bounds_count_what_the_network_has(monkeypatch: pytest.MonkeyPatch) -> None:
     paper = {"widths": (1024,) * 5 + (512, 512), "num_images": 9}
     monkeypatch.setattr(model_room, "MAX_PIXELS", 256 * 512)
@@ -156,6 +155,7 @@ def test_the_network_has_no_other_ways_to_load_or_publish_than_its_own() -> None
     ]
 
 
+@pytest.mark.filterwarnings("ignore::crn_hub.classes.LayoutWarning")  # black pixels; see below
 def test_synthesize_takes_file_image_and_array(small: CRN, tmp_path: Path) -> None:
     ids = random_ids(small, seed=3)[0].numpy().astype(np.uint8)
     file = tmp_path / "layout.png"

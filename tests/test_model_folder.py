@@ -187,11 +187,11 @@ MANY_CLASSES = [{"name": f"class {n}", "color": [n, 0, 0]} for n in range(255)]
         ({"widths": [8] * 10 + [33]}, "widths[10] = 33 gives 1,107,296,256 features at 4096 x 8192 pixels; at most"),
         (
             {"widths": [1] * 12, "base_size": [2, 4], "num_images": 256},
-            "num_images = 256 gives 25,769,803,776 features at 4096 x 8192 pixels; at most 1,073,741,824 are allowed",
+            "num_images = 256 gives 25,769,803,776 features at 4096 x 8192 pixels; at most 536,870,912 are allowed",
         ),
         (
             {"widths": [1] * 12, "base_size": [2, 4], "classes": MANY_CLASSES},
-            "1 channels of the module before and 256 of the layout give 2,155,872,256 features at 2048 x 4096 pixels",
+            "1 channels of the module before and 256 of the layout give 538,968,064 features at 1024 x 2048 pixels",
         ),
         ({"base_size": [4]}, "base_size must be (height, width), not [4]"),
         ({"base_size": [4, -8]}, "base_size must be whole numbers 1..4096, not -8"),

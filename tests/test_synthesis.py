@@ -1,10 +1,16 @@
 """Sizes and pixels between a layout and its photograph."""
 
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
+from conftest import ROOT
+from PIL import Image
 
-from crn_hub.synthesis import resize_ids, synthesize, to_pixels
+from crn_hub.synthesis import resize_ids, save_picture, synthesize, to_pixels
 
 
 class Plain(torch.nn.Module):
@@ -43,3 +49,23 @@ def test_the_network_gets_its_size_and_the_caller_the_layouts() -> None:
 def test_sizes_out_of_range_are_refused(size: tuple[int, int]) -> None:
     with pytest.raises(ValueError, match="size must be"):
         synthesize(Plain(), np.zeros((4, 4), np.uint8), 1, (16, 32), size)
+
+
+def test_millions_of_columns_cost_no_more_than_themselves() -> None:
+    """In a child of bounded memory: rows first, the 256 rows of the network would take 20 GB."""
+    code = """
+import resource
+resource.setrlimit(resource.RLIMIT_AS, (12_000_000_000, 12_000_000_000))
+import numpy as np
+from crn_hub import CRN, ClassSet
+(photograph,) = CRN(ClassSet.camvid(), (4,) * 7).synthesize(np.zeros((1, 20_000_000), np.uint8))
+assert photograph.size == (20_000_000, 1)
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
+
+
+def test_a_picture_that_cannot_be_written_leaves_nothing(tmp_path: Path) -> None:
+    (tmp_path / "street.png").mkdir()
+    with pytest.raises(OSError, match="street"):
+        save_picture(Image.new("RGB", (2, 2)), tmp_path / "street.png")
+    assert [path.name for path in tmp_path.iterdir()] == ["street.png"]

@@ -59,12 +59,15 @@ def decode(image: Image.Image, classes: ClassSet, presets: Sequence[ClassSet], m
         raise LayoutError(f"{source}: {image.width} x {image.height} pixels are more than the {max_pixels:,} allowed.")
     # Decoding forgets both.
     file_format, packing = image.format, {str(tile[3]) for tile in getattr(image, "tile", [])}
+    if image.info.get("compression") == "jpeg":  # inside a TIFF
+        file_format = "JPEG"
     if image.mode == "1" or any(bits in seen for bits in _NOT_EVERY_BIT for seen in packing):
         raise LayoutError(
             f"{source}: a grey picture of this depth ({image.mode}{''.join(f', {seen}' for seen in packing)}) doesn't "
             "say whether it holds ids or shades; save it with 8 bits per pixel, or 16 without alpha."
         )
     try:
+        pictures = getattr(image, "n_frames", 1)
         image.load()
         image = ImageOps.exif_transpose(image)
         in_colors = is_in_colors(image, classes, presets)
@@ -83,6 +86,8 @@ def decode(image: Image.Image, classes: ClassSet, presets: Sequence[ClassSet], m
             f"{source}: a picture of mode {image.mode} is no layout; "
             "right are ids in one channel, a palette PNG or a picture in class colours."
         )
+    if pictures > 1:
+        raise LayoutError(f"{source}: holds {pictures} pictures, and a layout is one; save the right one by itself.")
     if file_format in ("JPEG", "GIF") and not in_colors:
         raise LayoutError(f"{source}: a {file_format} file doesn't keep ids as they are; save the layout as PNG.")
     if not in_colors or image.mode in ("RGB", "RGBA"):
