@@ -47,7 +47,7 @@ MODEL_IN_THE_BOX = Path(__file__).parent / "pretrained" / "crn-camvid-256p"
 DEMO_WIDTHS = (320, 320, 256, 176, 88, 40, 16)
 
 # What a network may ask for, so that nobody's config.json takes the machine down. The paper's largest has 2^21 pixels,
-# 2^26 features at a time and 2^27 parameters.
+# takes 148 channels at once at that size (2^28.2 numbers), and has 2^26.6 parameters.
 MAX_PIXELS, MAX_FEATURES, MAX_PARAMETERS = 2**26, 2**29, 2**31
 
 

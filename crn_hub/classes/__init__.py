@@ -4,7 +4,6 @@ from crn_hub.classes.class_set import UNLABELLED, ClassSet, LayoutError
 from crn_hub.classes.decoding import is_in_colors
 from crn_hub.classes.layout_files import (
     LABEL_IDS,
-    MAX_LAYOUT_PIXELS,
     Layout,
     LayoutReading,
     LayoutWarning,
@@ -14,7 +13,6 @@ from crn_hub.classes.presets import PRESETS
 
 __all__ = [
     "LABEL_IDS",
-    "MAX_LAYOUT_PIXELS",
     "PRESETS",
     "UNLABELLED",
     "ClassSet",
