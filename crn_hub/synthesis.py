@@ -1,5 +1,6 @@
 """Between a layout and PIL images: sizes, device, and the way from the network's numbers to pixels."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -61,6 +62,26 @@ def synthesize(
             photographs = [p.resize((p.width, height), Image.Resampling.LANCZOS) for p in photographs]
         photographs = [p.resize((width, height), Image.Resampling.LANCZOS) for p in photographs]
     return photographs
+
+
+def compose(photographs: Sequence[Image.Image], choice: np.ndarray) -> Image.Image:
+    """One picture of several: each pixel comes from the photograph that `choice` names.
+
+    Args:
+        photographs: RGB images of one size.
+        choice: integers (H, W) of that size, 0 for the first photograph.
+
+    Raises:
+        ValueError: if a size differs or a choice names no photograph.
+    """
+    sizes = {(photograph.height, photograph.width) for photograph in photographs}
+    if sizes != {choice.shape}:
+        raise ValueError(f"choice is {choice.shape}, the photographs are {sorted(sizes)}: sizes must be the same.")
+    if choice.min() < 0 or choice.max() >= len(photographs):
+        raise ValueError(f"choices are 0..{len(photographs) - 1}, not {choice.min()}..{choice.max()}.")
+    stack = np.stack([np.asarray(photograph) for photograph in photographs])  # (K, H, W, 3)
+    picked = np.take_along_axis(stack, choice[None, ..., None].astype(np.intp), axis=0)[0]
+    return Image.fromarray(picked)
 
 
 def save_picture(picture: Image.Image, file: Path) -> None:

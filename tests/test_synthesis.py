@@ -10,7 +10,7 @@ import torch
 from conftest import ROOT
 from PIL import Image
 
-from crn_hub.synthesis import resize_ids, save_picture, synthesize, to_pixels
+from crn_hub.synthesis import compose, resize_ids, save_picture, synthesize, to_pixels
 
 
 class Plain(torch.nn.Module):
@@ -69,3 +69,24 @@ def test_a_picture_that_cannot_be_written_leaves_nothing(tmp_path: Path) -> None
     with pytest.raises(OSError, match="street"):
         save_picture(Image.new("RGB", (2, 2)), tmp_path / "street.png")
     assert [path.name for path in tmp_path.iterdir()] == ["street.png"]
+
+
+def test_compose_takes_each_pixel_from_its_photograph() -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (3, 5, 7, 3), dtype=np.uint8)
+    choice = np.random.default_rng(1).integers(0, 3, (5, 7), dtype=np.uint8)
+    composed = np.asarray(compose([Image.fromarray(picture) for picture in noise], choice))
+    for y, x in np.ndindex(5, 7):
+        assert (composed[y, x] == noise[choice[y, x], y, x]).all()
+
+
+@pytest.mark.parametrize(
+    ("choice", "message"),
+    [
+        (np.full((5, 7), 2, np.uint8), r"choices are 0..1, not 2..2"),
+        (np.full((5, 7), -1, np.int16), r"choices are 0..1, not -1..-1"),
+        (np.zeros((7, 5), np.uint8), r"choice is \(7, 5\), the photographs are \[\(5, 7\)\]"),
+    ],
+)
+def test_compose_refuses(choice: np.ndarray, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        compose([Image.new("RGB", (7, 5)), Image.new("RGB", (7, 5))], choice)

@@ -1,0 +1,68 @@
+"""A painting as text: the value that page and server exchange, the fragment of a link, what the browser keeps.
+
+`WIDTHxHEIGHT.IDS` or `WIDTHxHEIGHT.IDS.CHOICE`, each part one byte per pixel, row by row, as a zlib stream in
+base64url without padding. `static/codec.js` is the other side.
+"""
+
+import base64
+import binascii
+import re
+import zlib
+from dataclasses import dataclass
+
+import numpy as np
+
+from crn_hub.classes import LayoutError
+
+
+@dataclass(frozen=True)
+class Painting:
+    """What somebody has painted.
+
+    Attributes:
+        ids: uint8 (H, W), class ids and 255 for unlabelled.
+        choice: uint8 (H, W), for each pixel which of the model's k images it is taken from; None: all from the first.
+    """
+
+    ids: np.ndarray
+    choice: np.ndarray | None = None
+
+    def to_text(self) -> str:
+        """The text that `from_text` reads."""
+        height, width = self.ids.shape
+        planes = [self.ids] if self.choice is None else [self.ids, self.choice]
+        return ".".join([f"{width}x{height}", *map(_pack, planes)])
+
+    @classmethod
+    def from_text(cls, text: str, max_pixels: int) -> "Painting":
+        """Reads what `to_text` or the page wrote; the ids are yet to be checked against a class set.
+
+        Raises:
+            LayoutError: for what is no painting, or one of more than `max_pixels`; no more memory than that is taken.
+        """
+        size, *planes = text.split(".") if isinstance(text, str) else [""]
+        found = re.fullmatch(r"([1-9][0-9]{0,5})x([1-9][0-9]{0,5})", size, re.ASCII)
+        if not found or len(planes) not in (1, 2):
+            raise LayoutError("painting: not of the form WIDTHxHEIGHT.IDS or WIDTHxHEIGHT.IDS.CHOICE.")
+        width, height = int(found[1]), int(found[2])
+        if width * height > max_pixels:
+            raise LayoutError(f"painting: {width} x {height} pixels are more than the {max_pixels:,} allowed.")
+        return cls(*(_unpack(plane, height, width) for plane in planes))
+
+
+def _pack(plane: np.ndarray) -> str:
+    packed = zlib.compress(np.ascontiguousarray(plane, np.uint8).tobytes(), 6)
+    return base64.urlsafe_b64encode(packed).decode("ascii").rstrip("=")
+
+
+def _unpack(plane: str, height: int, width: int) -> np.ndarray:
+    pixels = height * width
+    try:
+        packed = base64.b64decode(plane + "=" * (-len(plane) % 4), altchars=b"-_", validate=True)
+        stream = zlib.decompressobj()
+        unpacked = stream.decompress(packed, pixels + 1)
+    except (binascii.Error, ValueError, zlib.error) as error:
+        raise LayoutError("painting: its pixels are damaged.") from error
+    if len(unpacked) != pixels or not stream.eof or stream.unused_data:
+        raise LayoutError(f"painting: its pixels are not the {width} x {height} that it says.")
+    return np.frombuffer(unpacked, np.uint8).reshape(height, width)
