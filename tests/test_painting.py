@@ -2,7 +2,6 @@
 
 import base64
 import tracemalloc
-import tracemalloc
 import zlib
 
 import numpy as np

@@ -1,0 +1,87 @@
+/* Undo and redo. A step keeps what differs, as runs: a stroke costs some hundred bytes whatever the layout's size. */
+
+const UNDO_STEPS = 50;
+
+/* Where two buffers of one length differ: [start, length, before XOR after, start, ...]. */
+function differences(before, after) {
+  const runs = [];
+  const length = after.length;
+  let i = 0;
+  while (i < length) {
+    if (before[i] === after[i]) {
+      i++;
+      continue;
+    }
+    const start = i, value = before[i] ^ after[i];
+    while (i < length && (before[i] ^ after[i]) === value) i++;
+    runs.push(start, i - start, value);
+  }
+  return Uint32Array.from(runs);
+}
+
+/* Turns the one buffer into the other, in both directions. */
+function applyDifferences(buffer, runs) {
+  for (let r = 0; r < runs.length; r += 3) {
+    const end = runs[r] + runs[r + 1];
+    for (let i = runs[r]; i < end; i++) buffer[i] ^= runs[r + 2];
+  }
+}
+
+class History {
+  constructor() {
+    this.done = [];
+    this.undone = [];
+  }
+
+  get canUndo() {
+    return this.done.length > 0;
+  }
+
+  get canRedo() {
+    return this.undone.length > 0;
+  }
+
+  /* Remembers the step from `before` (a Layout as it was) to `after`; false if nothing differs. */
+  record(before, after) {
+    let step;
+    if (before.width === after.width && before.height === after.height) {
+      step = { runs: differences(before.buffer, after.buffer) };
+      if (!step.runs.length) return false;
+    } else {
+      step = { before: packed(before), after: packed(after) };
+    }
+    step.choicesBefore = before.choiceOfClass.slice();
+    step.choicesAfter = after.choiceOfClass.slice();
+    this.done.push(step);
+    if (this.done.length > UNDO_STEPS) this.done.shift();
+    this.undone = [];
+    return true;
+  }
+
+  /* Both return the layout as it is then: the one given, changed, or one of another size. */
+  undo(layout) {
+    const step = this.done.pop();
+    this.undone.push(step);
+    return changed(layout, step, step.before, step.choicesBefore);
+  }
+
+  redo(layout) {
+    const step = this.undone.pop();
+    this.done.push(step);
+    return changed(layout, step, step.after, step.choicesAfter);
+  }
+}
+
+function changed(layout, step, whole, choices) {
+  const result = step.runs ? layout : new Layout(whole.width, whole.height);
+  if (!step.runs) result.buffer.fill(0);
+  applyDifferences(result.buffer, step.runs || whole.runs);
+  result.choiceOfClass.set(choices);
+  return result;
+}
+
+/* A whole layout as differences from zeros. */
+function packed(layout) {
+  const { width, height, buffer } = layout;
+  return { width, height, runs: differences(new Uint8Array(buffer.length), buffer) };
+}
