@@ -18,6 +18,7 @@ async function decodePainting(text, maxPixels) {
   const layout = new Layout(width, height);
   layout.ids.set(await unpackPlane(planes[0], layout.pixels));
   if (planes[1]) layout.choice.set(await unpackPlane(planes[1], layout.pixels));
+  layout.learnChoices();
   return layout;
 }
 

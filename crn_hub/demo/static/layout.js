@@ -157,6 +157,12 @@ class Layout {
     this.choiceOfClass[id] = image;
   }
 
+  /* After loading: new pixels of a class come from where its old ones do. */
+  learnChoices() {
+    this.choiceOfClass.fill(this.choice[0]);
+    for (let i = this.pixels - 1; i >= 0; i--) this.choiceOfClass[this.ids[i]] = this.choice[i];
+  }
+
   chooseForRegion(x, y, image) {
     this.eachRunOfRegion(x, y, (row, x0, x1) => {
       this.choice.fill(image, row * this.width + x0, row * this.width + x1);

@@ -1,0 +1,147 @@
+/* How the layout is shown: zoom and pan, underlay, cursor. The canvases are never read back. */
+
+const MAX_SCALE = 40; // screen pixels per pixel of the layout
+
+class View {
+  /* `pane` holds the two canvases and gives their size; `photograph` is the image that follows zoom and pan. */
+  constructor(pane, base, overlay, photograph) {
+    Object.assign(this, { pane, base, overlay, photograph });
+    this.zoom = 1; // 1: the whole layout fills the pane
+    this.left = 0; // the layout's point at the pane's upper left corner
+    this.top = 0;
+    this.opacity = 1; // of the layout, where something lies beneath it
+    this.underlay = null; // anything that drawImage takes
+    this.drawCursor = () => {}; // (context) => void, in coordinates of the layout
+    this.colors = new Uint32Array(256);
+    this.image = document.createElement("canvas");
+    new ResizeObserver(() => this.fitToPane()).observe(pane);
+    this.watchPixelRatio();
+  }
+
+  watchPixelRatio() {
+    const query = matchMedia("(resolution: " + devicePixelRatio + "dppx)");
+    query.addEventListener("change", () => { this.fitToPane(); this.watchPixelRatio(); }, { once: true });
+  }
+
+  /* colors: [r, g, b] of each class; whatever is no class has `unlabelled`. */
+  setColors(colors, unlabelled) {
+    const word = ([r, g, b]) => new Uint32Array(new Uint8Array([r, g, b, 255]).buffer)[0];
+    this.colors.fill(word(unlabelled));
+    colors.forEach((color, id) => { this.colors[id] = word(color); });
+  }
+
+  /* Another layout, or one of another size. */
+  show(layout) {
+    const resized = !this.layout || this.layout.width !== layout.width || this.layout.height !== layout.height;
+    this.layout = layout;
+    if (resized) {
+      this.image.width = layout.width;
+      this.image.height = layout.height;
+      this.context = this.image.getContext("2d");
+      this.data = this.context.createImageData(layout.width, layout.height);
+      this.words = new Uint32Array(this.data.data.buffer);
+      this.fitToPane();
+      this.fit();
+    }
+    this.repaint(layout.box);
+  }
+
+  repaint({ x0, y0, x1, y1 }) {
+    const { width, ids } = this.layout;
+    for (let y = y0; y < y1; y++) {
+      for (let i = y * width + x0; i < y * width + x1; i++) this.words[i] = this.colors[ids[i]];
+    }
+    this.context.putImageData(this.data, 0, 0, x0, y0, x1 - x0, y1 - y0);
+    this.refresh();
+  }
+
+  get scale() {
+    return (this.zoom * this.pane.clientWidth) / this.layout.width; // CSS pixels per pixel of the layout
+  }
+
+  toLayout(event, pane = this.pane) {
+    const rectangle = pane.getBoundingClientRect();
+    return {
+      x: this.left + (event.clientX - rectangle.left - pane.clientLeft) / this.scale,
+      y: this.top + (event.clientY - rectangle.top - pane.clientTop) / this.scale,
+    };
+  }
+
+  fitToPane() {
+    const width = Math.round(this.pane.clientWidth * devicePixelRatio);
+    const height = Math.round(this.pane.clientHeight * devicePixelRatio);
+    for (const canvas of [this.base, this.overlay]) {
+      if (canvas.width !== width) canvas.width = width;
+      if (canvas.height !== height) canvas.height = height;
+    }
+    if (this.layout) this.moveTo(this.left, this.top);
+  }
+
+  fit() {
+    this.zoom = 1;
+    this.moveTo(0, 0);
+  }
+
+  /* Zooms so that what is under `at` (a point of the layout) stays where it is. */
+  zoomBy(factor, at = this.center) {
+    const most = Math.max(1, (MAX_SCALE * this.layout.width) / Math.max(1, this.pane.clientWidth));
+    const zoom = Math.min(most, Math.max(1, this.zoom * factor));
+    const kept = this.zoom / zoom;
+    this.zoom = zoom;
+    this.moveTo(at.x - (at.x - this.left) * kept, at.y - (at.y - this.top) * kept);
+  }
+
+  get center() {
+    return { x: this.left + this.layout.width / this.zoom / 2, y: this.top + this.layout.height / this.zoom / 2 };
+  }
+
+  moveTo(left, top) {
+    const { width, height } = this.layout;
+    this.left = Math.min(Math.max(0, left), width - width / this.zoom);
+    this.top = Math.min(Math.max(0, top), height - height / this.zoom);
+    const { scale } = this;
+    this.photograph.style.transform =
+      "translate(" + -this.left * scale + "px," + -this.top * scale + "px) scale(" + this.zoom + ")";
+    this.onMove?.();
+    this.refresh();
+  }
+
+  refresh() {
+    if (this.due) return;
+    this.due = requestAnimationFrame(() => {
+      this.due = 0;
+      this.draw();
+    });
+  }
+
+  draw() {
+    const scale = this.scale * devicePixelRatio;
+    const { width, height } = this.layout;
+    const over = this.overlay.getContext("2d"), under = this.base.getContext("2d");
+    for (const context of [under, over]) {
+      context.setTransform(1, 0, 0, 1, 0, 0);
+      context.clearRect(0, 0, this.base.width, this.base.height);
+      context.setTransform(scale, 0, 0, scale, -this.left * scale, -this.top * scale);
+    }
+    under.globalAlpha = 1;
+    if (this.underlay) {
+      under.imageSmoothingEnabled = true;
+      under.drawImage(this.underlay, 0, 0, width, height);
+      under.globalAlpha = this.opacity;
+    }
+    under.imageSmoothingEnabled = false;
+    under.drawImage(this.image, 0, 0);
+    this.drawCursor(over);
+  }
+
+  /* Strokes a path so that it is seen on every colour: light on dark. */
+  outline(context, path) {
+    const thin = 1 / this.scale;
+    context.lineJoin = "round";
+    for (const [color, width] of [["#000", 3], ["#fff", 1.25]]) {
+      context.strokeStyle = color;
+      context.lineWidth = width * thin;
+      context.stroke(path);
+    }
+  }
+}
