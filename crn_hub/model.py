@@ -259,6 +259,7 @@ class CRN(nn.Module):
         force_download: bool = False,
         local_files_only: bool = False,
         map_location: str | torch.device = "cpu",
+        max_parameters: int = MAX_PARAMETERS,
     ) -> "CRN":
         """Loads a model from a local folder or the Hub; without a name, the one that comes with the package.
 
@@ -270,6 +271,7 @@ class CRN(nn.Module):
             pretrained_model_name_or_path: a folder or a Hub id.
             revision, token, cache_dir, force_download, local_files_only: as in `huggingface_hub.hf_hub_download`.
             map_location: the device for the model.
+            max_parameters: refuse larger models before their weights are fetched.
 
         Raises:
             FileNotFoundError: no such folder or Hub repo, or it lacks config.json or model.safetensors.
@@ -300,6 +302,10 @@ class CRN(nn.Module):
                     model = cls(**{**config, "classes": classes})
             except (ValueError, TypeError, RecursionError) as error:
                 raise ValueError(f"{name}: {CONFIG} makes no CRN: {clause(error)}.") from error
+            if model.num_parameters > max_parameters:
+                raise ValueError(
+                    f"{name}: its {model.num_parameters:,} parameters are more than the {max_parameters:,} allowed here."
+                )
             # Numbers of 8 bytes at most, and a header.
             model._load_weights(source.fetch(WEIGHTS, 8 * model.num_parameters + 2**20), name)
             try:

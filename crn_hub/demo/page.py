@@ -1,11 +1,15 @@
-"""The page: example streets, streets made by chance, uploads; layout and photograph side by side; the legend.
+"""The page: the painter, starting layouts, streets made by chance, files, and a choice of model.
 
-`build` makes the page of one model, `launch` serves it with its looks and limits. Everything that the browser
-loads comes from this server. The one public endpoint is /synthesize: a layout file in, photographs out.
+`build` makes the page, `launch` serves it with its looks and limits. Everything that the browser loads comes from
+this server. The one public endpoint is /synthesize: a layout file in, photographs out.
 """
 
+import base64
 import html
+import io
+import itertools
 import logging
+import os
 import random
 import time
 from collections.abc import Iterator, Sequence
@@ -20,88 +24,138 @@ from gradio.utils import get_upload_folder
 from PIL import Image
 
 from crn_hub.card import PAPER_URL
-from crn_hub.classes import UNLABELLED, ClassSet, LayoutError, LayoutReading, read_layout
+from crn_hub.classes import PRESETS, UNLABELLED, ClassSet, LayoutError, LayoutReading, read_layout
+from crn_hub.classes import LABEL_IDS as RAW_CITYSCAPES
+from crn_hub.demo.models import Models
+from crn_hub.demo.painter import MAX_PIXELS, STATIC, LabelPainter, model_props
+from crn_hub.demo.painting import Painting
 from crn_hub.model import CRN
 from crn_hub.scenes import SCENE_CLASSES, street_scene
-from crn_hub.synthesis import resize_ids
+from crn_hub.synthesis import compose, resize_ids
 
-HERE = Path(__file__).parent
+EXAMPLES_FOLDER = Path(__file__).parent / "examples"
 
-# Layouts of `street_scene` with the seeds 12, 0, 9, 21, 22 and 25; the page opens on the first.
+# Starting layouts. Hand-made ones come from scripts/draw_layouts.py; the others are those of `street_scene` with the
+# seeds 12, 0, 9, 21, 22 and 25. The page opens on the first.
 EXAMPLES = ("avenue", "high street", "park road", "two cyclists", "lorry ahead", "parked cars")
 
-# What one visitor can make the server do.
-MAX_PIXELS = 2048 * 2048  # of a layout, checked before it is decoded
+# What one visitor can make the server do; `painter.MAX_PIXELS` is checked before a layout is decoded.
 MAX_FILE_SIZE = 4 * 2**20  # bytes of an uploaded file
 MAX_BODY_SIZE = 5 * 2**20  # bytes of any request: the file and what surrounds it
 MAX_WAITING = 20  # visitors in the queue
 
+STRIP_HEIGHT = 72  # pixels of the small pictures of the k outputs
+OWN_CLASSES = "the model's"  # or by their colours
+
 _log = logging.getLogger(__name__)
+_numbers = itertools.count(1)  # two results in a row never look the same to the page
 
 
-def build(model: CRN) -> gr.Blocks:
-    """The page of one model; it opens on an example with its photograph.
+def build(model: CRN, folders: bool = False) -> gr.Blocks:
+    """The page; it opens on `model` and an example with its photograph.
 
-    Examples and streets made by chance have CamVid's classes; both are left out if the model lacks one of these.
+    Examples and streets made by chance have CamVid's classes; they are left out for a model that lacks one of these.
+    `folders`: whether visitors may name folders of this machine as models.
     """
-    scenes = ClassSet.load(SCENE_CLASSES)
-    to_model = scenes.translation_to(model.classes)
-    has_streets = bool((to_model[: len(scenes)] != UNLABELLED).all())
-    examples = [_example(name, to_model, model.size) for name in EXAMPLES] if has_streets else []
+    models = Models(model, folders)
 
-    def photographs_of(
-        ids: np.ndarray, what: str, started: float, notes: Sequence[str] = ()
-    ) -> tuple[Image.Image, list[str], str]:
-        """The layout's picture, files of the photographs, the status; work began at `started` (time.perf_counter)."""
-        before = time.perf_counter()
-        photographs = model.synthesize(ids)
-        synthesis = time.perf_counter() - before
-        # Files rather than pictures: photograph, button and strip share them, and their names are worth saving.
-        files = [
-            save_pil_to_cache(photograph, get_upload_folder(), f"photograph-{number}", "png")
-            for number, photograph in enumerate(photographs, 1)
-        ]
-        layout = model.classes.to_image(ids)
-        return layout, files, _status(what, ids, synthesis, time.perf_counter() - started, notes)
+    def photograph_of(network: CRN, painting: Painting) -> tuple[Image.Image, list[Image.Image], float]:
+        """The picture as painted and mixed, all outputs, and the network's milliseconds."""
+        started = time.perf_counter()
+        outputs = network.synthesize(painting.ids)
+        milliseconds = (time.perf_counter() - started) * 1000
+        if painting.choice is None:
+            return outputs[0], outputs, milliseconds
+        return compose(outputs, painting.choice), outputs, milliseconds
 
-    def show(
-        ids: np.ndarray, what: str, started: float, example: int | None = None, notes: Sequence[str] = ()
-    ) -> list[Any]:
-        """Values for `shown`; `example` is the index of the thumbnail that `ids` belong to."""
-        layout, files, status = photographs_of(ids, what, started, notes)
-        return [
-            layout,
-            files[0],
-            gr.DownloadButton(value=files[0], visible=True),
-            gr.Gallery(files, selected_index=0, visible=model.num_images > 1),
-            status,
-            gr.Gallery(selected_index=example),
-        ]
+    def result_of(network: CRN, painting: Painting, revision: int | None, **more: Any) -> dict[str, Any]:
+        """What the painter's property `photograph` takes; `more`: what (a name), notes (a file's report)."""
+        photograph, outputs, milliseconds = photograph_of(network, painting)
+        small = [output.resize((output.width * STRIP_HEIGHT // output.height or 1, STRIP_HEIGHT)) for output in outputs]
+        return {
+            "number": next(_numbers),
+            "revision": revision,
+            "image": _data_url(photograph),
+            "strip": [_data_url(picture) for picture in small] if len(small) > 1 else [],
+            "network": milliseconds,
+            **more,
+        }
 
-    def show_example(event: gr.SelectData) -> list[Any]:
+    def render(painting: Painting, name: str, event: gr.EventData) -> LabelPainter:
+        try:
+            with _messages():
+                result = result_of(models.get(name), painting, event.revision)
+        except gr.Error as error:  # where one looks while painting: in the painter's status
+            result = {"number": next(_numbers), "revision": event.revision, "error": html.unescape(error.message)}
+        return LabelPainter(photograph=result)
+
+    def save(painting: Painting, name: str, event: gr.EventData) -> LabelPainter:
         with _messages():
-            return show(examples[event.index], EXAMPLES[event.index], time.perf_counter(), event.index)
+            network = models.get(name)
+            if event.kind == "photograph":
+                picture = photograph_of(network, painting)[0]
+            elif event.kind == "colours":
+                picture = Image.fromarray(network.classes.to_colors(painting.ids))
+            else:
+                picture = Image.fromarray(network.classes.check_ids(painting.ids))
+            file = "photograph" if event.kind == "photograph" else f"layout-{event.kind}"
+            path = save_pil_to_cache(picture, get_upload_folder(), file, "png")
+            return LabelPainter(download={"number": next(_numbers), "path": path, "name": f"{file}.png"})
 
-    def surprise() -> list[Any]:
+    def show(network: CRN, ids: np.ndarray, what: str, notes: Sequence[str] = ()) -> LabelPainter:
+        """Puts a layout before the visitor, with its photograph."""
+        painting = Painting(ids)
+        return LabelPainter(painting, photograph=result_of(network, painting, None, what=what, notes=list(notes)))
+
+    def show_example(name: str, event: gr.SelectData) -> LabelPainter:
         with _messages():
-            started = time.perf_counter()
+            network = models.get(name)
+            return show(network, _examples(network)[event.index], EXAMPLES[event.index])
+
+    def surprise(name: str) -> LabelPainter:
+        with _messages():
+            network = models.get(name)
             seed = random.randrange(10_000)
-            ids, _ = street_scene(seed, size=model.size)
-            return show(to_model[ids], f"street {seed}", started)
+            ids, _ = street_scene(seed, size=network.size)
+            return show(network, _scenes_to(network)[ids], f"street {seed}")
 
-    def read(file: str, snap: bool) -> LayoutReading:
+    def read(network: CRN, file: str, snap: bool, layout_classes: str = OWN_CLASSES) -> LayoutReading:
         # By the file's own name: the folder is the server's business.
-        return read_layout(file, model.classes, snap=snap, max_pixels=MAX_PIXELS, source=Path(file).name)
+        return read_layout(
+            file,
+            network.classes,
+            layout_classes=None if layout_classes == OWN_CLASSES else layout_classes,
+            snap=snap,
+            max_pixels=MAX_PIXELS,
+            source=Path(file).name,
+        )
 
-    def upload(file: str, snap: bool) -> list[Any]:
+    def upload(file: str, snap: bool, layout_classes: str, name: str) -> LabelPainter:
         with _messages():
-            started = time.perf_counter()
-            reading = read(file, snap)
-            return show(reading.ids, Path(file).name, started, notes=reading.notes)
+            network = models.get(name)
+            reading = read(network, file, snap, layout_classes)
+            return show(network, reading.ids, Path(file).name, reading.notes)
 
-    def choose(photographs: list[tuple[str, None]], event: gr.SelectData) -> list[str]:
+    def change_model(wanted: str, painting: Painting, before: str) -> list[Any]:
+        """Loads a model; what was painted is taken along, by the names of its classes."""
         with _messages():
-            return [photographs[event.index][0]] * 2
+            wanted = wanted.strip()
+            network, classes_before = models.get(wanted), models.get(before).classes
+            ids = classes_before.check_ids(painting.ids)
+            if network.classes != classes_before:
+                ids = classes_before.translation_to(network.classes)[ids]
+            painting = Painting(ids)
+            result = result_of(network, painting, None, what=wanted or "the model of this page", notes=[])
+            painter = LabelPainter(painting, photograph=result, **_props(wanted, network))
+            has_streets = _has_streets(network)
+            return [
+                painter,
+                wanted,
+                gr.HTML(_facts(network)),
+                gr.Gallery(_thumbnails(network), selected_index=None),
+                gr.Column(visible=has_streets),
+                gr.Button(visible=has_streets),
+            ]
 
     def synthesize(layout: str | None, snap: bool) -> Any:
         """Photographs of a layout: PNG files of the layout's own size, one for each image that the model gives.
@@ -112,66 +166,71 @@ def build(model: CRN) -> gr.Blocks:
         with _messages():
             if layout is None:
                 raise LayoutError("a layout file is needed.")
-            photographs = model.synthesize(read(layout, snap).ids)
+            photographs = model.synthesize(read(model, layout, snap).ids)
             return photographs if len(photographs) > 1 else photographs[0]
 
-    if examples:  # the first photograph is a part of the page: nobody waits for it
-        first_layout, first_files, first_status = photographs_of(examples[0], EXAMPLES[0], time.perf_counter())
+    # The first photograph is a part of the page: nobody waits for it.
+    if examples := _examples(model):
+        first, what = examples[0], EXAMPLES[0]
     else:
-        first_layout, first_files, first_status = None, [], "Upload a layout to begin."
-    first_file = first_files[0] if first_files else None
-
-    picture: dict[str, Any] = {"format": "png", "interactive": False, "show_label": False, "buttons": []}
-    gallery: dict[str, Any] = {
-        "format": "png", "interactive": False, "show_label": False, "buttons": [],
-        "fit_columns": False, "allow_preview": False, "selected_index": 0,
-    }  # fmt: skip
+        first, what = np.full(model.size, UNLABELLED, np.uint8), "Choose a class and paint"
+    first_painting = Painting(first)
+    first_result = result_of(model, first_painting, 0, what=what, notes=[])
 
     with gr.Blocks(title="Cascaded Refinement Networks", analytics_enabled=False, delete_cache=(3600, 3600)) as page:
-        gr.HTML(_header(model), elem_id="header")
-        with gr.Row(elem_id="pictures"):
-            with gr.Column(min_width=300):
-                gr.HTML("<h2>Layout</h2>")
-                layout = gr.Image(first_layout, **picture, alt_text="Layout in class colours", elem_id="layout")
-            with gr.Column(min_width=300):
-                gr.HTML("<h2>Photograph</h2>")
-                photograph = gr.Image(first_file, **picture, alt_text="Synthesised photograph", elem_id="photograph")
-                strip = gr.Gallery(
-                    first_files, **gallery, columns=model.num_images, visible=len(first_files) > 1, elem_id="strip"
-                )
+        gr.HTML(_header(), elem_id="header")
+        painter = LabelPainter(
+            first_painting,
+            elem_id="painter",
+            photograph=first_result,
+            download=None,
+            file_input="#open input[type=file]",
+            **_props("", model),
+        )
+        name = gr.State("")  # of the visitor's model
+        with gr.Column(elem_id="examples", visible=bool(examples)) as examples_column:
+            gr.HTML("<h2>Starting layouts</h2>")
+            thumbnails = gr.Gallery(
+                _thumbnails(model),
+                format="png", interactive=False, show_label=False, buttons=[],
+                fit_columns=False, allow_preview=False, columns=len(EXAMPLES),
+            )  # fmt: skip
         with gr.Row(elem_id="controls"):
             surprise_button = gr.Button("Surprise me", variant="primary", min_width=0, visible=bool(examples))
-            upload_button = gr.UploadButton("Upload a layout", min_width=0)
+            upload_button = gr.UploadButton("Open a layout", min_width=0, elem_id="open")
+            layout_classes = gr.Dropdown(
+                [OWN_CLASSES, *PRESETS, RAW_CITYSCAPES], value=OWN_CLASSES, label="Its classes are",
+                min_width=0, elem_id="layout-classes",
+            )  # fmt: skip
             snap = gr.Checkbox(
                 label="Snap its colours to the nearest class", container=False, min_width=0, elem_id="snap"
             )
-            download = gr.DownloadButton("Save the photograph", first_file, min_width=0, visible=bool(first_files))
-            status = gr.HTML(first_status, elem_id="status")
-        with gr.Column(elem_id="examples", visible=bool(examples)):
-            gr.HTML("<h2>Example layouts</h2>")
-            thumbnails = gr.Gallery(
-                [
-                    (model.classes.to_image(ids), name)
-                    for ids, name in zip(examples, EXAMPLES[: len(examples)], strict=True)
-                ],
-                **gallery,
-                columns=len(EXAMPLES),
-            )
-        gr.HTML(_legend(model.classes), elem_id="legend")
+        with gr.Row(elem_id="model"):
+            model_field = gr.Textbox(
+                label="Model", placeholder="organisation/name on the Hub; empty: the model of this page",
+                max_lines=1, scale=1, elem_id="model-name",
+            )  # fmt: skip
+            model_button = gr.Button("Load", min_width=0, scale=0)
+            facts = gr.HTML(_facts(model), elem_id="facts")
         with gr.Row(visible=False):  # what the endpoint takes and gives
             file = gr.File(label="layout")
             results = [gr.Image(format="png", label=f"photograph {n}") for n in range(1, model.num_images + 1)]
             call = gr.Button()
 
-        shown = [layout, photograph, download, strip, status, thumbnails]
         network: dict[str, Any] = {"concurrency_id": "net", "concurrency_limit": 1}  # one run at a time
-        progress: dict[str, Any] = {"show_progress": "minimal", "show_progress_on": photograph}
-        private: dict[str, Any] = {"api_visibility": "private"}
-        last: dict[str, Any] = {"trigger_mode": "always_last"}  # of quick clicks the last one counts
-        thumbnails.select(show_example, None, shown, **last, **network, **progress, **private)
-        surprise_button.click(surprise, None, shown, **last, **network, **progress, **private)
-        upload_button.upload(upload, [upload_button, snap], shown, **network, **progress, **private)
-        strip.select(choose, strip, [photograph, download], queue=False, show_progress="hidden", **private)
+        private: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
+        last: dict[str, Any] = {"trigger_mode": "always_last"}  # of quick changes the last one counts
+        painter.generate(render, [painter, name], painter, **last, **network, **private)
+        painter.save(save, [painter, name], painter, **network, **private)
+        thumbnails.select(show_example, name, painter, **last, **network, **private)
+        surprise_button.click(surprise, name, painter, **last, **network, **private)
+        upload_button.upload(upload, [upload_button, snap, layout_classes, name], painter, **network, **private)
+        changed = [painter, name, facts, thumbnails, examples_column, surprise_button]
+        for trigger in (model_button.click, model_field.submit):
+            trigger(
+                change_model, [model_field, painter, name], changed, api_visibility="private",
+                show_progress="minimal", show_progress_on=model_field, **network,
+            )  # fmt: skip
         call.click(synthesize, [file, snap], results, api_name="synthesize", **network)
     return page.queue(max_size=MAX_WAITING)
 
@@ -179,13 +238,16 @@ def build(model: CRN) -> gr.Blocks:
 def launch(model: CRN, **options: Any) -> tuple[gr.Blocks, str]:
     """Serves the page of `model`; `options` as for gradio's `Blocks.launch`.
 
+    Visitors may name folders of this machine as models if they sit at it: on a loopback address, not on a Space.
+
     Returns:
         The page and its address. Unless `prevent_thread_lock=True` is among the options, only when it is over.
     """
-    page = build(model)
+    host = options.get("server_name") or os.environ.get("GRADIO_SERVER_NAME") or "127.0.0.1"
+    page = build(model, folders=host in ("127.0.0.1", "localhost", "::1") and "SPACE_ID" not in os.environ)
     _, address, _ = page.launch(
         theme=_theme(),
-        css_paths=HERE / "page.css",
+        css_paths=[STATIC / "page.css", STATIC / "painter.css"],
         footer_links=["api"],
         max_file_size=MAX_FILE_SIZE,
         app_kwargs={"max_body_size": MAX_BODY_SIZE},
@@ -224,7 +286,7 @@ def _messages() -> Iterator[None]:
     """Turns every exception into a message on the page (which shows HTML, so the text is escaped)."""
     try:
         yield
-    except ValueError as error:  # LayoutError is one; its sentence is meant for people
+    except (ValueError, FileNotFoundError, ConnectionError) as error:  # their sentences are meant for people
         text = str(error)
         raise gr.Error(html.escape(text, quote=False), print_exception=False) from error
     except Exception as error:
@@ -233,36 +295,58 @@ def _messages() -> Iterator[None]:
         raise gr.Error(text, print_exception=False) from error
 
 
-def _example(name: str, to_model: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """The ids of one example layout in the model's classes and size (height, width)."""
-    file = HERE / "examples" / f"{name.replace(' ', '-')}.png"
-    return resize_ids(to_model[read_layout(file, ClassSet.load(SCENE_CLASSES)).ids], size)
+def _data_url(picture: Image.Image) -> str:
+    """A JPEG for the eye, within the answer itself: the page asks no second time. What is saved is a PNG."""
+    file = io.BytesIO()
+    picture.save(file, "JPEG", quality=92, subsampling=0)
+    return "data:image/jpeg;base64," + base64.b64encode(file.getvalue()).decode("ascii")
+
+
+def _props(name: str, network: CRN) -> dict[str, Any]:
+    return model_props(name, network.classes, network.size, network.num_images)
+
+
+# -- starting layouts --------------------------------------------------------------------------------
+
+
+def _scenes_to(network: CRN) -> np.ndarray:
+    """uint8 (256,): the scenes' ids as ids of the network's classes."""
+    return ClassSet.load(SCENE_CLASSES).translation_to(network.classes)
+
+
+def _has_streets(network: CRN) -> bool:
+    scenes = ClassSet.load(SCENE_CLASSES)
+    return bool((_scenes_to(network)[: len(scenes)] != UNLABELLED).all())
+
+
+def _examples(network: CRN) -> list[np.ndarray]:
+    """The ids of every example in the network's classes and size; none if it lacks one of their classes."""
+    if not _has_streets(network):
+        return []
+    scenes, to_network = ClassSet.load(SCENE_CLASSES), _scenes_to(network)
+    files = [EXAMPLES_FOLDER / f"{name.replace(' ', '-')}.png" for name in EXAMPLES]
+    return [resize_ids(to_network[read_layout(file, scenes).ids], network.size) for file in files]
+
+
+def _thumbnails(network: CRN) -> list[tuple[Image.Image, str]]:
+    examples = _examples(network)
+    return [(network.classes.to_image(ids), name) for ids, name in zip(examples, EXAMPLES[: len(examples)], strict=True)]
 
 
 # -- pieces of HTML; whatever comes from a model or a visitor is escaped -----------------------------
 
 
-def _header(model: CRN) -> str:
-    height, width = model.size
+def _header() -> str:
     return (
-        "<h1>Cascaded Refinement Networks</h1>"
-        "<p>A semantic layout goes in, a photograph comes out: one feed-forward network paints every pixel, coarse to "
-        f'fine. <a href="{PAPER_URL}" target="_blank" rel="noopener">Chen and Koltun, ICCV 2017</a></p>'
-        f'<p class="facts">This model: {len(model.classes)} classes, {width} &times; {height} pixels, '
-        f"{model.num_parameters:,} parameters.</p>"
+        "<h1>Paint a street, get a photograph</h1>"
+        "<p>Cascaded Refinement Networks: one feed-forward network turns a layout of classes into a photograph, coarse "
+        f'to fine. <a href="{PAPER_URL}" target="_blank" rel="noopener">Chen and Koltun, ICCV 2017</a></p>'
     )
 
 
-def _status(what: str, ids: np.ndarray, synthesis: float, total: float, notes: Sequence[str]) -> str:
-    height, width = ids.shape
-    report = "".join(f"<li>{html.escape(note)}</li>" for note in notes)
+def _facts(network: CRN) -> str:
+    height, width = network.size
     return (
-        f'<div role="status"><b>{html.escape(what)}</b> · {width} &times; {height} pixels · '
-        f"synthesis {synthesis * 1000:.0f} ms, total {total * 1000:.0f} ms{report and f'<ul>{report}</ul>'}</div>"
+        f"<p>{len(network.classes)} classes, {width} &times; {height} pixels, {network.num_parameters:,} parameters, "
+        f"{network.num_images} image{'' if network.num_images == 1 else 's'} per layout</p>"
     )
-
-
-def _legend(classes: ClassSet) -> str:
-    rows = [*zip(classes.names, classes.colors, strict=True), ("unlabelled", classes.unlabelled_color)]
-    items = "".join(f'<li><span style="background: rgb{color}"></span>{html.escape(name)}</li>' for name, color in rows)
-    return f"<h2>Classes</h2><ul>{items}</ul>"
