@@ -304,7 +304,7 @@ class CRN(nn.Module):
                 raise ValueError(f"{name}: {CONFIG} makes no CRN: {clause(error)}.") from error
             if model.num_parameters > max_parameters:
                 raise ValueError(
-                    f"{name}: its {model.num_parameters:,} parameters are more than the {max_parameters:,} allowed here."
+                    f"{name}: {model.num_parameters:,} parameters are more than the {max_parameters:,} allowed here."
                 )
             # Numbers of 8 bytes at most, and a header.
             model._load_weights(source.fetch(WEIGHTS, 8 * model.num_parameters + 2**20), name)

@@ -3,6 +3,7 @@
 Without a Chromium the tests skip that use `browser` or `visit`, unless CRN_REQUIRE_BROWSER=1 is set: then they fail.
 """
 
+import base64
 import io
 import os
 import re
@@ -14,12 +15,17 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import httpx
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from crn_hub import CRN, ClassSet
+from crn_hub.demo import launch
 
 CHROMIUM_FLAGS = (
     "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
@@ -36,18 +42,75 @@ def free_port() -> int:
         return probe.getsockname()[1]
 
 
-def source(tab: Page, element: str) -> str:
-    return tab.locator(f"{element} img").first.get_attribute("src") or ""
+def small_model(classes: ClassSet, num_images: int = 1) -> CRN:
+    """A random network for images of 64 x 128 pixels."""
+    torch.manual_seed(0)
+    return CRN(classes, widths=(8,) * 5, num_images=num_images).eval()
 
 
-def pixels(tab: Page, element: str) -> np.ndarray:
-    """The RGB pixels of the file that a picture on the page shows."""
-    body = tab.request.get(source(tab, element)).body()
-    return np.array(Image.open(io.BytesIO(body)).convert("RGB"))
+@contextmanager
+def served(model: CRN) -> Iterator[str]:
+    """The address (without a slash at its end) of a server with the page of `model`."""
+    page, address = launch(
+        model, server_name="127.0.0.1", server_port=free_port(), prevent_thread_lock=True, quiet=True
+    )
+    try:
+        yield address.rstrip("/")
+    finally:
+        page.close(verbose=False)
 
 
-def wait_for_other(tab: Page, element: str, before: str) -> None:
-    expect(tab.locator(f"{element} img").first).not_to_have_attribute("src", before, timeout=15_000)
+PAINTER = "document.querySelector('.lp').painter"
+
+
+def size_of(tab: Page) -> tuple[int, int]:
+    """(height, width) of the layout on the page."""
+    height, width = tab.evaluate(f"[{PAINTER}.layout.height, {PAINTER}.layout.width]")
+    return height, width
+
+
+def plane(tab: Page, name: str = "ids") -> np.ndarray:
+    """The layout's ids on the page, or which output each pixel is taken from ("choice"): uint8 (H, W)."""
+    text = tab.evaluate(f"Array.from({PAINTER}.layout.{name}, (v) => String.fromCharCode(v)).join('')")
+    return np.frombuffer(text.encode("latin-1"), np.uint8).reshape(size_of(tab))
+
+
+def settled(tab: Page, revision: int | None = None) -> None:
+    """Waits until the photograph is that of the layout as it is, and at least of this revision."""
+    tab.wait_for_function(
+        """(least) => {
+            const painter = document.querySelector('.lp[data-ready="1"]');
+            if (!painter) return false;
+            const { revision, shown } = painter.dataset;
+            const { state } = painter.querySelector('.lp-photograph').dataset;
+            return revision === shown && state === 'ready' && (least === null || Number(revision) >= least);
+        }""",
+        arg=revision,
+    )
+
+
+def frame(tab: Page) -> None:
+    """Waits for two frames; moves of pointers, for instance, come once a frame."""
+    tab.evaluate("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+
+
+def revision(tab: Page) -> int:
+    """How often the layout on the page has changed."""
+    return int(tab.locator(".lp").get_attribute("data-revision") or 0)
+
+
+def photograph(tab: Page) -> bytes:
+    """The file that the page shows as the photograph, a JPEG."""
+    kind, content = (tab.locator(".lp-photograph img").get_attribute("src") or "").split(",")
+    assert kind == "data:image/jpeg;base64"
+    return base64.b64decode(content)
+
+
+def jpeg(picture: Image.Image) -> bytes:
+    """The file in which the page gets a picture."""
+    file = io.BytesIO()
+    picture.save(file, "JPEG", quality=92, subsampling=0)
+    return file.getvalue()
 
 
 @contextmanager
@@ -79,7 +142,7 @@ def running_app(folder: Path, environment: dict[str, str]) -> Iterator[str]:
             app.wait(timeout=10)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     names = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
     path = next(filter(None, map(shutil.which, names)), None)
@@ -99,19 +162,26 @@ def visit(browser: Browser) -> Iterator[Open]:
     """Opens an address in a tab of its own; whatever the tab then asks for must come from loopback."""
     contexts = []
     asked: list[str] = []
+    failures: list[str] = []
 
-    def visit(address: str, width: int = 1440, height: int = 900) -> Page:
-        context = browser.new_context(viewport={"width": width, "height": height})
+    def visit(address: str, width: int = 1440, height: int = 900, **options: Any) -> Page:
+        context = browser.new_context(viewport={"width": width, "height": height}, **options)
         context.set_default_timeout(15_000)
         context.on("request", lambda request: asked.append(request.url))
         contexts.append(context)
         tab = context.new_page()
+        tab.on("pageerror", lambda error: failures.append(str(error)))
         tab.goto(address)
-        expect(tab.locator("#legend")).to_be_visible(timeout=15_000)
+        expect(tab.locator(".lp[data-ready='1']")).to_be_visible(timeout=15_000)
+        expect(tab.locator("#facts")).to_be_visible()  # the page's end is there, and with it a scroll bar
+        tab.evaluate("document.fonts.ready")  # with its own font the header has another height
+        settled(tab)
+        frame(tab)  # before the first one is painted, browsers lose clicks
         return tab
 
     yield visit
     for context in contexts:
         context.close()
+    assert not failures, failures  # no script of the page has failed
     assert asked
     assert [url for url in asked if not re.match(r"(http://127\.0\.0\.1:\d+/|data:|blob:)", url)] == []

@@ -1,6 +1,7 @@
 """What several test modules share."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,14 @@ from browsing import browser, visit  # noqa: F401 - fixtures
 from hub_client import client, home, hub, lonely, offline  # noqa: F401 - fixtures
 
 ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _gradio_files(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """What Gradio writes goes away with the tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GRADIO_TEMP_DIR", str(tmp_path_factory.mktemp("gradio")))
+        yield
 
 
 @pytest.fixture(scope="session")

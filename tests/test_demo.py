@@ -1,58 +1,45 @@
-"""The demo on a real server on loopback: by the API client, and in a real Chromium through Playwright.
+"""The demo on a real server on loopback: the page in a real Chromium, the endpoint by the API client.
 
-The model is a small random one; what counts is that its photographs, whatever they look like, arrive pixel by pixel.
+The model is a small random one; what counts is that its photographs, whatever they look like, arrive. What one does
+with the painter itself is tested in test_painter.py.
 """
 
 import re
 import runpy
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import httpx
 import numpy as np
 import pytest
-import torch
-from browsing import Open, free_port, pixels, running_app, source, wait_for_other
+from axe_playwright_python.sync_playwright import Axe
+from browsing import (
+    Open,
+    jpeg,
+    photograph,
+    plane,
+    revision,
+    running_app,
+    served,
+    settled,
+    small_model,
+)
 from conftest import ROOT
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 from PIL import Image
-from playwright.sync_api import FloatRect, Page, expect
+from playwright.sync_api import Page, expect
 
 from crn_hub import CRN, ClassSet
-from crn_hub.demo import launch
+from crn_hub.classes import UNLABELLED
+from crn_hub.demo.models import KEPT, Models
 from crn_hub.demo.page import EXAMPLES, MAX_BODY_SIZE, MAX_FILE_SIZE
+from crn_hub.demo.painting import Painting
 from crn_hub.model import MODEL_IN_THE_BOX
 from crn_hub.scenes import street_scene
 
 FOLDER_OF_EXAMPLES = ROOT / "crn_hub" / "demo" / "examples"
-
-
-def small_model(classes: ClassSet, num_images: int = 1) -> CRN:
-    torch.manual_seed(0)
-    return CRN(classes, widths=(8,) * 5, num_images=num_images).eval()  # 64 x 128 pixels
-
-
-@contextmanager
-def served(model: CRN) -> Iterator[str]:
-    """The address (without a slash at its end) of a server with the page of `model`."""
-    page, address = launch(
-        model, server_name="127.0.0.1", server_port=free_port(), prevent_thread_lock=True, quiet=True
-    )
-    try:
-        yield address.rstrip("/")
-    finally:
-        page.close(verbose=False)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _files(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """What Gradio writes goes away with the tests."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("GRADIO_TEMP_DIR", str(tmp_path_factory.mktemp("gradio")))
-        yield
 
 
 @pytest.fixture(scope="module")
@@ -71,14 +58,6 @@ def client(address: str, tmp_path_factory: pytest.TempPathFactory) -> Client:
     return Client(address, verbose=False, download_files=tmp_path_factory.mktemp("downloads"), analytics_enabled=False)
 
 
-def box(tab: Page, element: str) -> FloatRect:
-    """Where a picture stands on the page, once it is loaded."""
-    tab.wait_for_function("e => document.querySelector(`${e} img`)?.naturalWidth", arg=element)
-    found = tab.locator(f"{element} img").bounding_box()
-    assert found is not None
-    return found
-
-
 def example(name: str, model: CRN) -> np.ndarray:
     """The ids of an example in the model's size."""
     image = Image.open(FOLDER_OF_EXAMPLES / f"{name.replace(' ', '-')}.png")  # a palette image: its indices are ids
@@ -86,10 +65,23 @@ def example(name: str, model: CRN) -> np.ndarray:
 
 
 def shows(tab: Page, model: CRN, ids: np.ndarray) -> bool:
-    """Whether the page shows this layout and the photograph of it, both exactly."""
-    return np.array_equal(pixels(tab, "#layout"), model.classes.to_colors(ids)) and np.array_equal(
-        pixels(tab, "#photograph"), np.array(model.synthesize(ids)[0])
-    )
+    """Whether the page has this layout and shows the photograph of it."""
+    settled(tab)
+    return np.array_equal(plane(tab), ids) and photograph(tab) == jpeg(model.synthesize(ids)[0])
+
+
+def after(tab: Page, act: Callable[[], object]) -> None:
+    """Does something that brings another layout, and waits for its photograph."""
+    before = revision(tab)
+    act()
+    settled(tab, before + 1)
+
+
+def open_file(tab: Page, file: Path) -> None:
+    # By the button: the input alone doesn't notice the same file again.
+    with tab.expect_file_chooser() as chooser:
+        tab.get_by_text("Open a layout", exact=True).click()
+    chooser.value.set_files(file)
 
 
 def random_ids(model: CRN, size: tuple[int, int]) -> np.ndarray:
@@ -110,103 +102,128 @@ def shuffled_palette(model: CRN, ids: np.ndarray) -> Image.Image:
     return image
 
 
-# -- in the browser ----------------------------------------------------------------------------------
+# -- the page in the browser -------------------------------------------------------------------------
 
 
 def test_opens_with_a_photograph(visit: Open, address: str, model: CRN) -> None:
     tab = visit(address)
     assert shows(tab, model, example(EXAMPLES[0], model))
-    assert tab.locator("h1").inner_text() == "Cascaded Refinement Networks"
+    assert tab.get_by_role("heading", level=1).inner_text() == "Paint a street, get a photograph"
     assert tab.locator("#header a").get_attribute("href") == "https://arxiv.org/abs/1707.09405"
-    expect(tab.locator("#status")).to_have_text(
-        re.compile(rf"{EXAMPLES[0]} · 128 . 64 pixels · synthesis \d+ ms, total \d+ ms")
-    )
-    expect(tab.locator("#strip")).to_have_count(0)  # one image: nothing to choose from
+    expect(tab.locator(".lp-status")).to_have_text(re.compile(rf"{EXAMPLES[0]} · 128 × 64 pixels · network \d+ ms"))
+    expect(tab.locator("#facts")).to_contain_text("11 classes, 128 × 64 pixels")
+    expect(tab.locator(".lp-strip")).to_be_hidden()  # one image: nothing to choose from
+    expect(tab.locator("[data-tool=mix].lp-icon")).to_be_hidden()
 
 
-def test_layout_and_photograph_stand_side_by_side(visit: Open, address: str) -> None:
-    tab = visit(address)
-    left, right = box(tab, "#layout"), box(tab, "#photograph")
+@pytest.mark.parametrize("width", [1440, 1024])
+def test_layout_and_photograph_stand_side_by_side(visit: Open, address: str, width: int) -> None:
+    tab = visit(address, width, 800)
+    left, right = tab.locator(".lp-canvas").bounding_box(), tab.locator(".lp-photograph").bounding_box()
+    assert left
+    assert right
     assert left["x"] + left["width"] < right["x"]
     assert (left["y"], left["width"], left["height"]) == (right["y"], right["width"], right["height"])
+    assert left["width"] == pytest.approx(2 * left["height"], abs=1)
+    assert right["y"] + right["height"] < 800  # both are seen at once
+    assert tab.evaluate("document.documentElement.scrollWidth") <= width
 
 
-def test_phone(visit: Open, address: str) -> None:
-    tab = visit(address, 390, 844)
-    layout, photograph = box(tab, "#layout"), box(tab, "#photograph")
-    assert layout["x"] == photograph["x"]
-    assert layout["y"] + layout["height"] < photograph["y"]
-    assert tab.evaluate("document.documentElement.scrollWidth") <= 390
-    outside = "[...document.querySelectorAll('.app *')].filter(e => e.getBoundingClientRect().right > 390).length"
-    assert tab.evaluate(outside) == 0
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("phone", [False, True], ids=["desktop", "phone"])
+def test_accessible(visit: Open, tmp_path: Path, scheme: str, phone: bool) -> None:
+    model = small_model(ClassSet.cityscapes(), num_images=3)
+    options = {"has_touch": True, "is_mobile": True} if phone else {}
+    with served(model) as address:
+        tab = visit(address, *((390, 844) if phone else (1440, 900)), color_scheme=scheme, **options)
+        results = Axe().run(tab, options={"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]})
+        assert "color-contrast" in {rule["id"] for rule in results.response["passes"]}
+        assert results.violations_count == 0, results.generate_report()
+        tab.get_by_role("button", name="Keys").click()
+        results = Axe().run(tab, context=".lp-keys")
+        assert results.violations_count == 0, results.generate_report()
 
 
-def test_legend(visit: Open, address: str, model: CRN) -> None:
+def test_focus_is_seen(visit: Open, address: str) -> None:
     tab = visit(address)
-    assert tab.locator("#legend li").all_inner_texts() == [*model.classes.names, "unlabelled"]
-    colors = [
-        item.evaluate("e => getComputedStyle(e).backgroundColor") for item in tab.locator("#legend li span").all()
-    ]
-    expected = [*model.classes.colors, model.classes.unlabelled_color]
-    assert colors == [f"rgb({r}, {g}, {b})" for r, g, b in expected]
+    tab.locator("#header a").focus()
+    seen = []
+    for _ in range(40):
+        tab.keyboard.press("Tab")
+        seen.append(
+            tab.evaluate(
+                """() => {
+                    const e = document.activeElement;
+                    const marked = [e, e.parentElement].some((n) => parseFloat(getComputedStyle(n).outlineWidth) >= 2
+                        && getComputedStyle(n).outlineStyle !== 'none');
+                    const what = e.dataset.do ?? e.dataset.save ?? e.name ?? '';
+                    return e.closest('.lp') ? [e.tagName, what, marked] : null;
+                }"""
+            )
+        )
+    inside = [stop for stop in seen if stop]
+    assert [stop for stop in inside if not stop[2]] == []
+    reached = {stop[1] for stop in inside}
+    assert {"brush", "clear", "keys", "lp-class", "photograph", "link"} <= reached
+    assert "CANVAS" in {stop[0] for stop in inside}
 
 
 def test_surprise(visit: Open, address: str, model: CRN) -> None:
     tab = visit(address)
     seeds = set()
     for _ in range(2):
-        before = source(tab, "#photograph")
-        tab.get_by_text("Surprise me").click()
-        wait_for_other(tab, "#photograph", before)
-        found = re.match(r"street (\d+) ", tab.locator("#status").inner_text())
+        after(tab, tab.get_by_text("Surprise me").click)
+        found = re.match(r"street (\d+) ", tab.locator(".lp-status").inner_text())
         assert found
         seeds.add(int(found[1]))
         ids, _ = street_scene(int(found[1]), size=model.size)
         assert shows(tab, model, ids)
     assert len(seeds) == 2
-    expect(tab.locator("#examples .selected")).to_have_count(0)
 
 
-def test_every_example(visit: Open, address: str, model: CRN) -> None:
+def test_every_starting_layout(visit: Open, address: str, model: CRN) -> None:
     tab = visit(address)
     thumbnails = tab.locator("#examples .thumbnail-item")
     expect(thumbnails).to_have_text(list(EXAMPLES))
     for index in range(len(EXAMPLES) - 1, -1, -1):
-        before = source(tab, "#photograph")
-        thumbnails.nth(index).click()
-        wait_for_other(tab, "#photograph", before)
+        after(tab, thumbnails.nth(index).click)
         assert shows(tab, model, example(EXAMPLES[index], model))
-        expect(tab.locator("#status b")).to_have_text(EXAMPLES[index])
+        expect(tab.locator(".lp-status")).to_contain_text(f"{EXAMPLES[index]} · ")
+    tab.keyboard.press("z")
+    settled(tab, len(EXAMPLES) + 1)
+    assert shows(tab, model, example(EXAMPLES[1], model))
 
 
-def test_upload_and_save(visit: Open, address: str, model: CRN, tmp_path: Path) -> None:
+def test_quick_clicks_end_on_the_last(visit: Open, address: str, model: CRN) -> None:
+    tab = visit(address)
+    for index in (3, 5, 2):
+        tab.locator("#examples .thumbnail-item").nth(index).click()
+    expect(tab.locator(".lp-status")).to_contain_text(EXAMPLES[2])
+    assert shows(tab, model, example(EXAMPLES[2], model))
+
+
+def test_open_a_file_and_save(visit: Open, address: str, model: CRN, tmp_path: Path) -> None:
     ids = random_ids(model, (96, 160))  # not the model's size
     file = tmp_path / "my <b>street & (1).png"
     shuffled_palette(model, ids).save(file)
     tab = visit(address)
-    before = source(tab, "#photograph")
-    tab.locator("#controls input[type=file]").set_input_files(file)
-    wait_for_other(tab, "#photograph", before)
+    after(tab, lambda: open_file(tab, file))
     assert shows(tab, model, ids)
-    expect(tab.locator("#status")).to_contain_text(re.compile(r"my .*street & \(1\)\.png · 160 . 96 pixels"))
+    expect(tab.locator(".lp-status")).to_contain_text(re.compile(r"my .*street & \(1\)\.png · 160 × 96 pixels"))
     with tab.expect_download() as download:
-        tab.get_by_text("Save the photograph").click()
-    assert download.value.suggested_filename == "photograph-1.png"
+        tab.locator("[data-save=photograph]").click()
+    assert download.value.suggested_filename == "photograph.png"
     assert np.array_equal(np.array(Image.open(download.value.path())), np.array(model.synthesize(ids)[0]))
 
 
-def test_upload_in_the_colours_of_another_set_comes_with_a_report(
-    visit: Open, address: str, model: CRN, tmp_path: Path
-) -> None:
+def test_colours_of_another_set_come_with_a_report(visit: Open, address: str, model: CRN, tmp_path: Path) -> None:
     cityscapes = ClassSet.cityscapes()
     ids = random_ids(small_model(cityscapes), (64, 128))
     Image.fromarray(cityscapes.to_colors(ids)).save(tmp_path / "aachen.png")
     tab = visit(address)
-    before = source(tab, "#photograph")
-    tab.locator("#controls input[type=file]").set_input_files(tmp_path / "aachen.png")
-    wait_for_other(tab, "#photograph", before)
+    after(tab, lambda: open_file(tab, tmp_path / "aachen.png"))
     assert shows(tab, model, cityscapes.translation_to(model.classes)[ids])
-    report = tab.locator("#status li")
+    report = tab.locator(".lp-notes li")
     expect(report).to_have_count(2)
     expect(report.first).to_contain_text("unlabelled: (0, 0, 0)")
     expect(report.last).to_contain_text(
@@ -216,25 +233,31 @@ def test_upload_in_the_colours_of_another_set_comes_with_a_report(
     expect(report).to_have_count(0)
 
 
+def test_the_classes_of_a_file_can_be_said(visit: Open, address: str, model: CRN, tmp_path: Path) -> None:
+    cityscapes = ClassSet.cityscapes()
+    ids = random_ids(small_model(cityscapes), (64, 128))
+    Image.fromarray(ids).save(tmp_path / "street.png")  # numbers alone, which could mean anything
+    tab = visit(address)
+    open_file(tab, tmp_path / "street.png")
+    expect(tab.locator(".toast-body")).to_contain_text("outside this set of 11 classes")
+    tab.get_by_label("The file's classes").click()
+    tab.get_by_role("option", name="with the classes of cityscapes").click()
+    after(tab, lambda: open_file(tab, tmp_path / "street.png"))
+    assert shows(tab, model, cityscapes.translation_to(model.classes)[ids])
+
+
 def test_colours_snap_when_the_box_is_ticked(visit: Open, address: str, model: CRN, tmp_path: Path) -> None:
     ids = np.array([[0, 3], [1, 5]], np.uint8).repeat(32, axis=0).repeat(32, axis=1)
     colors = model.classes.to_colors(ids)
     colors[:8] += 2
     Image.fromarray(colors).save(tmp_path / "street.png")
     tab = visit(address)
-    before = source(tab, "#photograph")
-
-    def upload() -> None:  # by the button: the input alone doesn't notice the same file again
-        with tab.expect_file_chooser() as chooser:
-            tab.get_by_text("Upload a layout").click()
-        chooser.value.set_files(tmp_path / "street.png")
-
-    upload()
+    open_file(tab, tmp_path / "street.png")
     expect(tab.locator(".toast-body")).to_contain_text("the option --snap takes each as the nearest class colour")
     tab.get_by_label("Snap its colours").check()
-    upload()
-    wait_for_other(tab, "#photograph", before)
+    after(tab, lambda: open_file(tab, tmp_path / "street.png"))
     assert shows(tab, model, ids)
+    expect(tab.locator(".lp-notes li")).to_contain_text("snapping took")
     client = Client(address, verbose=False, download_files=tmp_path, analytics_enabled=False)
     result = client.predict(handle_file(tmp_path / "street.png"), True, api_name="/synthesize")
     assert np.array_equal(np.array(Image.open(result)), np.array(model.synthesize(ids)[0]))
@@ -262,13 +285,12 @@ def test_bad_file_gives_a_message(
     else:
         content.save(file)
     tab = visit(address)
-    tab.locator("#controls input[type=file]").set_input_files(file)
+    open_file(tab, file)
     toast = tab.locator(".toast-body")
     expect(toast).to_be_visible()
     expect(toast).to_contain_text(name)
     expect(toast).to_contain_text(message)
     assert str(tmp_path) not in toast.inner_text()
-    expect(tab.locator("[data-testid=status-tracker] .error:visible")).to_have_count(0)
     assert shows(tab, model, example(EXAMPLES[0], model))  # what was there is still there
 
 
@@ -282,13 +304,7 @@ def test_several_images_and_other_classes(visit: Open, tmp_path: Path) -> None:
     with served(model) as address:
         tab = visit(address)
         assert shows(tab, model, ids)
-        outputs = tab.locator("#strip .thumbnail-item")
-        expect(outputs).to_have_count(3)
-        for index in (2, 1):
-            before = source(tab, "#photograph")
-            outputs.nth(index).click()
-            wait_for_other(tab, "#photograph", before)
-            assert np.array_equal(pixels(tab, "#photograph"), np.array(model.synthesize(ids)[index]))
+        expect(tab.locator(".lp-output")).to_have_count(3)
         model.classes.to_image(ids).save(tmp_path / "layout.png")
         client = Client(address, verbose=False, download_files=tmp_path, analytics_enabled=False)
         results = client.predict(handle_file(tmp_path / "layout.png"), api_name="/synthesize")
@@ -300,10 +316,102 @@ def test_classes_without_streets(visit: Open) -> None:
     model = small_model(ClassSet(["<i>grass</i> & clover", "sea"], [(0, 200, 0), (0, 0, 200)]))
     with served(model) as address:
         tab = visit(address)
-        assert tab.locator("#legend li").all_inner_texts() == ["<i>grass</i> & clover", "sea", "unlabelled"]
-        expect(tab.locator("#status")).to_have_text("Upload a layout to begin.")
+        assert tab.locator(".lp-chip span:nth-of-type(2)").all_inner_texts() == [
+            "<i>grass</i> & clover",
+            "sea",
+            "unlabelled",
+        ]
+        assert shows(tab, model, np.full(model.size, UNLABELLED, np.uint8))
         expect(tab.get_by_text("Surprise me")).to_have_count(0)
         expect(tab.locator("#examples")).to_have_count(0)
+
+
+# -- the choice of model -----------------------------------------------------------------------------
+
+
+def load_model(tab: Page, name: str) -> None:
+    tab.get_by_label("Model", exact=True).fill(name)
+    tab.get_by_role("button", name="Load the model").click()
+
+
+def test_another_model_takes_the_painting_along(visit: Open, address: str, model: CRN, tmp_path: Path) -> None:
+    city = small_model(ClassSet.cityscapes(), num_images=2)
+    city.save_pretrained(tmp_path / "city")
+    field = small_model(ClassSet(["meadow", "sky"], [(0, 200, 0), (0, 0, 200)]))
+    field.save_pretrained(tmp_path / "field")
+    tab = visit(address)
+    after(tab, lambda: load_model(tab, str(tmp_path / "city")))
+    table = model.classes.translation_to(city.classes)
+    ids = table[example(EXAMPLES[0], model)]
+    assert shows(tab, city, ids)
+    expect(tab.locator(".lp-output")).to_have_count(2)
+    expect(tab.locator(".lp-chip")).to_have_count(20)
+    expect(tab.locator("#facts")).to_contain_text("19 classes")
+    tab.get_by_label("Live").uncheck()  # painted, but not sent
+    tab.keyboard.press("r")
+    tab.keyboard.press("4")
+    tab.locator(".lp-overlay").click(position={"x": 20, "y": 20})
+    expect(tab.locator(".lp-photograph")).to_have_attribute("data-state", "stale")
+    painted = plane(tab)
+    assert not np.array_equal(painted, ids)
+    after(tab, lambda: load_model(tab, str(tmp_path / "field")))
+    assert shows(tab, field, city.classes.translation_to(field.classes)[painted])
+    expect(tab.get_by_text("Surprise me")).to_be_hidden()
+    expect(tab.locator("#examples")).to_be_hidden()
+    after(tab, lambda: load_model(tab, ""))  # this page's own again
+    expect(tab.locator("#examples .thumbnail-item")).to_have_count(len(EXAMPLES))
+    after(tab, tab.locator("#examples .thumbnail-item").nth(2).click)
+    assert shows(tab, model, example(EXAMPLES[2], model))
+
+
+def test_a_model_that_is_none_changes_nothing(visit: Open, address: str, model: CRN, tmp_path: Path) -> None:
+    tab = visit(address)
+    load_model(tab, str(tmp_path))
+    expect(tab.locator(".toast-body")).to_contain_text("the folder holds no config.json")
+    after(tab, tab.locator("#examples .thumbnail-item").nth(1).click)
+    assert shows(tab, model, example(EXAMPLES[1], model))
+
+
+def test_two_visitors_have_models_of_their_own(visit: Open, address: str, model: CRN, tmp_path: Path) -> None:
+    city = small_model(ClassSet.cityscapes())
+    city.save_pretrained(tmp_path / "city")
+    one, other = visit(address), visit(address)
+    after(one, lambda: load_model(one, str(tmp_path / "city")))
+    after(other, other.locator("#examples .thumbnail-item").nth(3).click)
+    assert shows(other, model, example(EXAMPLES[3], model))
+    after(one, one.locator("#examples .thumbnail-item").nth(3).click)
+    assert shows(one, city, model.classes.translation_to(city.classes)[example(EXAMPLES[3], model)])
+
+
+def test_servers_for_others_read_no_folders(model: CRN, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model.save_pretrained(tmp_path / "org" / "name")
+    monkeypatch.chdir(tmp_path)
+    models = Models(model, folders=False)
+    assert models.get("") is model
+    for name in (str(tmp_path / "org" / "name"), "../org/name", "/etc/passwd", "a//b", "https://example.org/x"):
+        with pytest.raises(ValueError, match="is no id of a Hub repo"):
+            models.get(name)
+    with pytest.raises(ValueError, match="give the id of a model on the Hub"):
+        models.get("org/name")
+
+
+def test_only_the_last_models_stay_in_memory(model: CRN, tmp_path: Path) -> None:
+    models = Models(model, folders=True)
+    names = [str(tmp_path / f"model-{number}") for number in range(KEPT + 1)]
+    for name in names:
+        model.save_pretrained(name)
+    first = models.get(names[0])
+    assert models.get(names[0]) is first
+    for name in names[1:]:
+        models.get(name)
+    assert models.get(names[0]) is not first
+
+
+def test_too_large_models_are_refused(model: CRN, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model.save_pretrained(tmp_path / "model")
+    monkeypatch.setattr("crn_hub.demo.models.MAX_PARAMETERS", model.num_parameters - 1)
+    with pytest.raises(ValueError, match=rf"{model.num_parameters:,} parameters are more than the"):
+        Models(model, folders=True).get(str(tmp_path / "model"))
 
 
 # -- by the API client -------------------------------------------------------------------------------
@@ -358,6 +466,26 @@ def test_unexpected_failure_gives_a_message(
     with pytest.raises(AppError, match="something failed in the server"):
         client.predict(handle_file(FOLDER_OF_EXAMPLES / "avenue.png"), api_name="/synthesize")
     assert "secret of the house" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        (None, "a painting is needed."),
+        ("0 hello", "painting: not of the form"),
+        (f"0 {Painting(np.full((64, 128), 77, np.uint8)).to_text()}", "id 77 (8,192 pixels): outside this set"),
+        (f"0 {Painting(np.zeros((64, 128), np.uint8), np.ones((64, 128), np.uint8)).to_text()}", "choices are 0..0"),
+        (f"0 90000x90000.{Painting(np.zeros((9, 9), np.uint8)).to_text().split('.')[1]}", "more than the 4,194,304"),
+    ],
+)
+def test_forged_paintings_are_refused(address: str, value: str | None, message: str) -> None:
+    functions = httpx.get(f"{address}/config").json()["dependencies"]
+    (number,) = [function["id"] for function in functions if function["targets"][0][1] == "generate"]
+    body = {"data": [value, ""], "fn_index": number, "session_hash": "forger"}
+    assert httpx.post(f"{address}/gradio_api/queue/join", json=body).status_code == 200
+    with httpx.stream("GET", f"{address}/gradio_api/queue/data", params={"session_hash": "forger"}) as stream:
+        answer = next(line for line in stream.iter_lines() if "process_completed" in line)
+    assert message in answer
 
 
 def test_too_large_requests_are_refused(address: str) -> None:

@@ -24,10 +24,9 @@ from gradio.utils import get_upload_folder
 from PIL import Image
 
 from crn_hub.card import PAPER_URL
-from crn_hub.classes import PRESETS, UNLABELLED, ClassSet, LayoutError, LayoutReading, read_layout
-from crn_hub.classes import LABEL_IDS as RAW_CITYSCAPES
+from crn_hub.classes import LABEL_IDS, PRESETS, UNLABELLED, ClassSet, LayoutError, LayoutReading, read_layout
 from crn_hub.demo.models import Models
-from crn_hub.demo.painter import MAX_PIXELS, STATIC, LabelPainter, model_props
+from crn_hub.demo.painter import MAX_PIXELS, STATIC, Download, LabelPainter, Result, model_facts
 from crn_hub.demo.painting import Painting
 from crn_hub.model import CRN
 from crn_hub.scenes import SCENE_CLASSES, street_scene
@@ -35,9 +34,12 @@ from crn_hub.synthesis import compose, resize_ids
 
 EXAMPLES_FOLDER = Path(__file__).parent / "examples"
 
-# Starting layouts. Hand-made ones come from scripts/draw_layouts.py; the others are those of `street_scene` with the
-# seeds 12, 0, 9, 21, 22 and 25. The page opens on the first.
-EXAMPLES = ("avenue", "high street", "park road", "two cyclists", "lorry ahead", "parked cars")
+# Starting layouts: six of `street_scene` with the seeds 12, 0, 9, 21, 22 and 25, and three by hand, of
+# scripts/draw_layouts.py. The page opens on the first.
+EXAMPLES = (
+    "avenue", "high street", "park road", "two cyclists", "lorry ahead", "parked cars",
+    "crossroads", "bridge ahead", "crayon street",
+)  # fmt: skip
 
 # What one visitor can make the server do; `painter.MAX_PIXELS` is checked before a layout is decoded.
 MAX_FILE_SIZE = 4 * 2**20  # bytes of an uploaded file
@@ -45,7 +47,13 @@ MAX_BODY_SIZE = 5 * 2**20  # bytes of any request: the file and what surrounds i
 MAX_WAITING = 20  # visitors in the queue
 
 STRIP_HEIGHT = 72  # pixels of the small pictures of the k outputs
-OWN_CLASSES = "the model's"  # or by their colours
+
+# What a file's classes may be said to be: the label on the page, and the `layout_classes` of `read_layout`.
+LAYOUT_CLASSES = [
+    ("with the model's classes", ""),
+    *((f"with the classes of {preset}", preset) for preset in PRESETS),
+    ("with raw ids of cityscapes", LABEL_IDS),
+]
 
 _log = logging.getLogger(__name__)
 _numbers = itertools.count(1)  # two results in a row never look the same to the page
@@ -68,30 +76,41 @@ def build(model: CRN, folders: bool = False) -> gr.Blocks:
             return outputs[0], outputs, milliseconds
         return compose(outputs, painting.choice), outputs, milliseconds
 
-    def result_of(network: CRN, painting: Painting, revision: int | None, **more: Any) -> dict[str, Any]:
-        """What the painter's property `photograph` takes; `more`: what (a name), notes (a file's report)."""
+    def result_of(network: CRN, painting: Painting) -> Result:
         photograph, outputs, milliseconds = photograph_of(network, painting)
         small = [output.resize((output.width * STRIP_HEIGHT // output.height or 1, STRIP_HEIGHT)) for output in outputs]
         return {
             "number": next(_numbers),
-            "revision": revision,
+            "revision": painting.revision,
             "image": _data_url(photograph),
             "strip": [_data_url(picture) for picture in small] if len(small) > 1 else [],
             "network": milliseconds,
-            **more,
         }
 
-    def render(painting: Painting, name: str, event: gr.EventData) -> LabelPainter:
+    def new_painting(network: CRN, ids: np.ndarray, what: str, notes: Sequence[str] = ()) -> Result:
+        """A layout in the place of the one on the page."""
+        painting = Painting(ids)
+        result = result_of(network, painting)
+        result.update({"painting": painting.to_text(), "what": what, "notes": list(notes)})
+        return result
+
+    def of_new_model(network: CRN, ids: np.ndarray, what: str) -> Result:
+        result = new_painting(network, ids, what)
+        result["model"] = model_facts(network.classes, network.size, network.num_images)
+        return result
+
+    def generate(painting: Painting | None, name: str) -> LabelPainter:
+        revision = painting.revision if painting else None
         try:
             with _messages():
-                result = result_of(models.get(name), painting, event.revision)
+                return LabelPainter(result=result_of(models.get(name), _needed(painting)))
         except gr.Error as error:  # where one looks while painting: in the painter's status
-            result = {"number": next(_numbers), "revision": event.revision, "error": html.unescape(error.message)}
-        return LabelPainter(photograph=result)
+            failure: Result = {"number": next(_numbers), "revision": revision, "error": html.unescape(error.message)}
+            return LabelPainter(result=failure)
 
-    def save(painting: Painting, name: str, event: gr.EventData) -> LabelPainter:
+    def save(painting: Painting | None, name: str, event: gr.EventData) -> LabelPainter:
         with _messages():
-            network = models.get(name)
+            painting, network = _needed(painting), models.get(name)
             if event.kind == "photograph":
                 picture = photograph_of(network, painting)[0]
             elif event.kind == "colours":
@@ -100,12 +119,11 @@ def build(model: CRN, folders: bool = False) -> gr.Blocks:
                 picture = Image.fromarray(network.classes.check_ids(painting.ids))
             file = "photograph" if event.kind == "photograph" else f"layout-{event.kind}"
             path = save_pil_to_cache(picture, get_upload_folder(), file, "png")
-            return LabelPainter(download={"number": next(_numbers), "path": path, "name": f"{file}.png"})
+            download: Download = {"number": next(_numbers), "path": path, "name": f"{file}.png"}
+            return LabelPainter(download=download)
 
     def show(network: CRN, ids: np.ndarray, what: str, notes: Sequence[str] = ()) -> LabelPainter:
-        """Puts a layout before the visitor, with its photograph."""
-        painting = Painting(ids)
-        return LabelPainter(painting, photograph=result_of(network, painting, None, what=what, notes=list(notes)))
+        return LabelPainter(result=new_painting(network, ids, what, notes))
 
     def show_example(name: str, event: gr.SelectData) -> LabelPainter:
         with _messages():
@@ -119,12 +137,12 @@ def build(model: CRN, folders: bool = False) -> gr.Blocks:
             ids, _ = street_scene(seed, size=network.size)
             return show(network, _scenes_to(network)[ids], f"street {seed}")
 
-    def read(network: CRN, file: str, snap: bool, layout_classes: str = OWN_CLASSES) -> LayoutReading:
+    def read(network: CRN, file: str, snap: bool, layout_classes: str = "") -> LayoutReading:
         # By the file's own name: the folder is the server's business.
         return read_layout(
             file,
             network.classes,
-            layout_classes=None if layout_classes == OWN_CLASSES else layout_classes,
+            layout_classes=layout_classes or None,
             snap=snap,
             max_pixels=MAX_PIXELS,
             source=Path(file).name,
@@ -136,20 +154,21 @@ def build(model: CRN, folders: bool = False) -> gr.Blocks:
             reading = read(network, file, snap, layout_classes)
             return show(network, reading.ids, Path(file).name, reading.notes)
 
-    def change_model(wanted: str, painting: Painting, before: str) -> list[Any]:
+    def change_model(wanted: str, painting: Painting | None, before: str) -> list[Any]:
         """Loads a model; what was painted is taken along, by the names of its classes."""
         with _messages():
             wanted = wanted.strip()
-            network, classes_before = models.get(wanted), models.get(before).classes
-            ids = classes_before.check_ids(painting.ids)
-            if network.classes != classes_before:
-                ids = classes_before.translation_to(network.classes)[ids]
-            painting = Painting(ids)
-            result = result_of(network, painting, None, what=wanted or "the model of this page", notes=[])
-            painter = LabelPainter(painting, photograph=result, **_props(wanted, network))
+            network, old = models.get(wanted), models.get(before)
+            if painting is None:
+                ids, what = _opening(network)
+            else:
+                ids, what = old.classes.check_ids(painting.ids), "your layout"
+                if network.classes != old.classes:
+                    ids = old.classes.translation_to(network.classes)[ids]
+            result = of_new_model(network, ids, what)
             has_streets = _has_streets(network)
             return [
-                painter,
+                LabelPainter(result=result),
                 wanted,
                 gr.HTML(_facts(network)),
                 gr.Gallery(_thumbnails(network), selected_index=None),
@@ -170,25 +189,13 @@ def build(model: CRN, folders: bool = False) -> gr.Blocks:
             return photographs if len(photographs) > 1 else photographs[0]
 
     # The first photograph is a part of the page: nobody waits for it.
-    if examples := _examples(model):
-        first, what = examples[0], EXAMPLES[0]
-    else:
-        first, what = np.full(model.size, UNLABELLED, np.uint8), "Choose a class and paint"
-    first_painting = Painting(first)
-    first_result = result_of(model, first_painting, 0, what=what, notes=[])
+    first = of_new_model(model, *_opening(model))
 
     with gr.Blocks(title="Cascaded Refinement Networks", analytics_enabled=False, delete_cache=(3600, 3600)) as page:
         gr.HTML(_header(), elem_id="header")
-        painter = LabelPainter(
-            first_painting,
-            elem_id="painter",
-            photograph=first_result,
-            download=None,
-            file_input="#open input[type=file]",
-            **_props("", model),
-        )
+        painter = LabelPainter(elem_id="painter", result=first, download=None, file_input="#controls input[type=file]")
         name = gr.State("")  # of the visitor's model
-        with gr.Column(elem_id="examples", visible=bool(examples)) as examples_column:
+        with gr.Column(elem_id="examples", visible=_has_streets(model)) as examples_column:
             gr.HTML("<h2>Starting layouts</h2>")
             thumbnails = gr.Gallery(
                 _thumbnails(model),
@@ -196,21 +203,21 @@ def build(model: CRN, folders: bool = False) -> gr.Blocks:
                 fit_columns=False, allow_preview=False, columns=len(EXAMPLES),
             )  # fmt: skip
         with gr.Row(elem_id="controls"):
-            surprise_button = gr.Button("Surprise me", variant="primary", min_width=0, visible=bool(examples))
-            upload_button = gr.UploadButton("Open a layout", min_width=0, elem_id="open")
+            surprise_button = gr.Button("Surprise me", variant="primary", min_width=0, visible=_has_streets(model))
+            upload_button = gr.UploadButton("Open a layout", min_width=0)
             layout_classes = gr.Dropdown(
-                [OWN_CLASSES, *PRESETS, RAW_CITYSCAPES], value=OWN_CLASSES, label="Its classes are",
-                min_width=0, elem_id="layout-classes",
+                LAYOUT_CLASSES, value="", label="The file's classes", container=False, min_width=0,
+                elem_id="layout-classes",
             )  # fmt: skip
             snap = gr.Checkbox(
                 label="Snap its colours to the nearest class", container=False, min_width=0, elem_id="snap"
             )
         with gr.Row(elem_id="model"):
             model_field = gr.Textbox(
-                label="Model", placeholder="organisation/name on the Hub; empty: the model of this page",
-                max_lines=1, scale=1, elem_id="model-name",
+                label="Model", placeholder="Another model: organisation/name on the Hub; empty for this page's own",
+                max_lines=1, container=False, min_width=0, elem_id="model-name",
             )  # fmt: skip
-            model_button = gr.Button("Load", min_width=0, scale=0)
+            model_button = gr.Button("Load the model", min_width=0)
             facts = gr.HTML(_facts(model), elem_id="facts")
         with gr.Row(visible=False):  # what the endpoint takes and gives
             file = gr.File(label="layout")
@@ -220,9 +227,10 @@ def build(model: CRN, folders: bool = False) -> gr.Blocks:
         network: dict[str, Any] = {"concurrency_id": "net", "concurrency_limit": 1}  # one run at a time
         private: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
         last: dict[str, Any] = {"trigger_mode": "always_last"}  # of quick changes the last one counts
-        painter.generate(render, [painter, name], painter, **last, **network, **private)
+        painter.generate(generate, [painter, name], painter, **last, **network, **private)
         painter.save(save, [painter, name], painter, **network, **private)
-        thumbnails.select(show_example, name, painter, **last, **network, **private)
+        # Each click with its own index: of deferred ones Gradio would run the last with an older event's data.
+        thumbnails.select(show_example, name, painter, trigger_mode="multiple", **network, **private)
         surprise_button.click(surprise, name, painter, **last, **network, **private)
         upload_button.upload(upload, [upload_button, snap, layout_classes, name], painter, **network, **private)
         changed = [painter, name, facts, thumbnails, examples_column, surprise_button]
@@ -302,8 +310,10 @@ def _data_url(picture: Image.Image) -> str:
     return "data:image/jpeg;base64," + base64.b64encode(file.getvalue()).decode("ascii")
 
 
-def _props(name: str, network: CRN) -> dict[str, Any]:
-    return model_props(name, network.classes, network.size, network.num_images)
+def _needed(painting: Painting | None) -> Painting:
+    if painting is None:
+        raise LayoutError("a painting is needed.")
+    return painting
 
 
 # -- starting layouts --------------------------------------------------------------------------------
@@ -328,9 +338,18 @@ def _examples(network: CRN) -> list[np.ndarray]:
     return [resize_ids(to_network[read_layout(file, scenes).ids], network.size) for file in files]
 
 
+def _opening(network: CRN) -> tuple[np.ndarray, str]:
+    """The layout that a page opens on, and what it is called."""
+    if examples := _examples(network):
+        return examples[0], EXAMPLES[0]
+    return np.full(network.size, UNLABELLED, np.uint8), "an empty layout"
+
+
 def _thumbnails(network: CRN) -> list[tuple[Image.Image, str]]:
     examples = _examples(network)
-    return [(network.classes.to_image(ids), name) for ids, name in zip(examples, EXAMPLES[: len(examples)], strict=True)]
+    return [
+        (network.classes.to_image(ids), name) for ids, name in zip(examples, EXAMPLES[: len(examples)], strict=True)
+    ]
 
 
 # -- pieces of HTML; whatever comes from a model or a visitor is escaped -----------------------------

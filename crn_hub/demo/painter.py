@@ -4,8 +4,10 @@ The page's half is in static/: layout.js (painting on ids), history.js, codec.js
 painter.js, in this order one function body. What Python and the page exchange as the value is a `Painting` as text.
 """
 
+import re
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import gradio as gr
 
@@ -19,21 +21,56 @@ SCRIPT = "\n".join((STATIC / name).read_text(encoding="utf-8") for name in SCRIP
 MAX_PIXELS = 2048 * 2048  # of a painting
 
 
+class ModelFacts(TypedDict):
+    """What the painter needs to know of a model."""
+
+    classes: list[dict[str, Any]]  # {"name", "color": [r, g, b]} in the order of the ids
+    unlabelled_color: list[int]
+    size: list[int]  # height, width
+    num_images: int
+
+
+class _Marks(TypedDict):
+    number: int  # another one for each result
+    revision: int | None  # of the painting on the page that the photograph is made of
+
+
+class Result(_Marks, total=False):
+    """What Python brings to the painter: a photograph, or a painting with its photograph, or an error."""
+
+    image: str  # URL of the photograph, as painted and mixed
+    strip: list[str]  # URLs of small pictures of the outputs; [] if there is only one
+    network: float  # milliseconds
+    painting: str  # takes the place of the one on the page
+    what: str  # what that is called
+    notes: list[str]  # how its file was read
+    model: ModelFacts  # if the painting is for another model
+    error: str  # a sentence
+
+
+class Download(TypedDict):
+    """A file that the page saves."""
+
+    number: int  # another one for each file
+    path: str  # in Gradio's cache
+    name: str
+
+
 class LabelPainter(gr.HTML):
     """A painter of layouts with the photograph beside it.
 
-    Events: "generate", with `revision` (how often the layout has changed) in the event's data, when a photograph is
-    wanted; "save", with `kind` ("photograph", "colours" or "ids"). Both bring the painting as the value.
+    Events: "generate", when a photograph is wanted; "save", with `kind` ("photograph", "colours" or "ids") in the
+    event's data. Both bring the painting as the value, with its revision: how often the layout has changed.
 
-    Outputs: `photograph` (see `page.py`) shows what a render gave, and keeps the painting; together with a value
-    its revision is None, and the value becomes the painting, as a step that can be undone. `download` saves a file.
+    Outputs: `result`, a `Result`, brings a photograph, or a painting with its photograph; `download`, a `Download`,
+    saves a file.
     """
 
-    EVENTS = ["generate", "save"]  # noqa: RUF012 - so gradio wants it
+    EVENTS = ["generate", "save"]  # type: ignore[assignment]  # noqa: RUF012 - gradio makes listeners of them
 
-    def __init__(self, value: Painting | None = None, **options: Any):
+    def __init__(self, value: None = None, **options: Any):
         super().__init__(
-            value,  # type: ignore[arg-type] # by `postprocess` a text
+            value,
             html_template="<div></div>",  # without the value: what painter.js builds there stays through updates
             js_on_load=SCRIPT,
             apply_default_css=False,
@@ -41,26 +78,26 @@ class LabelPainter(gr.HTML):
             **options,
         )
 
-    def preprocess(self, payload: str | None) -> Painting:  # type: ignore[override]
-        """The text of the page as a `Painting`; ids are yet to be checked against a class set."""
+    def preprocess(self, payload: str | None) -> Painting | None:  # type: ignore[override]
+        """What the page sends, "REVISION TEXT", as a `Painting`; ids are yet to be checked against a class set.
+
+        None if the painting is still the one that Python brought with the page.
+        """
+        if payload is None:
+            return None
+        revision, _, text = str(payload).rpartition(" ")
         try:
-            return Painting.from_text(payload or "", MAX_PIXELS)
+            painting = Painting.from_text(text, MAX_PIXELS)
+            return replace(painting, revision=int(revision) if re.fullmatch("[0-9]{1,12}", revision) else None)
         except LayoutError as error:
             raise gr.Error(str(error), print_exception=False) from error
 
-    def postprocess(self, value: Painting | None) -> str | None:  # type: ignore[override]
-        """The painting as text for the page."""
-        return None if value is None else value.to_text()
 
-
-def model_props(name: str, classes: ClassSet, size: tuple[int, int], num_images: int) -> dict[str, Any]:
-    """What the painter needs to know of a model called `name`: classes, (height, width), images per layout."""
+def model_facts(classes: ClassSet, size: tuple[int, int], num_images: int) -> ModelFacts:
+    """The facts of a model with these classes, (height, width) and images per layout."""
+    rows = zip(classes.names, classes.colors, strict=True)
     return {
-        "model": name,
-        "classes": [
-            {"name": class_name, "color": list(color)}
-            for class_name, color in zip(classes.names, classes.colors, strict=True)
-        ],
+        "classes": [{"name": name, "color": list(color)} for name, color in rows],
         "unlabelled_color": list(classes.unlabelled_color),
         "size": list(size),
         "num_images": num_images,

@@ -22,10 +22,12 @@ class Painting:
     Attributes:
         ids: uint8 (H, W), class ids and 255 for unlabelled.
         choice: uint8 (H, W), for each pixel which of the model's k images it is taken from; None: all from the first.
+        revision: how often the layout on the page had changed; None if it doesn't come from there. No part of the text.
     """
 
     ids: np.ndarray
     choice: np.ndarray | None = None
+    revision: int | None = None
 
     def to_text(self) -> str:
         """The text that `from_text` reads."""
@@ -47,7 +49,8 @@ class Painting:
         width, height = int(found[1]), int(found[2])
         if width * height > max_pixels:
             raise LayoutError(f"painting: {width} x {height} pixels are more than the {max_pixels:,} allowed.")
-        return cls(*(_unpack(plane, height, width) for plane in planes))
+        unpacked = [_unpack(plane, height, width) for plane in planes]
+        return cls(unpacked[0], unpacked[1] if len(unpacked) > 1 else None)
 
 
 def _pack(plane: np.ndarray) -> str:

@@ -119,8 +119,8 @@ class ClassChips {
     const chip = input.parentElement;
     // Not scrollIntoView, which would also scroll the page.
     this.list.scrollTo({
-      left: chip.offsetLeft - this.list.offsetLeft - this.list.clientWidth / 2,
-      top: chip.offsetTop - this.list.offsetTop - this.list.clientHeight / 2,
+      left: chip.offsetLeft + (chip.offsetWidth - this.list.clientWidth) / 2,
+      top: chip.offsetTop + (chip.offsetHeight - this.list.clientHeight) / 2,
     });
   }
 }
@@ -179,7 +179,9 @@ const KEYS = [
   ["Enter, V", "generate; live on or off"],
   ["+ − F", "zoom in, out, fit (also Ctrl and wheel, or two fingers)"],
   ["Space and drag", "move the view (also the middle button)"],
-  ["U", "underlay: none, the photograph, your picture"],
+  ["U, < and >", "underlay: nothing, the photograph, your picture; opacity of the layout"],
+  ["Shift 1 to 9, X", "outputs; what to take from them: all, a class, a region"],
+  ["W", "next size of the layout"],
   ["L, S, Shift S, Alt S, K", "open a layout; save photograph, colours, ids; copy the link"],
   ["Arrows and Space", "with the layout in focus: move a cursor (Shift: by ten), press and release"],
   ["?", "this list"],

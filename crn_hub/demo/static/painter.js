@@ -1,16 +1,16 @@
 /* The painter: layout and photograph side by side. The ids in `layout` are the truth; everything else shows them.
 
    Runs as the body of Gradio's js_on_load, after the other files of this folder, with `element`, `props`, `trigger`
-   and `watch`. Page to Python: the event "generate" or "save" with the painting as the value. Python to page: `value`
-   (another painting), `photograph` (what a render gave), `download`, and `model` with its classes. */
+   and `watch`. Page to Python: the event "generate" or "save" with the painting as the value. Python to page:
+   `result`, all of it at once since Gradio brings properties one by one, and `download`; see painter.py. */
 
-const KEEP_EVERY = 400; // milliseconds between copies to the browser's storage
 const SLOW = 15_000; // milliseconds without an answer after which one says so
 
 class Painter {
   constructor() {
     this.revision = 0; // of the layout; the photograph has that of the layout it was made of
     this.shown = -1;
+    this.valueRevision = 0;
     this.changedAt = new Map(); // revision -> when
     this.size = 24;
     this.classId = 0;
@@ -127,8 +127,7 @@ class Painter {
 
   // -- a model, its classes -------------------------------------------------------------------------
 
-  setModel() {
-    const { classes, unlabelled_color, num_images, size } = props;
+  setModel({ classes, unlabelled_color, num_images, size }) {
     this.classes = classes.map(({ name, color }, id) => ({ id, name, color }));
     this.rows = [...this.classes, { id: UNLABELLED, name: "unlabelled", color: unlabelled_color }];
     this.modelSize = size;
@@ -154,7 +153,7 @@ class Painter {
     this.chips.show(id);
     this.showOutputs();
     this.view.layout && this.view.refresh();
-    this.keepSoon();
+    this.keep();
   }
 
   stepClass(step) {
@@ -181,7 +180,7 @@ class Painter {
     if (this.layout) {
       this.showOutputs();
       this.view.refresh();
-      this.keepSoon();
+      this.keep();
     }
   }
 
@@ -194,7 +193,7 @@ class Painter {
     this.sizeInput.value = this.size;
     this.sizeText.textContent = this.size + " px";
     if (this.layout) this.view.refresh();
-    this.keepSoon();
+    this.keep();
   }
 
   /* What tools call after painting inside `box`; null where nothing was painted. */
@@ -251,7 +250,7 @@ class Painter {
     this.changedAt.set(this.revision, performance.now());
     this.root.dataset.revision = this.revision;
     this.showHistory();
-    this.keepSoon();
+    this.keep();
     if (location.hash.startsWith("#layout=")) history.replaceState(null, "", location.pathname + location.search);
     if (this.live) this.render();
     else this.setState("stale");
@@ -316,6 +315,11 @@ class Painter {
     );
   }
 
+  nextCanvasSize() {
+    const { options, selectedIndex } = this.canvasSizeInput;
+    this.resize(options[(selectedIndex + 1) % options.length].value);
+  }
+
   resize(size) {
     const [width, height] = size.split("x").map(Number);
     this.replaceLayout(this.layout.resized(width, height));
@@ -334,7 +338,7 @@ class Painter {
     this.underlayInput.value = kind;
     this.opacityLabel.hidden = kind === "none";
     this.showUnderlay();
-    this.keepSoon();
+    this.keep();
   }
 
   showUnderlay() {
@@ -359,9 +363,9 @@ class Painter {
 
   setOpacity(percent) {
     this.opacityInput.value = percent;
-    this.view.opacity = percent / 100;
+    this.view.opacity = Math.round(percent) / 100;
     if (this.layout) this.view.refresh();
-    this.keepSoon();
+    this.keep();
   }
 
   // -- outputs --------------------------------------------------------------------------------------
@@ -381,6 +385,11 @@ class Painter {
     this.showOutputs();
   }
 
+  nextScope() {
+    const scopes = ["all", "class", "region"];
+    this.useScope(scopes[(scopes.indexOf(this.scope) + 1) % scopes.length]);
+  }
+
   showOutputs() {
     if (this.numImages > 1) this.outputs.show(this.output, this.scope, this.nameOf(this.classId));
     this.photographPane.classList.toggle("lp-mixes", this.numImages > 1 && this.scope !== "all");
@@ -398,7 +407,7 @@ class Painter {
 
   setLive(live) {
     this.live = this.liveInput.checked = live;
-    this.keepSoon();
+    this.keep();
     if (live && this.shown !== this.revision) this.render();
   }
 
@@ -417,70 +426,79 @@ class Painter {
       const { revision } = this;
       const text = await encodePainting(this.layout);
       if (this.renderAgain && revision !== this.revision) continue;
-      props.value = text;
-      trigger("generate", { revision });
+      this.send(revision, text, "generate");
     }
     this.sending = null;
   }
 
+  send(revision, text, event, data = {}) {
+    this.setValue(revision, text);
+    trigger(event, data);
+  }
+
+  /* The revision is a part of the value: of events that had to wait, Gradio runs the last with newer values, but with
+     older data. An older painting never takes the place of a newer one. */
+  setValue(revision, text) {
+    if (revision < this.valueRevision) return;
+    this.valueRevision = revision;
+    props.value = revision + " " + text;
+  }
+
   async save(kind) {
     await this.sending;
-    props.value = await encodePainting(this.layout);
-    trigger("save", { kind });
+    const { revision } = this;
+    this.send(revision, await encodePainting(this.layout), "save", { kind });
   }
 
   async receive() {
-    const { model, value, photograph, download } = props;
+    const { result, download } = props;
     if (download && download.number !== this.downloads) {
       this.downloads = download.number;
       const root = window.gradio_config?.root ?? "";
       const file = root + "/gradio_api/file=" + encodeURI(download.path);
       h("a", { href: file, download: download.name }).click();
     }
-    if (!photograph || photograph === this.received) return;
-    this.received = photograph;
-    if (photograph.revision == null) {
-      // A painting from Python, with its photograph. Another model starts anew.
-      const layout = await decodePainting(value, props.max_pixels);
-      if (model !== this.model) {
-        this.model = model;
-        this.setModel();
-        this.setLayout(layout);
-        this.showHistory();
-      } else {
-        this.replaceLayout(layout);
-      }
-      this.revision++;
-      this.root.dataset.revision = this.revision;
-      this.keepSoon();
-    }
-    await this.showPhotograph(photograph, photograph.revision ?? this.revision);
+    if (result.number !== this.received) await this.apply(result);
   }
 
-  async showPhotograph(photograph, revision) {
-    if (photograph.error) {
-      this.say(photograph.error, true);
+  /* What Python has to show: the photograph of a revision; or a painting with its photograph, perhaps of another model,
+     with which all starts anew. */
+  async apply(result) {
+    this.received = result.number;
+    if (!result.painting) return this.showPhotograph(result, result.revision);
+    if (result.model) this.setModel(result.model);
+    const layout = await decodePainting(result.painting, props.max_pixels);
+    if (result.model) this.setLayout(layout);
+    else this.replaceLayout(layout);
+    this.showHistory();
+    if (this.shown >= 0) this.revision++; // the page opens with revision 0
+    this.root.dataset.revision = this.revision;
+    if (this.revision > 0) this.keep();
+    await this.showPhotograph(result, this.revision);
+  }
+
+  async showPhotograph(result, revision) {
+    if (result.error) {
+      this.say(result.error, true);
       if (revision === this.revision) this.setState("stale");
       return;
     }
-    if (photograph.image) {
-      const next = new Image();
-      next.src = photograph.image;
-      await next.decode();
-      if (revision < this.shown) return;
-      this.image.src = photograph.image;
-      await this.image.decode().catch(() => {}); // replaced by a newer one
-    }
+    const next = new Image();
+    next.src = result.image;
+    await next.decode();
+    if (revision < this.shown) return;
+    this.image.src = result.image;
+    await this.image.decode().catch(() => {}); // replaced by a newer one
     this.shown = revision;
     this.root.dataset.shown = revision;
-    this.outputs.setPictures(photograph.strip);
+    this.outputs.setPictures(result.strip);
     if (this.underlayKind === "photograph") this.showUnderlay();
     const started = this.changedAt.get(revision);
     for (const known of this.changedAt.keys()) if (known <= revision) this.changedAt.delete(known);
-    this.sayDone(photograph, started === undefined ? null : performance.now() - started);
+    this.sayDone(result, started === undefined ? null : performance.now() - started);
     if (revision === this.revision) {
       clearTimeout(this.slowly);
-      this.setState(photograph.image ? "ready" : "stale");
+      this.setState("ready");
     }
   }
 
@@ -560,18 +578,32 @@ class Painter {
     if (!this.live) this.render();
   }
 
-  keepSoon() {
-    if (this.layout) this.keeping ??= setTimeout(() => this.keep(), KEEP_EVERY);
+  /* What a reload needs, kept in the browser at once: what it waits for is lost when the page goes. */
+  keep() {
+    if (!this.layout) return;
+    this.keepAgain = true;
+    this.keeping ??= this.keepAll();
   }
 
-  async keep() {
+  async keepAll() {
+    while (this.keepAgain) {
+      this.keepAgain = false;
+      await this.keepNow();
+    }
     this.keeping = null;
+  }
+
+  async keepNow() {
     const { toolId, size, classId, live, underlayKind, output, scope } = this;
     const state = { tool: toolId, size, classId, live, output, scope, opacity: Number(this.opacityInput.value) };
     if (underlayKind !== "picture") state.underlay = underlayKind;
     try {
       // Nothing is kept of a page on which nobody has painted: it opens as it is meant to.
-      if (this.revision > 0) state.painting = await encodePainting(this.layout);
+      const { revision } = this;
+      if (revision > 0) {
+        state.painting = await encodePainting(this.layout);
+        this.setValue(revision, state.painting); // for a change of model
+      }
       localStorage.setItem(this.storageKey, JSON.stringify(state));
     } catch {
       // Storage is full or forbidden: the page works without.
@@ -637,7 +669,6 @@ class Painter {
     document.addEventListener("keydown", this.onDocumentKey);
     document.addEventListener("keyup", (event) => { if (event.key === " ") this.spaceDown = false; });
     addEventListener("hashchange", () => this.openLink());
-    addEventListener("pagehide", () => { if (this.keeping) this.keep(); });
   }
 
   onDown(event) {
@@ -725,7 +756,7 @@ class Painter {
         ? { x: within(x + way[0], this.layout.width), y: within(y + way[1], this.layout.height) }
         : { x, y };
       this.cursor = null;
-      if (this.tool) this.moveTool([this.keyPoint()], event);
+      if (this.tool) this.moveTool([this.keyPoint()], { shiftKey: false }); // here Shift means ten at once
       this.view.refresh();
       const id = this.layout.ids[this.byKeys.y * this.layout.width + this.byKeys.x];
       this.say(this.byKeys.x + ", " + this.byKeys.y + " · " + this.nameOf(id));
@@ -783,6 +814,10 @@ class Painter {
       return () => this.save(kind);
     }
     if (event.altKey) return null;
+    if (event.shiftKey && /^Digit[1-9]$/.test(event.code)) {
+      const output = Number(event.code.at(-1)) - 1;
+      return output < this.numImages && this.numImages > 1 ? () => this.useOutput(output) : null;
+    }
     const tool = TOOLS.find((one) => one.key === key);
     if (tool) return tool.id === "mix" && this.numImages < 2 ? null : () => this.useTool(tool.id);
     if (/^[0-9]$/.test(key)) {
@@ -797,6 +832,9 @@ class Painter {
       z: () => this.undo(), y: () => this.redo(), Delete: () => this.clear(),
       "+": () => this.view.zoomBy(1.5), "=": () => this.view.zoomBy(1.5), "-": () => this.view.zoomBy(1 / 1.5),
       f: () => this.view.fit(), v: () => this.setLive(!this.live), l: () => this.openFile(), k: () => this.copyLink(),
+      "<": () => this.setOpacity(Math.max(0, this.view.opacity * 100 - 10)),
+      ">": () => this.setOpacity(Math.min(100, this.view.opacity * 100 + 10)),
+      w: () => this.nextCanvasSize(), x: () => { if (this.numImages > 1) this.nextScope(); },
       u: () => this.setUnderlay(kinds[(kinds.indexOf(this.underlayKind) + 1) % kinds.length]),
       "?": () => this.keys.showModal(), "/": () => { if (!this.chips.search.hidden) this.chips.search.focus(); },
     }[key] ?? null;
@@ -825,15 +863,9 @@ class Painter {
   // -- the start ------------------------------------------------------------------------------------
 
   async start() {
-    this.model = props.model;
-    this.setModel();
-    this.setLayout(await decodePainting(props.value, props.max_pixels));
-    this.received = props.photograph;
-    this.root.dataset.revision = this.revision;
-    this.showHistory();
-    await this.showPhotograph(props.photograph, this.revision);
+    await this.apply(props.result);
     await this.restore();
-    watch(["value", "photograph", "model", "download"], () => this.receive());
+    watch(["result", "download"], () => this.receive());
     this.root.dataset.ready = "1";
   }
 }

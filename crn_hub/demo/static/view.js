@@ -56,20 +56,22 @@ class View {
   }
 
   get scale() {
-    return (this.zoom * this.pane.clientWidth) / this.layout.width; // CSS pixels per pixel of the layout
+    const { width } = this.pane.getBoundingClientRect(); // not clientWidth, which is rounded
+    return (this.zoom * width) / this.layout.width; // CSS pixels per pixel of the layout
   }
 
   toLayout(event, pane = this.pane) {
     const rectangle = pane.getBoundingClientRect();
     return {
-      x: this.left + (event.clientX - rectangle.left - pane.clientLeft) / this.scale,
-      y: this.top + (event.clientY - rectangle.top - pane.clientTop) / this.scale,
+      x: this.left + (event.clientX - rectangle.left) / this.scale,
+      y: this.top + (event.clientY - rectangle.top) / this.scale,
     };
   }
 
   fitToPane() {
-    const width = Math.round(this.pane.clientWidth * devicePixelRatio);
-    const height = Math.round(this.pane.clientHeight * devicePixelRatio);
+    const rectangle = this.pane.getBoundingClientRect();
+    const width = Math.round(rectangle.width * devicePixelRatio);
+    const height = Math.round(rectangle.height * devicePixelRatio);
     for (const canvas of [this.base, this.overlay]) {
       if (canvas.width !== width) canvas.width = width;
       if (canvas.height !== height) canvas.height = height;
