@@ -424,11 +424,19 @@ class Painter {
     while (this.renderAgain) {
       this.renderAgain = false;
       const { revision } = this;
-      const text = await encodePainting(this.layout);
+      const text = await this.asText();
       if (this.renderAgain && revision !== this.revision) continue;
       this.send(revision, text, "generate");
     }
     this.sending = null;
+  }
+
+  /* The layout as text, packed once for each revision. */
+  asText() {
+    if (this.packed?.revision !== this.revision) {
+      this.packed = { revision: this.revision, text: encodePainting(this.layout) };
+    }
+    return this.packed.text;
   }
 
   send(revision, text, event, data = {}) {
@@ -447,7 +455,7 @@ class Painter {
   async save(kind) {
     await this.sending;
     const { revision } = this;
-    this.send(revision, await encodePainting(this.layout), "save", { kind });
+    this.send(revision, await this.asText(), "save", { kind });
   }
 
   async receive() {
@@ -478,6 +486,7 @@ class Painter {
   }
 
   async showPhotograph(result, revision) {
+    if (revision === this.revision) clearTimeout(this.slowly);
     if (result.error) {
       this.say(result.error, true);
       if (revision === this.revision) this.setState("stale");
@@ -496,10 +505,7 @@ class Painter {
     const started = this.changedAt.get(revision);
     for (const known of this.changedAt.keys()) if (known <= revision) this.changedAt.delete(known);
     this.sayDone(result, started === undefined ? null : performance.now() - started);
-    if (revision === this.revision) {
-      clearTimeout(this.slowly);
-      this.setState("ready");
-    }
+    if (revision === this.revision) this.setState("ready");
   }
 
   sayDone({ what, network, notes }, total) {
@@ -539,7 +545,7 @@ class Painter {
   // -- links, and what the browser keeps ------------------------------------------------------------
 
   async copyLink() {
-    history.replaceState(null, "", "#layout=" + (await encodePainting(this.layout)));
+    history.replaceState(null, "", "#layout=" + (await this.asText()));
     try {
       await navigator.clipboard.writeText(location.href);
       this.say("The link is copied, and in the address bar: " + location.href.length.toLocaleString() + " characters.");
@@ -601,7 +607,7 @@ class Painter {
       // Nothing is kept of a page on which nobody has painted: it opens as it is meant to.
       const { revision } = this;
       if (revision > 0) {
-        state.painting = await encodePainting(this.layout);
+        state.painting = await this.asText();
         this.setValue(revision, state.painting); // for a change of model
       }
       localStorage.setItem(this.storageKey, JSON.stringify(state));

@@ -1,0 +1,120 @@
+"""How long the page takes from the end of a stroke to the new photograph, in a real Chromium on this machine.
+
+    python benchmarks/stroke_latency.py                    # the model in the box, 50 strokes for each size of layout
+    python benchmarks/stroke_latency.py crn-out --strokes 20
+
+Server and browser share the machine, as at a desk; on a Space the network's way comes on top. The page itself
+measures: "total" ends when the photograph is decoded, "network" is what `CRN.synthesize` took in the server. Needs
+Chromium or Chrome, and Playwright, which is among the extras `dev`.
+"""
+
+import shutil
+import socket
+from typing import Annotated
+
+import numpy as np
+import torch
+from cyclopts import App, Parameter
+from cyclopts.validators import Number
+from playwright.sync_api import Page, sync_playwright
+from tqdm import tqdm
+
+from crn_hub import CRN
+from crn_hub.cli import run
+from crn_hub.demo import launch
+
+WARM_UP = 5  # strokes that don't count
+SCALES = (1, 2, 4)  # the layout's size in those of the model
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+
+app = App(name="stroke_latency.py")
+
+
+@app.default
+def main(model: str | None = None, *, strokes: Annotated[int, Parameter(validator=Number(gte=1))] = 50) -> None:
+    """Prints a table of medians and 90th percentiles.
+
+    Parameters
+    ----------
+    model
+        A folder or a Hub id; by default the model in the box.
+    strokes
+        How many strokes to measure for each size.
+    """
+    browser_path = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if browser_path is None:
+        raise FileNotFoundError(f"no browser: none of {', '.join(BROWSERS)} is in PATH.")
+    network = CRN.from_pretrained(model)
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    page, address = launch(
+        network, server_name="127.0.0.1", server_port=port, prevent_thread_lock=True, quiet=True, inbrowser=False
+    )
+    height, width = network.size
+    rows = []
+    with sync_playwright() as playwright:
+        flags = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]
+        browser = playwright.chromium.launch(executable_path=browser_path, args=flags)
+        try:
+            tab = browser.new_page(viewport={"width": 1440, "height": 900})
+            tab.goto(address)
+            tab.wait_for_selector(".lp[data-ready='1']")
+            tab.wait_for_selector("#facts")
+            for scale in SCALES:
+                size = f"{width * scale}x{height * scale}"
+                if scale > 1:
+                    before = revision(tab)
+                    tab.get_by_label("Size of the layout").select_option(size)
+                    wait_for(tab, before + 1)
+                times = np.array([stroke(tab, n) for n in tqdm(range(WARM_UP + strokes), desc=size, unit="stroke")])
+                rows.append((size, times[WARM_UP:]))
+        finally:
+            browser.close()
+            page.close(verbose=False)
+    print(f"\n{strokes} strokes each; {network.gflop:.1f} GFLOP a layout; {torch.get_num_threads()} threads; ms")
+    print("\n| layout | total, median | total, 90 % | network, median | network's share | all else, median |")
+    print("|---|---|---|---|---|---|")
+    for size, times in rows:
+        total, synthesis = times.T
+        print(
+            f"| {size.replace('x', ' x ')} | {np.median(total):.0f} | {np.percentile(total, 90):.0f} "
+            f"| {np.median(synthesis):.0f} | {np.median(synthesis / total):.0%} | {np.median(total - synthesis):.0f} |"
+        )
+
+
+def revision(tab: Page) -> int:
+    return int(tab.locator(".lp").get_attribute("data-revision") or 0)
+
+
+def wait_for(tab: Page, number: int) -> None:
+    tab.wait_for_function(
+        "n => (({ revision, shown }) => revision == n && shown == n)(document.querySelector('.lp').dataset)",
+        arg=number,
+        timeout=60_000,
+    )
+
+
+def stroke(tab: Page, number: int) -> tuple[float, float]:
+    """One stroke of the brush somewhere, in another class each time -> total and network in milliseconds."""
+    before = revision(tab)
+    tab.keyboard.press(str(1 + number % 9))
+    box = tab.locator(".lp-canvas").bounding_box()
+    assert box
+    x = box["x"] + box["width"] * (0.1 + 0.7 * (number * 0.618 % 1))
+    y = box["y"] + box["height"] * (0.1 + 0.6 * (number * 0.414 % 1))
+    for _ in range(2):  # with the next class where everything had this one
+        tab.mouse.move(x, y)
+        tab.mouse.down()
+        tab.mouse.move(x + 60, y + 40, steps=6)
+        tab.mouse.up()
+        if revision(tab) > before:
+            break
+        tab.keyboard.press(".")
+    wait_for(tab, before + 1)
+    total, synthesis = tab.evaluate("(({ total, network }) => [total, network])(document.querySelector('.lp').dataset)")
+    return float(total), float(synthesis)
+
+
+if __name__ == "__main__":
+    run(app)
