@@ -214,7 +214,7 @@ def build(model: CRN, folders: bool = False) -> gr.Blocks:
             )
         with gr.Row(elem_id="model"):
             model_field = gr.Textbox(
-                label="Model", placeholder="Another model: organisation/name on the Hub; empty for this page's own",
+                label="Model", placeholder="Another model: organisation/name on the Hub",
                 max_lines=1, container=False, min_width=0, elem_id="model-name",
             )  # fmt: skip
             model_button = gr.Button("Load the model", min_width=0)
