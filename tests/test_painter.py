@@ -312,8 +312,9 @@ def test_polygon_can_be_closed_taken_back_and_given_up(hand: Hand) -> None:
     settled(tab, start + 1)
     assert np.array_equal(hand.ids() == ROAD, in_polygon(corners, 64, 128))
     tab.keyboard.press("z")
-    corners = [hand.click(corner) for corner in ((70.2, 10.4), (120.7, 12.2), (5, 60))]
+    corners = [hand.click(corner) for corner in ((70.2, 10.4), (120.7, 12.2), (5, 60), (8, 50))]
     tab.keyboard.press("Backspace")
+    tab.keyboard.press("z")  # while it is open, undo takes back corners
     tab.mouse.dblclick(*hand.at(90.3, 55.2))
     corners = [*corners[:2], hand.exact(90.3, 55.2)]
     settled(tab, start + 3)
@@ -458,6 +459,35 @@ def test_a_stroke_given_up_leaves_nothing(hand: Hand) -> None:
     assert revision(hand.tab) == start
 
 
+def test_keys_in_the_middle_of_a_stroke_lose_nothing(hand: Hand) -> None:
+    tab = hand.tab
+    blank = np.zeros((64, 128), np.uint8)
+    hand.start_with(blank)
+    start = revision(tab)
+    tab.keyboard.press("4")
+    hand.move((20, 30))
+    tab.mouse.down()
+    hand.move((60, 30), steps=3)
+    for key in ("Delete", "z", "Shift+2", "y"):  # wait until the stroke is over
+        tab.keyboard.press(key)
+    hand.move((100, 30), steps=3)
+    tab.mouse.up()
+    settled(tab, start + 1)
+    assert is_stroke(hand.ids(), blank, [hand.exact(20, 30), hand.exact(100, 30)], 24, ROAD)
+    tab.keyboard.press("z")
+    settled(tab, start + 2)
+    assert np.array_equal(hand.ids(), blank)
+    hand.move((20, 30))
+    tab.mouse.down()
+    hand.move((60, 30), steps=3)
+    tab.keyboard.press("r")  # another tool: the stroke is given up
+    hand.move((100, 30), steps=3)
+    tab.mouse.up()
+    frame(tab)
+    assert np.array_equal(hand.ids(), blank)
+    assert revision(tab) == start + 2
+
+
 # -- touch and pen -----------------------------------------------------------------------------------
 
 
@@ -582,11 +612,15 @@ def test_painting_with_a_pen_while_the_hand_rests(hand: Hand) -> None:
     settled(tab, start + 1)
     ids = hand.ids()
     assert is_stroke(ids, blank, [hand.exact(*point) for point in points], 7, ROAD)
-    assert tab.evaluate(f"{PAINTER}.pen") is True
     touch = Fingers(tab)
-    touch("touchStart", hand.at(10, 10))
+    touch("touchStart", hand.at(10, 10))  # the hand that holds the pen
     touch("touchEnd")
     assert np.array_equal(hand.ids(), ids)
+    tab.wait_for_timeout(1100)
+    touch("touchStart", hand.at(10, 10))  # a finger, later
+    touch("touchEnd")
+    settled(tab, start + 2)
+    assert hand.ids()[10, 10] == ROAD
 
 
 # -- live, Generate, failures ------------------------------------------------------------------------
@@ -894,6 +928,25 @@ def test_underlay_shows_through_by_its_opacity(hand: Hand, tmp_path: Path) -> No
     tab.locator(".lp-options input[type=file]").set_input_files(tmp_path / "text.png")
     expect(tab.locator(".lp-status")).to_contain_text("text.png: not a picture that this browser can read.")
     assert len(hand.seen.ids) == asked  # all of it in the browser
+
+
+@pytest.mark.parametrize("size", [(600, 60), (60, 600), (90, 90)])
+def test_layouts_of_any_shape_fit_the_screen(hand: Hand, size: tuple[int, int]) -> None:
+    tab = hand.tab
+    before = np.zeros(size, np.uint8)
+    hand.start_with(before)
+    layout, picture = tab.locator(".lp-canvas").bounding_box(), tab.locator(".lp-photograph").bounding_box()
+    assert layout
+    assert picture
+    assert (layout["width"], layout["height"]) == (picture["width"], picture["height"])
+    assert layout["height"] <= 0.76 * 900
+    assert layout["width"] / layout["height"] == pytest.approx(size[1] / size[0], rel=0.05)
+    start = revision(tab)
+    tab.keyboard.press("4")
+    tab.evaluate(f"{PAINTER}.setSize(20)")
+    points = hand.drag((20, 20), (40, 40), steps=3)
+    settled(tab, start + 1)
+    assert is_stroke(hand.ids(), before, points, 20, ROAD)
 
 
 def test_sizes_of_the_layout(hand: Hand) -> None:

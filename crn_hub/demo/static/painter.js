@@ -4,6 +4,8 @@
    and `watch`. Page to Python: the event "generate" or "save" with the painting as the value. Python to page:
    `result`, all of it at once since Gradio brings properties one by one, and `download`; see painter.py. */
 
+const PEN_ERASER = 5; // the button of a pen's other end
+const PALM = 1000; // milliseconds after the pen in which a touch is the hand that holds it
 const SLOW = 15_000; // milliseconds without an answer after which one says so
 
 class Painter {
@@ -19,6 +21,7 @@ class Painter {
     this.scope = "all";
     this.underlayKind = "none";
     this.pointers = new Map();
+    this.penAt = -Infinity;
     this.history = new History();
     this.build();
     this.tools = Object.fromEntries(TOOLS.map((tool) => [tool.id, tool.make(this)]));
@@ -169,6 +172,7 @@ class Painter {
   // -- tools ----------------------------------------------------------------------------------------
 
   useTool(id) {
+    if (this.tool) this.giveUp();
     if (this.toolId !== id) {
       this.tools[this.toolId]?.cancel?.();
       this.toolBefore = this.toolId;
@@ -222,7 +226,8 @@ class Painter {
   }
 
   startTool(point, event) {
-    this.tool = event.altKey ? this.tools.pick : this.tools[this.toolId];
+    const turned = event.button === PEN_ERASER;
+    this.tool = event.altKey ? this.tools.pick : turned ? this.tools.erase : this.tools[this.toolId];
     this.begin();
     this.tool.press(point, event);
     this.view.refresh();
@@ -262,6 +267,11 @@ class Painter {
   }
 
   undo() {
+    if (this.tools.polygon.isOpen) {
+      this.tools.polygon.back();
+      this.view.refresh();
+      return;
+    }
     this.step(this.history.canUndo, () => this.history.undo(this.layout));
   }
 
@@ -270,13 +280,13 @@ class Painter {
   }
 
   step(possible, go) {
-    if (this.tools.polygon.isOpen) this.tools.polygon.cancel();
-    if (!possible || this.tool) return;
+    if (this.tool || !possible) return;
     this.setLayout(go());
     this.changed();
   }
 
   clear() {
+    if (this.tool) return;
     this.begin();
     this.layout.ids.fill(UNLABELLED);
     this.view.repaint(this.layout.box);
@@ -286,6 +296,7 @@ class Painter {
   setLayout(layout) {
     this.layout = layout;
     this.tools.brush.before = this.tools.erase.before = null;
+    this.tools.polygon.cancel();
     const ratio = layout.width / layout.height;
     this.root.style.setProperty("--lp-ratio", ratio);
     this.view.show(layout);
@@ -321,6 +332,7 @@ class Painter {
   }
 
   resize(size) {
+    if (this.tool) this.giveUp();
     const [width, height] = size.split("x").map(Number);
     this.replaceLayout(this.layout.resized(width, height));
     this.changed();
@@ -371,6 +383,7 @@ class Painter {
   // -- outputs --------------------------------------------------------------------------------------
 
   useOutput(output) {
+    if (this.tool) return;
     this.output = output;
     this.begin();
     if (this.scope === "all") this.layout.chooseForAll(output);
@@ -488,8 +501,9 @@ class Painter {
   async showPhotograph(result, revision) {
     if (revision === this.revision) clearTimeout(this.slowly);
     if (result.error) {
+      if (revision < this.revision) return; // there will be word of a newer one
       this.say(result.error, true);
-      if (revision === this.revision) this.setState("stale");
+      this.setState("stale");
       return;
     }
     const next = new Image();
@@ -550,7 +564,8 @@ class Painter {
       await navigator.clipboard.writeText(location.href);
       this.say("The link is copied, and in the address bar: " + location.href.length.toLocaleString() + " characters.");
     } catch {
-      this.say("The link is in the address bar.");
+      const link = h("a", { href: location.href, target: "_blank" }, "this address");
+      this.status.replaceChildren("The link is ", link, ".");
     }
   }
 
@@ -654,7 +669,11 @@ class Painter {
     overlay.addEventListener("pointerleave", () => { this.cursor = null; this.view.refresh(); });
     overlay.addEventListener("contextmenu", (event) => event.preventDefault());
     overlay.addEventListener("keydown", (event) => this.onCursorKey(event));
-    overlay.addEventListener("blur", () => { this.byKeys = null; this.view.refresh(); });
+    overlay.addEventListener("blur", () => {
+      if (this.byKeys && this.tool) this.giveUp();
+      this.byKeys = null;
+      this.view.refresh();
+    });
     overlay.addEventListener("wheel", (event) => {
       if (!event.ctrlKey && !event.metaKey) return; // the page scrolls
       event.preventDefault();
@@ -678,8 +697,12 @@ class Painter {
   }
 
   onDown(event) {
-    if (this.pen && event.pointerType === "touch") return; // the hand that holds the pen
-    this.pen = event.pointerType === "pen";
+    if (event.pointerType === "touch" && event.timeStamp - this.penAt < PALM) return;
+    if (event.pointerType === "pen" && this.pointers.size) {
+      if (this.tool) this.giveUp(); // the hand was there first
+      this.pinch = null;
+      this.pointers.clear();
+    }
     this.overlay.setPointerCapture(event.pointerId);
     this.overlay.focus({ preventScroll: true });
     this.byKeys = null;
@@ -694,13 +717,14 @@ class Painter {
     if (event.button === 1 || this.spaceDown) {
       event.preventDefault();
       this.panning = point;
-    } else if (event.button === 0) {
+    } else if (event.button === 0 || event.button === PEN_ERASER) {
       this.startTool(point, event);
     }
     this.cursor = point;
   }
 
   onMove(event) {
+    if (event.pointerType === "pen") this.penAt = event.timeStamp;
     const point = this.view.toLayout(event);
     this.cursor = event.pointerType === "touch" ? null : point;
     if (this.pointers.has(event.pointerId)) this.pointers.set(event.pointerId, event);
@@ -718,6 +742,7 @@ class Painter {
   }
 
   onUp(event) {
+    if (event.pointerType === "pen") this.penAt = event.timeStamp;
     if (!this.pointers.delete(event.pointerId)) return;
     if (this.pinch) {
       if (!this.pointers.size) this.pinch = null;
@@ -783,8 +808,11 @@ class Painter {
     if (this.keys.open || event.defaultPrevented || !this.layout) return;
     const inField = event.target.closest?.("input:not([type=radio], [type=checkbox], [type=range]), textarea, select, [contenteditable]");
     if (inField) return;
-    const command = event.ctrlKey || event.metaKey;
-    const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
+    const third = event.getModifierState("AltGraph"); // where [ and ] are on many keyboards; some report Ctrl and Alt too
+    const command = !third && (event.ctrlKey || event.metaKey);
+    let key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
+    // Other scripts, and what Alt makes of letters on a Mac: by the place on the keyboard.
+    if (key.length === 1 && key > "~" && event.code.startsWith("Key")) key = event.code.at(-1).toLowerCase();
     const act = command ? this.commandFor(key, event) : this.actionFor(key, event);
     if (!act) return;
     event.preventDefault();
@@ -819,7 +847,7 @@ class Painter {
       const kind = event.altKey ? "ids" : event.shiftKey ? "colours" : "photograph";
       return () => this.save(kind);
     }
-    if (event.altKey) return null;
+    if (event.altKey && !event.getModifierState("AltGraph")) return null;
     if (event.shiftKey && /^Digit[1-9]$/.test(event.code)) {
       const output = Number(event.code.at(-1)) - 1;
       return output < this.numImages && this.numImages > 1 ? () => this.useOutput(output) : null;
