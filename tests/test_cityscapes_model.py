@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from browsing import Open, pixels, running_app, source, wait_for_other
+from browsing import Open, jpeg, photograph, plane, running_app, settled
 from conftest import ROOT
 from hub_server import HubServer
 from PIL import Image
@@ -94,9 +94,9 @@ def test_official_layouts_give_the_photographs_of_the_converted_model(
     files = official_files(street, tmp_path)
     done = python(environment, "-m", "crn_hub", "synthesize", NAME, *files, "--output", tmp_path / "out")
     for file in files:
-        for number, photograph in enumerate(expected, start=1):
+        for number, picture in enumerate(expected, start=1):
             with Image.open(tmp_path / "out" / f"{file.stem}_{number}.png") as written:
-                assert written.tobytes() == photograph.tobytes()
+                assert written.tobytes() == picture.tobytes()
     raw, colors = done.stderr.splitlines()
     assert "raw Cityscapes ids were brought to train ids" in raw
     assert "void colours make " in colors
@@ -108,12 +108,30 @@ def test_demo_opens_with_the_palette_of_the_19_classes(
 ) -> None:
     with running_app(tmp_path, environment | {"CRN_MODEL": NAME}) as address:
         tab = visit(address)
-        assert tab.locator("#legend li").all_inner_texts() == [*CITYSCAPES.names, "unlabelled"]
-        expect(tab.locator("#header .facts")).to_contain_text("19 classes")
-        expect(tab.locator("#strip .thumbnail-item")).to_have_count(converted.num_images)
-        before = source(tab, "#photograph")
+        assert tab.locator(".lp-chip span:nth-of-type(2)").all_inner_texts() == [*CITYSCAPES.names, "unlabelled"]
+        expect(tab.locator("#facts")).to_contain_text("19 classes")
+        expect(tab.locator(".lp-output")).to_have_count(converted.num_images)
         tab.locator("#controls input[type=file]").set_input_files(official_files(street, tmp_path)[0])
-        wait_for_other(tab, "#photograph", before)
-        expect(tab.locator("#status li")).to_contain_text("raw Cityscapes ids were brought to train ids")
-        assert np.array_equal(pixels(tab, "#layout"), CITYSCAPES.to_colors(street))
-        assert np.array_equal(pixels(tab, "#photograph"), np.array(converted.synthesize(street)[0]))
+        settled(tab, 1)
+        expect(tab.locator(".lp-notes li")).to_contain_text("raw Cityscapes ids were brought to train ids")
+        assert np.array_equal(plane(tab), street)
+        assert photograph(tab) == jpeg(converted.synthesize(street)[0])
+
+
+def test_visitors_of_a_space_choose_it_by_its_id(
+    visit: Open, environment: dict[str, str], converted: CRN, tmp_path: Path
+) -> None:
+    converted.save_pretrained(tmp_path / "folder")
+    with running_app(tmp_path, environment | {"SPACE_ID": "org/space", "HF_TOKEN": "of-the-space"}) as address:
+        tab = visit(address)
+        field, button = tab.get_by_label("Model", exact=True), tab.get_by_role("button", name="Load the model")
+        for name, message in ((str(tmp_path / "folder"), "is no id of a Hub repo"), ("org/none", "org/none")):
+            field.fill(name)
+            button.click()
+            expect(tab.locator(".toast-body").last).to_contain_text(message)
+        field.fill(NAME)
+        button.click()
+        settled(tab, 1)
+        expect(tab.locator("#facts")).to_contain_text("19 classes")
+        expect(tab.locator(".lp-output")).to_have_count(converted.num_images)
+        assert photograph(tab) == jpeg(converted.synthesize(plane(tab))[0])
