@@ -21,8 +21,9 @@ class Models:
 
     def __init__(self, first: CRN, folders: bool):
         self.first, self.folders = first, folders
-        self._loaded: OrderedDict[str, CRN] = OrderedDict()
-        self._lock = threading.Lock()  # two visitors must not load the same one at once
+        self._loaded: OrderedDict[str, CRN] = OrderedDict()  # in the order of their last use
+        self._access = threading.Lock()
+        self._loading = threading.Lock()  # one at a time, while those that are there go on working
 
     def get(self, name: str) -> CRN:
         """The network of this name, loaded if need be.
@@ -33,16 +34,23 @@ class Models:
         """
         if not name:
             return self.first
-        with self._lock:
-            if name not in self._loaded:
-                if not self.folders:
-                    check_repo_id(name)
-                    if os.path.exists(name):
-                        raise ValueError(f"{name!r}: give the id of a model on the Hub, organisation/name.")
-                # Without the server's own token: visitors see what everybody sees.
-                token = None if self.folders else False
-                self._loaded[name] = CRN.from_pretrained(name, token=token, max_parameters=MAX_PARAMETERS)
-            self._loaded.move_to_end(name)  # in the order of their last use
-            while len(self._loaded) > KEPT:
-                self._loaded.popitem(last=False)
-            return self._loaded[name]
+        with self._access:
+            if name in self._loaded:
+                self._loaded.move_to_end(name)
+                return self._loaded[name]
+        with self._loading:
+            with self._access:
+                if name in self._loaded:  # somebody else has just asked for it
+                    return self._loaded[name]
+            if not self.folders:
+                check_repo_id(name)
+                if os.path.exists(name):
+                    raise ValueError(f"{name!r}: give the id of a model on the Hub, organisation/name.")
+            # Without the server's own token: visitors see what everybody sees.
+            token = None if self.folders else False
+            network = CRN.from_pretrained(name, token=token, max_parameters=MAX_PARAMETERS)
+            with self._access:
+                self._loaded[name] = network
+                while len(self._loaded) > KEPT:
+                    self._loaded.popitem(last=False)
+            return network

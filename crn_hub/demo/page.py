@@ -154,8 +154,12 @@ def build(model: CRN, folders: bool = False) -> gr.Blocks:
             reading = read(network, file, snap, layout_classes)
             return show(network, reading.ids, Path(file).name, reading.notes)
 
+    def load_model(wanted: str) -> None:
+        with _messages():
+            models.get(wanted.strip())
+
     def change_model(wanted: str, painting: Painting | None, before: str) -> list[Any]:
-        """Loads a model; what was painted is taken along, by the names of its classes."""
+        """Shows a model that has been loaded; what was painted is taken along, by the names of its classes."""
         with _messages():
             wanted = wanted.strip()
             network, old = models.get(wanted), models.get(before)
@@ -235,10 +239,12 @@ def build(model: CRN, folders: bool = False) -> gr.Blocks:
         upload_button.upload(upload, [upload_button, snap, layout_classes, name], painter, **network, **private)
         changed = [painter, name, facts, thumbnails, examples_column, surprise_button]
         for trigger in (model_button.click, model_field.submit):
-            trigger(
-                change_model, [model_field, painter, name], changed, api_visibility="private",
-                show_progress="minimal", show_progress_on=model_field, **network,
+            # Loading may take minutes, in which others go on painting.
+            loaded = trigger(
+                load_model, model_field, api_visibility="private", concurrency_id="models", concurrency_limit=1,
+                show_progress="minimal", show_progress_on=model_field,
             )  # fmt: skip
+            loaded.success(change_model, [model_field, painter, name], changed, **network, **private)
         call.click(synthesize, [file, snap], results, api_name="synthesize", **network)
     return page.queue(max_size=MAX_WAITING)
 
