@@ -271,6 +271,7 @@ def test_colours_snap_when_the_box_is_ticked(visit: Open, address: str, model: C
             Image.new("RGB", (64, 32), (255, 0, 1)),
             "no class has the colour of 2,048 pixels (100.0%): (255, 0, 1)",
         ),
+        ("long.png", Image.new("L", (8193, 1)), "8193 x 1 pixels; on this page a layout may have 4,194,304"),
         ("notes.txt", b"sky above, road below", "not a picture"),
         ("cut.png", b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0", "not a"),
         ("large.png", b"\0" * (MAX_FILE_SIZE + 1), "exceed the maximum allowed size"),
@@ -475,7 +476,7 @@ def test_unexpected_failure_gives_a_message(
         ("0 hello", "painting: not of the form"),
         (f"0 {Painting(np.full((64, 128), 77, np.uint8)).to_text()}", "id 77 (8,192 pixels): outside this set"),
         (f"0 {Painting(np.zeros((64, 128), np.uint8), np.ones((64, 128), np.uint8)).to_text()}", "choices are 0..0"),
-        (f"0 90000x90000.{Painting(np.zeros((9, 9), np.uint8)).to_text().split('.')[1]}", "more than the 4,194,304"),
+        (f"0 90000x90000.{Painting(np.zeros((9, 9), np.uint8)).to_text().split('.')[1]}", "90000 x 90000 pixels; on"),
     ],
 )
 def test_forged_paintings_are_refused(address: str, value: str | None, message: str) -> None:

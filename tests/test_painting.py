@@ -19,18 +19,18 @@ def pack(content: bytes) -> str:
 
 def test_there_and_back() -> None:
     painting = Painting(IDS, IDS // 100)
-    again = Painting.from_text(painting.to_text(), 6)
+    again = Painting.from_text(painting.to_text())
     assert np.array_equal(again.ids, IDS)
     assert again.choice is not None
     assert np.array_equal(again.choice, IDS // 100)
-    without = Painting.from_text(Painting(IDS).to_text(), 6)
+    without = Painting.from_text(Painting(IDS).to_text())
     assert np.array_equal(without.ids, IDS)
     assert without.choice is None
 
 
 def test_any_slice_of_an_array_will_do() -> None:
     turned = IDS.T[::-1]
-    assert np.array_equal(Painting.from_text(Painting(turned).to_text(), 6).ids, turned)
+    assert np.array_equal(Painting.from_text(Painting(turned).to_text()).ids, turned)
 
 
 def test_text_is_plain_and_of_the_documented_form() -> None:
@@ -52,7 +52,11 @@ def test_text_is_plain_and_of_the_documented_form() -> None:
         (f"-3x2.{pack(IDS.tobytes())}", "not of the form"),
         (f"9999999x1.{pack(IDS.tobytes())}", "not of the form"),
         (f"3\u0665x2.{pack(IDS.tobytes())}", "not of the form"),
-        (f"900000x900000.{pack(IDS.tobytes())}", "900000 x 900000 pixels are more than the 100 allowed"),
+        (f"900000x900000.{pack(IDS.tobytes())}", "900000 x 900000 pixels; on this page a layout may have"),
+        (
+            f"8193x1.{pack(bytes(8193))}",
+            "8193 x 1 pixels; on this page a layout may have 4,194,304, and on a side 8,192",
+        ),
         (f"3x2.{pack(IDS.tobytes()[:5])}", "not the 3 x 2 that it says"),
         (f"3x2.{pack(IDS.tobytes() + b'0')}", "not the 3 x 2 that it says"),
         (f"3x2.{pack(IDS.tobytes())[:-6]}", "painting: its pixels are"),
@@ -64,14 +68,14 @@ def test_text_is_plain_and_of_the_documented_form() -> None:
 )
 def test_what_is_no_painting_is_refused(text: str, message: str) -> None:
     with pytest.raises(LayoutError, match=message):
-        Painting.from_text(text, 100)
+        Painting.from_text(text)
 
 
 def test_a_bomb_takes_no_memory() -> None:
     bomb = f"10x10.{pack(bytes(200_000_000))}"
     tracemalloc.start()
     with pytest.raises(LayoutError, match="not the 10 x 10"):
-        Painting.from_text(bomb, 100)
+        Painting.from_text(bomb)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 5_000_000

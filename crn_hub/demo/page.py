@@ -26,8 +26,8 @@ from PIL import Image
 from crn_hub.card import PAPER_URL
 from crn_hub.classes import LABEL_IDS, PRESETS, UNLABELLED, ClassSet, LayoutError, LayoutReading, read_layout
 from crn_hub.demo.models import Models
-from crn_hub.demo.painter import MAX_PIXELS, STATIC, Download, LabelPainter, Result, model_facts
-from crn_hub.demo.painting import Painting
+from crn_hub.demo.painter import STATIC, Download, LabelPainter, Result, model_facts
+from crn_hub.demo.painting import MAX_PIXELS, Painting, check_size
 from crn_hub.model import CRN
 from crn_hub.scenes import SCENE_CLASSES, street_scene
 from crn_hub.synthesis import compose, resize_ids
@@ -41,12 +41,12 @@ EXAMPLES = (
     "crossroads", "bridge ahead", "crayon street",
 )  # fmt: skip
 
-# What one visitor can make the server do; `painter.MAX_PIXELS` is checked before a layout is decoded.
+# What one visitor can make the server do; `painting.MAX_PIXELS` is checked before a layout is decoded.
 MAX_FILE_SIZE = 4 * 2**20  # bytes of an uploaded file
 MAX_BODY_SIZE = 5 * 2**20  # bytes of any request: the file and what surrounds it
 MAX_WAITING = 20  # visitors in the queue
 
-STRIP_HEIGHT = 72  # pixels of the small pictures of the k outputs
+STRIP_SIZE = (288, 72)  # pixels, width and height that the small pictures of the k outputs fit into
 
 # What a file's classes may be said to be: the label on the page, and the `layout_classes` of `read_layout`.
 LAYOUT_CLASSES = [
@@ -78,12 +78,14 @@ def build(model: CRN, folders: bool = False) -> gr.Blocks:
 
     def result_of(network: CRN, painting: Painting) -> Result:
         photograph, outputs, milliseconds = photograph_of(network, painting)
-        small = [output.resize((output.width * STRIP_HEIGHT // output.height or 1, STRIP_HEIGHT)) for output in outputs]
+        small = [output.copy() for output in outputs] if len(outputs) > 1 else []
+        for picture in small:
+            picture.thumbnail(STRIP_SIZE)
         return {
             "number": next(_numbers),
             "revision": painting.revision,
             "image": _data_url(photograph),
-            "strip": [_data_url(picture) for picture in small] if len(small) > 1 else [],
+            "strip": [_data_url(picture) for picture in small],
             "network": milliseconds,
         }
 
@@ -152,6 +154,8 @@ def build(model: CRN, folders: bool = False) -> gr.Blocks:
         with _messages():
             network = models.get(name)
             reading = read(network, file, snap, layout_classes)
+            height, width = reading.ids.shape
+            check_size(height, width, Path(file).name)
             return show(network, reading.ids, Path(file).name, reading.notes)
 
     def load_model(wanted: str) -> None:

@@ -1,7 +1,7 @@
 """`LabelPainter`: the Gradio component in which one paints a layout and sees its photograph.
 
-The page's half is in static/: layout.js (painting on ids), history.js, codec.js, view.js, tools.js, controls.js and
-painter.js, in this order one function body. What Python and the page exchange as the value is a `Painting` as text.
+The page's half is in static/, from the inside out: `SCRIPTS` in this order are one function body. What the page sends
+is a `Painting` as text; what it gets is a `Result`.
 """
 
 import re
@@ -12,13 +12,14 @@ from typing import Any, TypedDict
 import gradio as gr
 
 from crn_hub.classes import ClassSet, LayoutError
-from crn_hub.demo.painting import Painting
+from crn_hub.demo.painting import MAX_PIXELS, MAX_SIDE, Painting
 
 STATIC = Path(__file__).parent / "static"
-SCRIPTS = ("layout.js", "history.js", "codec.js", "view.js", "tools.js", "controls.js", "painter.js")
+SCRIPTS = (
+    "layout.js", "history.js", "codec.js", "view.js", "tools.js", "controls.js", "exchange.js", "memory.js",
+    "pointers.js", "keys.js", "painter.js",
+)  # fmt: skip
 SCRIPT = "\n".join((STATIC / name).read_text(encoding="utf-8") for name in SCRIPTS)
-
-MAX_PIXELS = 2048 * 2048  # of a painting
 
 
 class ModelFacts(TypedDict):
@@ -75,6 +76,7 @@ class LabelPainter(gr.HTML):
             js_on_load=SCRIPT,
             apply_default_css=False,
             max_pixels=MAX_PIXELS,
+            max_side=MAX_SIDE,
             **options,
         )
 
@@ -87,7 +89,7 @@ class LabelPainter(gr.HTML):
             return None
         revision, _, text = str(payload).rpartition(" ")
         try:
-            painting = Painting.from_text(text, MAX_PIXELS)
+            painting = Painting.from_text(text)
             return replace(painting, revision=int(revision) if re.fullmatch("[0-9]{1,12}", revision) else None)
         except LayoutError as error:
             raise gr.Error(str(error), print_exception=False) from error

@@ -14,6 +14,10 @@ import numpy as np
 
 from crn_hub.classes import LayoutError
 
+# What can be painted on the page.
+MAX_PIXELS = 2048 * 2048
+MAX_SIDE = 8192
+
 
 @dataclass(frozen=True)
 class Painting:
@@ -36,21 +40,30 @@ class Painting:
         return ".".join([f"{width}x{height}", *map(_pack, planes)])
 
     @classmethod
-    def from_text(cls, text: str, max_pixels: int) -> "Painting":
+    def from_text(cls, text: str) -> "Painting":
         """Reads what `to_text` or the page wrote; the ids are yet to be checked against a class set.
 
         Raises:
-            LayoutError: for what is no painting, or one of more than `max_pixels`; no more memory than that is taken.
+            LayoutError: for what is no painting, or a larger one than the limits allow; no more memory than one within
+                them needs is taken.
         """
         size, *planes = text.split(".") if isinstance(text, str) else [""]
         found = re.fullmatch(r"([1-9][0-9]{0,5})x([1-9][0-9]{0,5})", size, re.ASCII)
         if not found or len(planes) not in (1, 2):
             raise LayoutError("painting: not of the form WIDTHxHEIGHT.IDS or WIDTHxHEIGHT.IDS.CHOICE.")
         width, height = int(found[1]), int(found[2])
-        if width * height > max_pixels:
-            raise LayoutError(f"painting: {width} x {height} pixels are more than the {max_pixels:,} allowed.")
+        check_size(height, width, "painting")
         unpacked = [_unpack(plane, height, width) for plane in planes]
         return cls(unpacked[0], unpacked[1] if len(unpacked) > 1 else None)
+
+
+def check_size(height: int, width: int, source: str) -> None:
+    """Raises a LayoutError, which begins with `source`, for a size that can't be painted."""
+    if height * width > MAX_PIXELS or max(height, width) > MAX_SIDE:
+        raise LayoutError(
+            f"{source}: {width} x {height} pixels; on this page a layout may have {MAX_PIXELS:,}, and on a side "
+            f"{MAX_SIDE:,}."
+        )
 
 
 def _pack(plane: np.ndarray) -> str:

@@ -8,13 +8,14 @@ async function encodePainting(layout) {
   return [width + "x" + height, ...packed].join(".");
 }
 
-/* Throws an Error with a sentence for people; takes no more memory than `maxPixels` need. */
-async function decodePainting(text, maxPixels) {
+/* Throws an Error with a sentence for people; takes no more memory than a painting within the limits needs. */
+async function decodePainting(text) {
   const [size, ...planes] = text.split(".");
   const found = /^([1-9]\d{0,5})x([1-9]\d{0,5})$/.exec(size);
   if (!found || planes.length < 1 || planes.length > 2) throw new Error("It is no painting of this page.");
   const width = Number(found[1]), height = Number(found[2]);
-  if (width * height > maxPixels) throw new Error("It has more pixels than this page takes.");
+  const fits = width * height <= props.max_pixels && Math.max(width, height) <= props.max_side;
+  if (!fits) throw new Error("It has more pixels than this page takes.");
   const layout = new Layout(width, height);
   layout.ids.set(await unpackPlane(planes[0], layout.pixels));
   if (planes[1]) layout.choice.set(await unpackPlane(planes[1], layout.pixels));

@@ -164,36 +164,3 @@ class Outputs {
     }[scope];
   }
 }
-
-const KEYS = [
-  ["B G R O P E I H M", "brush, fill, rectangle, ellipse, polygon, erase, pick, move the view, mix"],
-  ["1 to 9, 0", "the first ten classes"],
-  [", and .", "class before, class after"],
-  ["/", "find a class; Enter takes the first"],
-  ["[ and ]", "brush smaller, larger (with Shift by ten)"],
-  ["Shift", "brush: straight line, or from the last end with a click; shapes: square, circle"],
-  ["Alt", "pick a class, whatever the tool"],
-  ["Enter, Esc, Backspace", "polygon: close, give up, one corner back"],
-  ["Ctrl Z, Ctrl Shift Z", "undo, redo (also Z, Y)"],
-  ["Delete", "clear"],
-  ["Enter, V", "generate; live on or off"],
-  ["+ − F", "zoom in, out, fit (also Ctrl and wheel, or two fingers)"],
-  ["Space and drag", "move the view (also the middle button)"],
-  ["U, < and >", "underlay: nothing, the photograph, your picture; opacity of the layout"],
-  ["Shift 1 to 9, X", "outputs; what to take from them: all, a class, a region"],
-  ["W", "next size of the layout"],
-  ["L, S, Shift S, Alt S, K", "open a layout; save photograph, colours, ids; copy the link"],
-  ["Arrows and Space", "with the layout in focus: move a cursor (Shift: by ten), press and release"],
-  ["?", "this list"],
-];
-
-function keysDialog() {
-  const dialog = h(
-    "dialog", { class: "lp-keys", "aria-label": "Keys" },
-    h("h3", {}, "Keys"),
-    h("dl", {}, ...KEYS.flatMap(([keys, what]) => [h("dt", {}, keys), h("dd", {}, what)])),
-    h("form", { method: "dialog" }, h("button", { class: "lp-button" }, "Close")),
-  );
-  dialog.addEventListener("click", (event) => { if (event.target === dialog) dialog.close(); });
-  return dialog;
-}

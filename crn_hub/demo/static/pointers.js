@@ -1,0 +1,113 @@
+/* Mouse, pen and fingers over the layout. */
+
+const PEN_ERASER = 5; // the button of a pen's other end
+const PALM = 1000; // milliseconds after the pen in which a touch is the hand that holds it
+
+class Pointers {
+  constructor(painter) {
+    this.painter = painter;
+    this.pointers = new Map();
+    this.penAt = -Infinity;
+    const { overlay, view } = painter;
+    overlay.addEventListener("pointerdown", (event) => this.onDown(event));
+    overlay.addEventListener("pointermove", (event) => this.onMove(event));
+    overlay.addEventListener("pointerup", (event) => this.onUp(event));
+    overlay.addEventListener("pointercancel", (event) => this.onCancel(event));
+    overlay.addEventListener("pointerleave", () => { painter.cursor = null; view.refresh(); });
+    overlay.addEventListener("contextmenu", (event) => event.preventDefault());
+    overlay.addEventListener("wheel", (event) => {
+      if (!event.ctrlKey && !event.metaKey) return; // the page scrolls
+      event.preventDefault();
+      view.zoomBy(Math.exp(-event.deltaY / 300), view.toLayout(event));
+    }, { passive: false });
+    painter.photographPane.addEventListener("click", (event) => painter.mixAt(event));
+    for (const pane of [painter.canvasPane, painter.photographPane]) {
+      pane.addEventListener("dragover", (event) => event.preventDefault());
+      pane.addEventListener("drop", (event) => {
+        event.preventDefault();
+        painter.exchange.dropFile(event.dataTransfer.files[0]);
+      });
+    }
+  }
+
+  onDown(event) {
+    if (event.pointerType === "touch" && event.timeStamp - this.penAt < PALM) return;
+    if (event.pointerType === "pen" && this.pointers.size) {
+      if (this.painter.tool) this.painter.giveUp(); // the hand was there first
+      this.pinch = null;
+      this.pointers.clear();
+    }
+    this.painter.overlay.setPointerCapture(event.pointerId);
+    this.painter.overlay.focus({ preventScroll: true });
+    this.painter.keys.at = null;
+    this.pointers.set(event.pointerId, event);
+    if (event.pointerType === "touch" && this.pointers.size === 2) {
+      if (this.painter.tool) this.painter.giveUp();
+      this.pinch = this.pinchNow();
+      return;
+    }
+    if (this.pinch || this.painter.tool) return;
+    const point = this.painter.view.toLayout(event);
+    if (event.button === 1 || this.painter.keys.spaceDown) {
+      event.preventDefault();
+      this.panning = point;
+    } else if (event.button === 0 || event.button === PEN_ERASER) {
+      this.painter.startTool(point, event);
+    }
+    this.painter.cursor = point;
+  }
+
+  onMove(event) {
+    if (event.pointerType === "pen") this.penAt = event.timeStamp;
+    const point = this.painter.view.toLayout(event);
+    this.painter.cursor = event.pointerType === "touch" ? null : point;
+    if (this.pointers.has(event.pointerId)) this.pointers.set(event.pointerId, event);
+    if (this.pinch) this.movePinch();
+    else if (this.panning) {
+      const { left, top } = this.painter.view;
+      this.painter.view.moveTo(left + this.panning.x - point.x, top + this.panning.y - point.y);
+    } else if (this.painter.tool && this.pointers.has(event.pointerId)) {
+      const events = event.getCoalescedEvents?.() ?? [];
+      this.painter.moveTool((events.length ? events : [event]).map((one) => this.painter.view.toLayout(one)), event);
+    } else {
+      this.painter.tools[this.painter.toolId].hover?.(point);
+      this.painter.view.refresh();
+    }
+  }
+
+  onUp(event) {
+    if (event.pointerType === "pen") this.penAt = event.timeStamp;
+    if (!this.pointers.delete(event.pointerId)) return;
+    if (this.pinch) {
+      if (!this.pointers.size) this.pinch = null;
+    } else if (this.panning) {
+      this.panning = null;
+    } else if (this.painter.tool) {
+      this.painter.endTool(this.painter.view.toLayout(event), event);
+    }
+  }
+
+  onCancel(event) {
+    this.pointers.delete(event.pointerId);
+    if (!this.pointers.size) this.pinch = null;
+    this.panning = null;
+    if (this.painter.tool) this.painter.giveUp();
+  }
+
+  pinchNow() {
+    const [a, b] = [...this.pointers.values()];
+    return {
+      span: Math.hypot(a.clientX - b.clientX, a.clientY - b.clientY),
+      at: this.painter.view.toLayout({ clientX: (a.clientX + b.clientX) / 2, clientY: (a.clientY + b.clientY) / 2 }),
+    };
+  }
+
+  movePinch() {
+    if (this.pointers.size < 2) return;
+    const now = this.pinchNow();
+    const { view } = this.painter;
+    view.moveTo(view.left + this.pinch.at.x - now.at.x, view.top + this.pinch.at.y - now.at.y);
+    view.zoomBy(now.span / Math.max(1, this.pinch.span), this.pinch.at);
+    this.pinch.span = now.span;
+  }
+}
