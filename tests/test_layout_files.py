@@ -281,7 +281,7 @@ def test_unknown_colours_are_refused_with_counts_nearest_classes_and_the_option_
         f"{tmp_path / 'street.png'}: no class has the colour of 3 pixels (18.8%): "
         "(128, 64, 129) (2 pixels, nearest road (128, 64, 128)), "
         "(1, 128, 190) (1 pixel, nearest bicyclist (0, 128, 192)); "
-        "the option --snap takes each as the nearest class colour."
+        "snapping (--snap, or its box on the page) takes each as the nearest class colour."
     )
 
 
@@ -291,7 +291,7 @@ def test_colours_that_jpeg_has_damaged_are_refused_and_snap_on_demand(tmp_path: 
     Image.fromarray(classes.to_colors(ids)).save(tmp_path / "street.jpg", quality=95, subsampling=0)
     message = refusal(tmp_path / "street.jpg", classes)
     assert "(128, 63, 127) (" in message  # what JPEG has made of the road's (128, 64, 128)
-    assert message.endswith("; the option --snap takes each as the nearest class colour.")
+    assert message.endswith("; snapping (--snap, or its box on the page) takes each as the nearest class colour.")
     reading = read_layout(tmp_path / "street.jpg", classes, snap=True)
     assert (reading.ids == ids).mean() > 0.99
     assert reading.notes[0].startswith("snapping took ")

@@ -444,6 +444,98 @@ def test_painting_by_keys_alone(hand: Hand) -> None:
     assert np.array_equal(hand.ids(), np.where(expected == ROAD, 4, 0))
 
 
+def test_leaving_the_layout_ends_a_stroke_of_keys(hand: Hand) -> None:
+    tab = hand.tab
+    blank = np.zeros((64, 128), np.uint8)
+    hand.start_with(blank)
+    start = revision(tab)
+    tab.keyboard.press("4")
+    tab.evaluate(f"{PAINTER}.setSize(4)")
+    for step, leave in enumerate((lambda: tab.keyboard.press("Tab"), lambda: hand.click((20, 10))), 1):
+        tab.locator(".lp-overlay").focus()
+        for key in ("ArrowLeft", "Space", "Shift+ArrowRight"):
+            tab.keyboard.press(key)
+        before = plane(tab)
+        leave()
+        settled(tab, start + step)
+        tab.keyboard.press("5")
+        assert (before == ROAD).any()
+        assert (hand.ids()[before == ROAD] == ROAD).all()
+        hand.drag((100, 50), (110, 50))
+        settled(tab, start + step + 1)
+        ids = hand.ids()
+        assert not (ids[:40, 80:] == 4).any()  # a stroke of its own, from where the mouse was pressed
+        tab.keyboard.press("z")
+        tab.keyboard.press("z")
+        settled(tab, start + step + 3)
+        start = revision(tab) - step
+        tab.keyboard.press("4")
+
+
+def test_the_cursor_of_keys_stays_in_sight(hand: Hand) -> None:
+    tab = hand.tab
+    tab.locator(".lp-overlay").focus()
+    for _ in range(4):
+        tab.keyboard.press("+")
+    for key in ("ArrowRight", *["Shift+ArrowRight"] * 4, *["Shift+ArrowDown"] * 3, *["Shift+ArrowLeft"] * 10):
+        tab.keyboard.press(key)
+        x, y = tab.evaluate(f"[{PAINTER}.keys.at.x, {PAINTER}.keys.at.y]")
+        left, top, zoom = tab.evaluate(f"[{PAINTER}.view.left, {PAINTER}.view.top, {PAINTER}.view.zoom]")
+        assert left <= x <= left + 128 / zoom
+        assert top <= y <= top + 64 / zoom
+
+
+@pytest.mark.parametrize(
+    ("event", "expected"),
+    [
+        ({"key": "3", "code": "Digit3", "shiftKey": True}, "classId === 2"),  # AZERTY
+        ({"key": "é", "code": "Digit2"}, "classId === 1"),
+        ({"key": "]", "code": "Digit9", "ctrlKey": True, "altKey": True}, "size === 25"),  # AltGr on Windows
+        ({"key": "и", "code": "KeyB"}, "toolId === 'brush'"),
+        ({"key": "ß", "code": "KeyE", "altKey": False}, "toolId === 'erase'"),
+        ({"key": "#", "code": "Digit3", "shiftKey": True}, "output === 2"),
+    ],
+)
+def test_keys_of_other_keyboards(hand: Hand, event: dict[str, Any], expected: str) -> None:
+    hand.tab.keyboard.press("r")
+    hand.tab.keyboard.press("9")
+    event |= {"bubbles": True, "cancelable": True}
+    hand.tab.evaluate("event => document.body.dispatchEvent(new KeyboardEvent('keydown', event))", event)
+    assert hand.tab.evaluate(f"{PAINTER}.{expected}")
+
+
+def test_space_moves_the_view_whatever_has_the_focus(hand: Hand) -> None:
+    tab = hand.tab
+    tab.keyboard.press("+")
+    tab.locator(".lp-chip", has_text="road").click()
+    before = tab.evaluate(f"{PAINTER}.view.left")
+    hand.move((64, 32))
+    tab.keyboard.down(" ")
+    hand.drag((64, 32), (60, 32))
+    tab.keyboard.up(" ")
+    assert tab.evaluate(f"{PAINTER}.view.left") == pytest.approx(before + 4, abs=0.2)
+    assert revision(tab) == 0
+
+
+def test_what_is_sent_in_the_middle_of_a_stroke_is_the_layout_before(hand: Hand) -> None:
+    tab = hand.tab
+    before = hand.ids()
+    tab.keyboard.press("4")
+    hand.move((20, 20))
+    tab.mouse.down()
+    hand.move((100, 40), steps=3)
+    tab.keyboard.press("Enter")
+    tab.keyboard.press("k")
+    expect(tab.locator(".lp-status")).to_contain_text("The link is")
+    tab.keyboard.press("Escape")
+    tab.mouse.up()
+    link = tab.evaluate("new URLSearchParams(location.hash.slice(1)).get('layout')")
+    assert np.array_equal(Painting.from_text(link).ids, before)
+    tab.keyboard.press("Enter")
+    frame(tab)
+    assert np.array_equal(hand.ids(), before)
+
+
 def test_a_stroke_given_up_leaves_nothing(hand: Hand) -> None:
     before = hand.ids()
     start = revision(hand.tab)
@@ -468,7 +560,7 @@ def test_keys_in_the_middle_of_a_stroke_lose_nothing(hand: Hand) -> None:
     hand.move((20, 30))
     tab.mouse.down()
     hand.move((60, 30), steps=3)
-    for key in ("Delete", "z", "Shift+2", "y"):  # wait until the stroke is over
+    for key in ("Delete", "z", "Shift+Digit2", "y"):  # wait until the stroke is over
         tab.keyboard.press(key)
     hand.move((100, 30), steps=3)
     tab.mouse.up()
@@ -580,6 +672,24 @@ def test_two_fingers_zoom_and_pan_and_paint_nothing(phone: Hand) -> None:
     touch("touchStart", phone.at(*middle))  # one finger paints again
     touch("touchEnd")
     settled(tab, start + 1)
+
+
+def test_two_fingers_keep_the_corners_of_a_polygon(phone: Hand) -> None:
+    tab = phone.tab
+    tab.locator(".lp-icon[data-tool=polygon]").tap()
+    touch = Fingers(tab)
+    for corner in ((20, 20), (60, 20), (60, 50)):
+        touch("touchStart", phone.at(*corner))
+        touch("touchEnd")
+    a, b = phone.at(50, 30), phone.at(78, 30)
+    touch("touchStart", a)
+    touch("touchStart", a, b)
+    touch("touchMove", (a[0] - 20, a[1]), (b[0] + 20, b[1]))
+    touch("touchEnd")
+    frame(tab)
+    assert tab.evaluate(f"{PAINTER}.view.zoom") > 1.2
+    assert tab.evaluate(f"{PAINTER}.tools.polygon.corners.length") == 3
+    assert revision(tab) == 0
 
 
 def test_painting_with_a_pen_while_the_hand_rests(hand: Hand) -> None:
@@ -732,7 +842,7 @@ def test_outputs_are_chosen_mixed_and_saved(hand: Hand) -> None:
     assert np.array_equal(choice(), np.where((ids == ROAD) | (ids == TREE), 1, 2))
 
     tab.keyboard.press("x")
-    tab.keyboard.press("Shift+1")
+    tab.keyboard.press("Shift+Digit1")
     tab.keyboard.press("m")
     y, x = np.argwhere(ids == CAR)[0]
     region = region_of(ids, int(x), int(y))
@@ -861,6 +971,55 @@ def test_bad_links_are_said_and_harm_nothing(
     hand.ids()
 
 
+def test_a_link_of_other_classes_is_told_apart_by_their_names(visit: Open, hand: Hand, address: str) -> None:
+    hand.tab.keyboard.press("k")
+    expect(hand.tab.locator(".lp-status")).to_contain_text("The link is")
+    fragment = hand.tab.evaluate("location.hash")
+    names = [name.upper() for name in hand.seen.model.classes.names]
+    with served(small_model(ClassSet(names, hand.seen.model.classes.colors))) as other:
+        tab = visit(f"{other}/{fragment}")
+        expect(tab.locator(".lp-notes")).to_contain_text("It is for a model of other classes.")
+        # The same names, and the link is understood.
+        tab = visit(f"{address}/{fragment}")
+        expect(tab.locator(".lp-notes li")).to_have_count(0)
+
+
+def test_full_storage_brings_nothing_older_back(hand: Hand) -> None:
+    tab = hand.tab
+    tab.keyboard.press("4")
+    hand.drag((10, 10), (100, 50))
+    tab.wait_for_function("Object.values(localStorage).some((text) => text.includes('painting'))")
+    first = hand.ids()
+    full = "throw new DOMException('full', 'QuotaExceededError');"
+    tab.evaluate(f"() => {{ Storage.prototype.setItem = () => {{ {full} }}; }}")
+    hand.drag((20, 60), (110, 10))
+    settled(tab, 2)
+    tab.wait_for_function("!Object.values(localStorage).some((text) => text.includes('painting'))")
+    tab.reload()
+    settled(tab)
+    assert revision(tab) == 0
+    assert not np.array_equal(hand.ids(), first)
+
+
+def test_tabs_keep_layouts_of_their_own(hand: Hand, address: str) -> None:
+    tab = hand.tab
+    tab.keyboard.press("4")
+    hand.drag((10, 10), (100, 50))
+    first = hand.ids()
+    tab.wait_for_function("Object.values(localStorage).some((text) => text.includes('painting'))")
+    other = Hand(tab, hand.seen)
+    other.tab = tab.context.new_page()
+    other.tab.goto(address)
+    settled(other.tab, 1)
+    assert np.array_equal(plane(other.tab), first)  # a new tab goes on with what was painted last
+    frame(other.tab)
+    other.tab.keyboard.press("Delete")
+    settled(other.tab, 2)
+    tab.reload()
+    settled(tab, 1)
+    assert np.array_equal(plane(tab), first)
+
+
 def test_layout_and_tools_survive_a_reload(hand: Hand) -> None:
     tab = hand.tab
     tab.keyboard.press("v")
@@ -882,7 +1041,10 @@ def test_layout_and_tools_survive_a_reload(hand: Hand) -> None:
     expect(tab.get_by_label("Underlay")).to_have_value("photograph")
     expect(tab.get_by_label("Opacity of the layout")).to_have_value("50")
     for broken in ("{", "null", '{"painting": "x", "tool": "saw", "size": "many", "classId": 99}'):
-        tab.evaluate("text => { for (const key of Object.keys(localStorage)) localStorage[key] = text; }", broken)
+        tab.evaluate(
+            "text => { for (const s of [sessionStorage, localStorage]) for (const k of Object.keys(s)) s[k] = text; }",
+            broken,
+        )
         tab.evaluate(f"{PAINTER}.memory.keep = () => {{}}")  # what it would write on leaving
         tab.reload()
         settled(tab)
@@ -898,13 +1060,20 @@ def test_underlay_shows_through_by_its_opacity(hand: Hand, tmp_path: Path) -> No
     def shown() -> np.ndarray:
         tab.wait_for_timeout(100)
         picture = Image.open(io.BytesIO(tab.locator(".lp-canvas").screenshot()))
-        return np.asarray(picture.convert("RGB"))[60, 60].astype(int)
+        return np.asarray(picture.convert("RGB"))[160, 320].astype(int)
 
     assert np.abs(shown() - (128, 128, 128)).max() <= 2
-    with tab.expect_file_chooser() as chooser:
-        tab.get_by_label("Underlay").select_option("picture")
-    chooser.value.set_files(tmp_path / "red.png")
-    expect(tab.get_by_label("Underlay")).to_have_value("picture")
+    for name in ("red.png", "text.png", "red.png"):  # another picture can take its place
+        (tmp_path / "text.png").write_text("no picture")
+        with tab.expect_file_chooser() as chooser:
+            tab.get_by_label("Underlay").select_option("load")
+        chooser.value.set_files(tmp_path / name)
+        expect(tab.get_by_label("Underlay")).to_have_value("picture")
+        if name == "text.png":
+            expect(tab.locator(".lp-status")).to_contain_text("text.png: not a picture that this browser can read.")
+    assert tab.locator("[aria-label=Underlay] option").all_inner_texts() == [
+        "nothing", "the photograph", "red.png", "a picture…",
+    ]  # fmt: skip
     for opacity in (60, 0, 100):
         tab.get_by_label("Opacity of the layout").fill(str(opacity))
         expected = (opacity * np.array([128, 128, 128]) + (100 - opacity) * np.array([250, 0, 0])) / 100
@@ -921,13 +1090,10 @@ def test_underlay_shows_through_by_its_opacity(hand: Hand, tmp_path: Path) -> No
             const canvas = new OffscreenCanvas(image.naturalWidth, image.naturalHeight);
             const context = canvas.getContext('2d');
             context.drawImage(image, 0, 0);
-            return [...context.getImageData(12, 12, 1, 1).data];
+            return [...context.getImageData(64, 32, 1, 1).data];
         }"""
     )
     assert np.abs(shown() - left[:3]).max() <= 12
-    (tmp_path / "text.png").write_text("no picture")
-    tab.locator(".lp-options input[type=file]").set_input_files(tmp_path / "text.png")
-    expect(tab.locator(".lp-status")).to_contain_text("text.png: not a picture that this browser can read.")
     assert len(hand.seen.ids) == asked  # all of it in the browser
 
 

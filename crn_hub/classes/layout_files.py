@@ -213,7 +213,7 @@ class _Reader:
             for value, count, index in zip(values, counts, nearest, strict=False)
         )
         more = f" and {len(values) - _MANY:,} more colours" if len(values) > _MANY else ""
-        advice = "the option --snap takes each as the nearest class colour"
+        advice = "snapping (--snap, or its box on the page) takes each as the nearest class colour"
         if from_palette:
             advice += "; if the indices of the palette are the ids, save them in one channel"
         return self._error(f"no class has the colour of {_share(len(unknown), len(colors))}: {seen}{more}; {advice}")

@@ -1,6 +1,7 @@
 """The networks of one server: the one it was started with, and the last few that visitors asked for by name."""
 
 import os
+import tempfile
 import threading
 from collections import OrderedDict
 
@@ -46,9 +47,11 @@ class Models:
                 check_repo_id(name)
                 if os.path.exists(name):
                     raise ValueError(f"{name!r}: give the id of a model on the Hub, organisation/name.")
-            # Without the server's own token: visitors see what everybody sees.
-            token = None if self.folders else False
-            network = CRN.from_pretrained(name, token=token, max_parameters=MAX_PARAMETERS)
+                # Without the server's own token, and no file stays: visitors see what everybody sees, and fill no disk.
+                with tempfile.TemporaryDirectory() as cache:
+                    network = CRN.from_pretrained(name, token=False, cache_dir=cache, max_parameters=MAX_PARAMETERS)
+            else:
+                network = CRN.from_pretrained(name, max_parameters=MAX_PARAMETERS)
             with self._access:
                 self._loaded[name] = network
                 while len(self._loaded) > KEPT:

@@ -7,7 +7,6 @@ this server. The one public endpoint is /synthesize: a layout file in, photograp
 import base64
 import html
 import io
-import itertools
 import logging
 import os
 import random
@@ -16,6 +15,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import gradio as gr
 import numpy as np
@@ -50,13 +50,12 @@ STRIP_SIZE = (288, 72)  # pixels, width and height that the small pictures of th
 
 # What a file's classes may be said to be: the label on the page, and the `layout_classes` of `read_layout`.
 LAYOUT_CLASSES = [
-    ("with the model's classes", ""),
-    *((f"with the classes of {preset}", preset) for preset in PRESETS),
-    ("with raw ids of cityscapes", LABEL_IDS),
+    ("Its classes: the model's", ""),
+    *((f"Its classes: {preset}", preset) for preset in PRESETS),
+    ("Its classes: cityscapes, raw ids", LABEL_IDS),
 ]
 
 _log = logging.getLogger(__name__)
-_numbers = itertools.count(1)  # two results in a row never look the same to the page
 
 
 def build(model: CRN, folders: bool = False) -> gr.Blocks:
@@ -82,7 +81,7 @@ def build(model: CRN, folders: bool = False) -> gr.Blocks:
         for picture in small:
             picture.thumbnail(STRIP_SIZE)
         return {
-            "number": next(_numbers),
+            "mark": uuid4().hex,
             "revision": painting.revision,
             "image": _data_url(photograph),
             "strip": [_data_url(picture) for picture in small],
@@ -96,9 +95,9 @@ def build(model: CRN, folders: bool = False) -> gr.Blocks:
         result.update({"painting": painting.to_text(), "what": what, "notes": list(notes)})
         return result
 
-    def of_new_model(network: CRN, ids: np.ndarray, what: str) -> Result:
+    def of_new_model(name: str, network: CRN, ids: np.ndarray, what: str) -> Result:
         result = new_painting(network, ids, what)
-        result["model"] = model_facts(network.classes, network.size, network.num_images)
+        result["model"] = model_facts(name, network.classes, network.size, network.num_images)
         return result
 
     def generate(painting: Painting | None, name: str) -> LabelPainter:
@@ -107,7 +106,7 @@ def build(model: CRN, folders: bool = False) -> gr.Blocks:
             with _messages():
                 return LabelPainter(result=result_of(models.get(name), _needed(painting)))
         except gr.Error as error:  # where one looks while painting: in the painter's status
-            failure: Result = {"number": next(_numbers), "revision": revision, "error": html.unescape(error.message)}
+            failure: Result = {"mark": uuid4().hex, "revision": revision, "error": html.unescape(error.message)}
             return LabelPainter(result=failure)
 
     def save(painting: Painting | None, name: str, event: gr.EventData) -> LabelPainter:
@@ -121,7 +120,7 @@ def build(model: CRN, folders: bool = False) -> gr.Blocks:
                 picture = Image.fromarray(network.classes.check_ids(painting.ids))
             file = "photograph" if event.kind == "photograph" else f"layout-{event.kind}"
             path = save_pil_to_cache(picture, get_upload_folder(), file, "png")
-            download: Download = {"number": next(_numbers), "path": path, "name": f"{file}.png"}
+            download: Download = {"mark": uuid4().hex, "path": path, "name": f"{file}.png"}
             return LabelPainter(download=download)
 
     def show(network: CRN, ids: np.ndarray, what: str, notes: Sequence[str] = ()) -> LabelPainter:
@@ -162,6 +161,10 @@ def build(model: CRN, folders: bool = False) -> gr.Blocks:
         with _messages():
             models.get(wanted.strip())
 
+    def reopen_model(event: gr.EventData) -> str:
+        load_model(str(event.model))
+        return str(event.model)
+
     def change_model(wanted: str, painting: Painting | None, before: str) -> list[Any]:
         """Shows a model that has been loaded; what was painted is taken along, by the names of its classes."""
         with _messages():
@@ -173,7 +176,7 @@ def build(model: CRN, folders: bool = False) -> gr.Blocks:
                 ids, what = old.classes.check_ids(painting.ids), "your layout"
                 if network.classes != old.classes:
                     ids = old.classes.translation_to(network.classes)[ids]
-            result = of_new_model(network, ids, what)
+            result = of_new_model(wanted, network, ids, what)
             has_streets = _has_streets(network)
             return [
                 LabelPainter(result=result),
@@ -197,7 +200,8 @@ def build(model: CRN, folders: bool = False) -> gr.Blocks:
             return photographs if len(photographs) > 1 else photographs[0]
 
     # The first photograph is a part of the page: nobody waits for it.
-    first = of_new_model(model, *_opening(model))
+    first = of_new_model("", model, *_opening(model))
+    del first["network"]  # the time of a cold start, and of no visitor
 
     with gr.Blocks(title="Cascaded Refinement Networks", analytics_enabled=False, delete_cache=(3600, 3600)) as page:
         gr.HTML(_header(), elem_id="header")
@@ -221,9 +225,10 @@ def build(model: CRN, folders: bool = False) -> gr.Blocks:
                 label="Snap its colours to the nearest class", container=False, min_width=0, elem_id="snap"
             )
         with gr.Row(elem_id="model"):
+            where = "a folder, or organisation/name on the Hub" if folders else "organisation/name on the Hub"
             model_field = gr.Textbox(
-                label="Model", placeholder="Another model: organisation/name on the Hub",
-                max_lines=1, container=False, min_width=0, elem_id="model-name",
+                label="Model", placeholder=f"Another model: {where}", max_lines=1,
+                container=False, min_width=0, elem_id="model-name",
             )  # fmt: skip
             model_button = gr.Button("Load the model", min_width=0)
             facts = gr.HTML(_facts(model), elem_id="facts")
@@ -242,12 +247,16 @@ def build(model: CRN, folders: bool = False) -> gr.Blocks:
         surprise_button.click(surprise, name, painter, **last, **network, **private)
         upload_button.upload(upload, [upload_button, snap, layout_classes, name], painter, **network, **private)
         changed = [painter, name, facts, thumbnails, examples_column, surprise_button]
-        for trigger in (model_button.click, model_field.submit):
-            # Loading may take minutes, in which others go on painting.
-            loaded = trigger(
-                load_model, model_field, api_visibility="private", concurrency_id="models", concurrency_limit=1,
-                show_progress="minimal", show_progress_on=model_field,
-            )  # fmt: skip
+        # Loading may take minutes, in which others go on painting.
+        loading: dict[str, Any] = {
+            "concurrency_id": "models", "concurrency_limit": 1, "api_visibility": "private",
+            "show_progress": "minimal", "show_progress_on": model_field,
+        }  # fmt: skip
+        for loaded in (
+            model_button.click(load_model, model_field, **loading),
+            model_field.submit(load_model, model_field, **loading),
+            painter.reopen(reopen_model, None, model_field, **loading),
+        ):
             loaded.success(change_model, [model_field, painter, name], changed, **network, **private)
         call.click(synthesize, [file, snap], results, api_name="synthesize", **network)
     return page.queue(max_size=MAX_WAITING)

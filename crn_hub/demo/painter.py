@@ -25,6 +25,7 @@ SCRIPT = "\n".join((STATIC / name).read_text(encoding="utf-8") for name in SCRIP
 class ModelFacts(TypedDict):
     """What the painter needs to know of a model."""
 
+    name: str  # "" for the page's own
     classes: list[dict[str, Any]]  # {"name", "color": [r, g, b]} in the order of the ids
     unlabelled_color: list[int]
     size: list[int]  # height, width
@@ -32,7 +33,7 @@ class ModelFacts(TypedDict):
 
 
 class _Marks(TypedDict):
-    number: int  # another one for each result
+    mark: str  # another one for each result
     revision: int | None  # of the painting on the page that the photograph is made of
 
 
@@ -52,7 +53,7 @@ class Result(_Marks, total=False):
 class Download(TypedDict):
     """A file that the page saves."""
 
-    number: int  # another one for each file
+    mark: str  # another one for each file
     path: str  # in Gradio's cache
     name: str
 
@@ -61,13 +62,14 @@ class LabelPainter(gr.HTML):
     """A painter of layouts with the photograph beside it.
 
     Events: "generate", when a photograph is wanted; "save", with `kind` ("photograph", "colours" or "ids") in the
-    event's data. Both bring the painting as the value, with its revision: how often the layout has changed.
+    event's data; "reopen", with the `model` that the tab had before a reload. The first two bring the painting as the
+    value, with its revision: how often the layout has changed.
 
     Outputs: `result`, a `Result`, brings a photograph, or a painting with its photograph; `download`, a `Download`,
     saves a file.
     """
 
-    EVENTS = ["generate", "save"]  # type: ignore[assignment]  # noqa: RUF012 - gradio makes listeners of them
+    EVENTS = ["generate", "save", "reopen"]  # type: ignore[assignment]  # noqa: RUF012 - gradio makes listeners of them
 
     def __init__(self, value: None = None, **options: Any):
         super().__init__(
@@ -95,10 +97,11 @@ class LabelPainter(gr.HTML):
             raise gr.Error(str(error), print_exception=False) from error
 
 
-def model_facts(classes: ClassSet, size: tuple[int, int], num_images: int) -> ModelFacts:
-    """The facts of a model with these classes, (height, width) and images per layout."""
+def model_facts(name: str, classes: ClassSet, size: tuple[int, int], num_images: int) -> ModelFacts:
+    """The facts of a model of this name with these classes, (height, width) and images per layout."""
     rows = zip(classes.names, classes.colors, strict=True)
     return {
+        "name": name,
         "classes": [{"name": name, "color": list(color)} for name, color in rows],
         "unlabelled_color": list(classes.unlabelled_color),
         "size": list(size),

@@ -81,7 +81,7 @@ class ClassChips {
         type: "radio", name: "lp-class", value: id, onchange: () => this.onchoose(id),
       });
       this.inputs.set(id, input);
-      const key = position < 10 && id !== UNLABELLED ? h("kbd", {}, String((position + 1) % 10)) : null;
+      const key = position < 10 && id !== UNLABELLED ? h("kbd", { "aria-hidden": "true" }, String((position + 1) % 10)) : null;
       return h(
         "label", { class: "lp-chip", "data-id": id, title: name },
         input, h("span", { class: "lp-swatch", style: "background: rgb(" + color + ")" }), h("span", {}, name), key,

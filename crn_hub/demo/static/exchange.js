@@ -35,8 +35,10 @@ class Exchange {
 
   /* The layout as text, packed once for each revision. */
   asText() {
-    if (this.packed?.revision !== this.painter.revision) {
-      this.packed = { revision: this.painter.revision, text: encodePainting(this.painter.layout) };
+    const { painter } = this;
+    if (this.packed?.revision !== painter.revision) {
+      const settled = painter.tool ? painter.before : painter.layout; // a stroke counts when it is over
+      this.packed = { revision: painter.revision, text: encodePainting(settled) };
     }
     return this.packed.text;
   }
@@ -62,30 +64,35 @@ class Exchange {
 
   async receive() {
     const { result, download } = props;
-    if (download && download.number !== this.downloads) {
-      this.downloads = download.number;
+    if (download && download.mark !== this.downloaded) {
+      this.downloaded = download.mark;
       const root = window.gradio_config?.root ?? "";
       const file = root + "/gradio_api/file=" + encodeURI(download.path);
       h("a", { href: file, download: download.name }).click();
     }
-    if (result.number !== this.received) await this.apply(result);
+    if (result.mark !== this.received) await this.apply(result);
   }
 
   /* What Python has to show: the photograph of a revision; or a painting with its photograph, perhaps of another model,
      with which all starts anew. */
   async apply(result) {
     const { painter } = this;
-    this.received = result.number;
+    this.received = result.mark;
     if (!result.painting) return this.showPhotograph(result, result.revision);
-    if (result.model) painter.setModel(result.model);
     const layout = await decodePainting(result.painting);
-    if (result.model) painter.setLayout(layout);
-    else painter.replaceLayout(layout);
+    if (painter.tool) painter.giveUp();
+    if (result.model) {
+      painter.setModel(result.model);
+      painter.setLayout(layout);
+    } else {
+      painter.replaceLayout(layout);
+    }
     painter.showHistory();
     if (painter.shown >= 0) painter.revision++; // the page opens with revision 0
     painter.root.dataset.revision = painter.revision;
-    if (painter.revision > 0) painter.memory.keep();
+    painter.memory.keep();
     await this.showPhotograph(result, painter.revision);
+    if (result.model?.name && painter.memory.reopening) await painter.memory.restore();
   }
 
   async showPhotograph(result, revision) {
@@ -121,7 +128,7 @@ class Exchange {
     this.painter.root.dataset.network = network ?? "";
     this.painter.root.dataset.total = total ?? "";
     this.painter.say(parts.join(" · "));
-    if (notes) this.painter.notes.replaceChildren(...notes.map((note) => h("li", {}, note)));
+    if (notes) this.painter.showNotes(notes);
   }
 
   openFile() {

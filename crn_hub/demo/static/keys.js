@@ -25,7 +25,7 @@ const KEYS = [
 function keysDialog() {
   const dialog = h(
     "dialog", { class: "lp-keys", "aria-label": "Keys" },
-    h("h3", {}, "Keys"),
+    h("h3", { tabindex: -1, autofocus: true }, "Keys"), // or the button's focus would scroll the title away
     h("dl", {}, ...KEYS.flatMap(([keys, what]) => [h("dt", {}, keys), h("dd", {}, what)])),
     h("form", { method: "dialog" }, h("button", { class: "lp-button" }, "Close")),
   );
@@ -39,34 +39,39 @@ class Keys {
     this.at = null; // the pixel under the cursor that arrow keys move
     const { overlay } = painter;
     overlay.addEventListener("keydown", (event) => this.onCursorKey(event));
-    overlay.addEventListener("blur", () => {
-      if (this.at && painter.tool) painter.giveUp();
-      this.at = null;
-      painter.view.refresh();
-    });
+    overlay.addEventListener("blur", () => this.release());
+    addEventListener("blur", () => { this.spaceDown = false; });
     document.addEventListener("keydown", (event) => this.onKey(event));
     document.addEventListener("keyup", (event) => { if (event.key === " ") this.spaceDown = false; });
   }
 
+  /* The cursor goes; what it was painting is done. */
+  release() {
+    if (this.at && this.painter.tool) this.painter.endTool(this.point, {});
+    this.at = null;
+    this.painter.view.refresh();
+  }
+
   /* Painting without a pointer: arrows move a cursor, Space presses and releases. */
   onCursorKey(event) {
+    const { painter } = this;
     const step = event.shiftKey ? 10 : 1;
     const way = { ArrowLeft: [-step, 0], ArrowRight: [step, 0], ArrowUp: [0, -step], ArrowDown: [0, step] }[event.key];
     if (way && !event.ctrlKey && !event.metaKey && !event.altKey) {
-      const { x, y } = this.at ?? { x: Math.floor(this.painter.view.center.x), y: Math.floor(this.painter.view.center.y) };
+      const { layout, view } = painter;
       const within = (value, most) => Math.min(most - 1, Math.max(0, value));
-      this.at = this.at
-        ? { x: within(x + way[0], this.painter.layout.width), y: within(y + way[1], this.painter.layout.height) }
-        : { x, y };
-      this.painter.cursor = null;
-      if (this.painter.tool) this.painter.moveTool([this.point], { shiftKey: false }); // here Shift means ten at once
-      this.painter.view.refresh();
-      const id = this.painter.layout.ids[this.at.y * this.painter.layout.width + this.at.x];
-      this.painter.say(this.at.x + ", " + this.at.y + " · " + this.painter.nameOf(id));
+      this.at = this.at // it appears in the middle
+        ? { x: within(this.at.x + way[0], layout.width), y: within(this.at.y + way[1], layout.height) }
+        : { x: Math.floor(view.center.x), y: Math.floor(view.center.y) };
+      painter.cursor = null;
+      if (painter.tool) painter.moveTool([this.point], { shiftKey: false }); // here Shift means ten at once
+      view.reveal(this.point);
+      const id = layout.ids[this.at.y * layout.width + this.at.x];
+      painter.say(this.at.x + ", " + this.at.y + " · " + painter.nameOf(id));
     } else if (event.key === " " && this.at && !event.repeat) {
-      if (this.painter.tool) this.painter.endTool(this.point, event);
-      else this.painter.startTool(this.point, event);
-      if (this.painter.tool && !this.painter.tool.move) this.painter.endTool(this.point, event); // nothing to drag
+      if (painter.tool) painter.endTool(this.point, event);
+      else painter.startTool(this.point, event);
+      if (painter.tool && !painter.tool.move) painter.endTool(this.point, event); // nothing to drag
     } else return;
     event.preventDefault();
     event.stopPropagation();
@@ -79,14 +84,15 @@ class Keys {
   onKey(event) {
     const { painter } = this;
     if (!painter.root.isConnected || painter.keysDialog.open || event.defaultPrevented || !painter.layout) return;
-    const inField = event.target.closest?.("input:not([type=radio], [type=checkbox], [type=range]), textarea, select, [contenteditable]");
-    if (inField) return;
-    const third = event.getModifierState("AltGraph"); // where [ and ] are on many keyboards; some report Ctrl and Alt too
+    const fields = "input:not([type=radio], [type=checkbox], [type=range]), textarea, select, [contenteditable]";
+    if (event.target.closest?.(fields)) return;
+    // AltGr, under which many keyboards have [ and ], and what some systems report in its place.
+    const third = event.getModifierState("AltGraph") || (event.ctrlKey && event.altKey);
     const command = !third && (event.ctrlKey || event.metaKey);
     let key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
     // Other scripts, and what Alt makes of letters on a Mac: by the place on the keyboard.
     if (key.length === 1 && key > "~" && event.code.startsWith("Key")) key = event.code.at(-1).toLowerCase();
-    const act = command ? this.commandFor(key, event) : this.actionFor(key, event);
+    const act = command ? this.commandFor(key, event) : this.actionFor(key, event, event.altKey && !third);
     if (!act) return;
     event.preventDefault();
     act();
@@ -98,52 +104,58 @@ class Keys {
     return null;
   }
 
-  actionFor(key, event) {
-    const polygon = this.painter.tools.polygon;
+  actionFor(key, event, alt) {
+    const { painter } = this;
+    const { view } = painter;
+    const { polygon } = painter.tools;
     const onControl = event.target.closest?.("button, a, [role=button], input, summary, label");
-    if (polygon.isOpen && ["Enter", "Escape", "Backspace"].includes(key)) {
+    const ofPolygon = key === "Escape" || key === "Backspace" || (key === "Enter" && !onControl);
+    if (polygon.isOpen && ofPolygon) {
       return () => {
-        this.painter.begin();
+        painter.begin();
         ({ Enter: () => polygon.close(), Escape: () => polygon.cancel(), Backspace: () => polygon.back() })[key]();
-        this.painter.commit();
-        this.painter.view.refresh();
+        painter.commit();
+        view.refresh();
       };
     }
-    if (key === "Escape" && this.painter.tool) return () => this.painter.giveUp();
-    if (key === "Enter") return onControl ? null : () => this.painter.exchange.render(); // Enter on a button presses that
+    if (key === "Escape" && painter.tool) return () => painter.giveUp();
+    if (key === "Enter") return onControl ? null : () => painter.exchange.render(); // Enter on a button presses that
     if (key === " ") {
-      if (onControl) return null;
+      if (onControl && !painter.cursor) return null; // over the layout, Space moves the view
       this.spaceDown = true;
       return () => {};
     }
     if (key === "s") {
-      const kind = event.altKey ? "ids" : event.shiftKey ? "colours" : "photograph";
-      return () => this.painter.exchange.save(kind);
+      const kind = alt ? "ids" : event.shiftKey ? "colours" : "photograph";
+      return () => painter.exchange.save(kind);
     }
-    if (event.altKey && !event.getModifierState("AltGraph")) return null;
-    if (event.shiftKey && /^Digit[1-9]$/.test(event.code)) {
-      const output = Number(event.code.at(-1)) - 1;
-      return output < this.painter.numImages && this.painter.numImages > 1 ? () => this.painter.useOutput(output) : null;
-    }
+    if (alt) return null;
     const tool = TOOLS.find((one) => one.key === key);
-    if (tool) return tool.id === "mix" && this.painter.numImages < 2 ? null : () => this.painter.useTool(tool.id);
-    if (/^[0-9]$/.test(key)) {
-      const id = (Number(key) + 9) % 10;
-      return id < this.painter.classes.length ? () => this.painter.useClass(id) : null;
+    if (tool) return tool.id === "mix" && painter.numImages < 2 ? null : () => painter.useTool(tool.id);
+    const several = painter.numImages > 1;
+    const kinds = ["none", "photograph", ...(painter.picture ? ["picture"] : [])];
+    const named = {
+      ",": () => painter.stepClass(-1), ".": () => painter.stepClass(1),
+      "[": () => painter.setSize(painter.size - 1), "]": () => painter.setSize(painter.size + 1),
+      "{": () => painter.setSize(painter.size - 10), "}": () => painter.setSize(painter.size + 10),
+      z: () => painter.undo(), y: () => painter.redo(), Delete: () => painter.clear(),
+      "+": () => view.zoomBy(1.5), "=": () => view.zoomBy(1.5), "-": () => view.zoomBy(1 / 1.5),
+      f: () => view.fit(), v: () => painter.setLive(!painter.live),
+      l: () => painter.exchange.openFile(), k: () => painter.memory.copyLink(),
+      "<": () => painter.setOpacity(Math.max(0, view.opacity * 100 - 10)),
+      ">": () => painter.setOpacity(Math.min(100, view.opacity * 100 + 10)),
+      w: () => painter.nextCanvasSize(), x: () => several && painter.nextScope(),
+      u: () => painter.setUnderlay(kinds[(kinds.indexOf(painter.underlayKind) + 1) % kinds.length]),
+      "?": () => painter.keysDialog.showModal(), "/": () => painter.chips.search.focus(),
+    }[key];
+    if (named) return named;
+    // The row of digits: with Shift the outputs. Where digits themselves need Shift, that gives the classes as well.
+    const digit = /^[0-9]$/.test(key) ? key : /^Digit[0-9]$/.test(event.code) ? event.code.at(-1) : null;
+    if (digit === null) return null;
+    const index = (Number(digit) + 9) % 10;
+    if (event.shiftKey && key !== digit) {
+      return several && index < painter.numImages ? () => painter.useOutput(index) : null;
     }
-    const kinds = ["none", "photograph", ...(this.painter.picture ? ["picture"] : [])];
-    return {
-      ",": () => this.painter.stepClass(-1), ".": () => this.painter.stepClass(1),
-      "[": () => this.painter.setSize(this.painter.size - 1), "]": () => this.painter.setSize(this.painter.size + 1),
-      "{": () => this.painter.setSize(this.painter.size - 10), "}": () => this.painter.setSize(this.painter.size + 10),
-      z: () => this.painter.undo(), y: () => this.painter.redo(), Delete: () => this.painter.clear(),
-      "+": () => this.painter.view.zoomBy(1.5), "=": () => this.painter.view.zoomBy(1.5), "-": () => this.painter.view.zoomBy(1 / 1.5),
-      f: () => this.painter.view.fit(), v: () => this.painter.setLive(!this.painter.live), l: () => this.painter.exchange.openFile(), k: () => this.painter.memory.copyLink(),
-      "<": () => this.painter.setOpacity(Math.max(0, this.painter.view.opacity * 100 - 10)),
-      ">": () => this.painter.setOpacity(Math.min(100, this.painter.view.opacity * 100 + 10)),
-      w: () => this.painter.nextCanvasSize(), x: () => { if (this.painter.numImages > 1) this.painter.nextScope(); },
-      u: () => this.painter.setUnderlay(kinds[(kinds.indexOf(this.painter.underlayKind) + 1) % kinds.length]),
-      "?": () => this.painter.keysDialog.showModal(), "/": () => { if (!this.painter.chips.search.hidden) this.painter.chips.search.focus(); },
-    }[key] ?? null;
+    return index < painter.classes.length ? () => painter.useClass(index) : null;
   }
 }

@@ -50,7 +50,7 @@ class Painter {
     this.keysDialog = keysDialog();
     const bar = h("span", { class: "lp-bar", "aria-hidden": "true" });
     const toolbar = h(
-      "div", { class: "lp-tools", role: "toolbar", "aria-label": "Tools" },
+      "div", { class: "lp-tools", role: "group", "aria-label": "Tools" },
       ...this.toolButtons, bar,
       this.undoButton, this.redoButton,
       iconButton("clear", "Clear", "Delete", () => this.clear()),
@@ -72,7 +72,8 @@ class Painter {
     this.underlayInput = h(
       "select", { "aria-label": "Underlay", onchange: () => this.setUnderlay(this.underlayInput.value) },
       h("option", { value: "none" }, "nothing"), h("option", { value: "photograph" }, "the photograph"),
-      h("option", { value: "picture" }, "your picture…"),
+      this.pictureOption = h("option", { value: "picture", hidden: true }),
+      h("option", { value: "load" }, "a picture…"),
     );
     this.pictureInput = h("input", {
       type: "file", accept: "image/*", hidden: true, "aria-label": "Your picture, to trace",
@@ -113,7 +114,7 @@ class Painter {
         h("button", { type: "button", class: "lp-button", "data-save": kind, onclick: () => this.exchange.save(kind) }, label)),
       h("button", { type: "button", class: "lp-button", "data-save": "link", onclick: () => this.memory.copyLink() }, "Copy a link"),
     );
-    this.notes = h("ul", { class: "lp-notes", "aria-label": "How the file was read" });
+    this.notes = h("ul", { class: "lp-notes", "aria-label": "Notes" });
     this.root = h(
       "section", { class: "lp", "aria-label": "Painter" },
       toolbar, this.chips.node, this.canvasPane, this.photographPane, options, runRow,
@@ -125,7 +126,9 @@ class Painter {
 
   // -- a model, its classes -------------------------------------------------------------------------
 
-  setModel({ classes, unlabelled_color, num_images, size }) {
+  setModel({ name, classes, unlabelled_color, num_images, size }) {
+    const className = this.rows && this.nameOf(this.classId);
+    this.model = name;
     this.classes = classes.map(({ name, color }, id) => ({ id, name, color }));
     this.rows = [...this.classes, { id: UNLABELLED, name: "unlabelled", color: unlabelled_color }];
     this.modelSize = size;
@@ -138,7 +141,8 @@ class Painter {
     this.toolButtons.at(-1).hidden = num_images < 2;
     this.history = new History();
     this.storageKey = "crn_hub/" + JSON.stringify(classes.map(({ name }) => name));
-    this.useClass(Math.min(this.classId, this.classes.length - 1));
+    this.useClass(this.rows.find((row) => row.name === className)?.id ?? 0);
+    if (this.toolId === "mix") this.useTool("brush");
     this.showOutputs();
   }
 
@@ -214,8 +218,10 @@ class Painter {
   }
 
   giveUp() {
-    this.tool?.cancel?.();
+    const { tool } = this;
     this.tool = null;
+    if (tool.giveUp) tool.giveUp();
+    else tool.cancel?.();
     this.layout.buffer.set(this.before.buffer);
     this.layout.choiceOfClass.set(this.before.choiceOfClass);
     this.view.repaint(this.layout.box);
@@ -247,6 +253,7 @@ class Painter {
 
   /* After every change: the photograph is out of date, the copy in the browser too. */
   changed() {
+    this.memory.dontWait();
     this.revision++;
     this.exchange.changedAt.set(this.revision, performance.now());
     this.root.dataset.revision = this.revision;
@@ -337,8 +344,8 @@ class Painter {
   // -- underlay -------------------------------------------------------------------------------------
 
   setUnderlay(kind) {
-    if (kind === "picture" && !this.picture) {
-      this.underlayInput.value = this.underlayKind; // until there is a picture
+    if (kind === "load") {
+      this.underlayInput.value = this.underlayKind; // until the picture is there
       this.pictureInput.click();
       return;
     }
@@ -365,7 +372,8 @@ class Painter {
       this.say(file.name + ": not a picture that this browser can read.", true);
       return;
     }
-    this.underlayInput.options[2].textContent = file.name;
+    this.pictureOption.textContent = file.name;
+    this.pictureOption.hidden = false;
     this.setUnderlay("picture");
   }
 
@@ -420,6 +428,10 @@ class Painter {
     if (live && this.shown !== this.revision) this.exchange.render();
   }
 
+  showNotes(notes) {
+    this.notes.replaceChildren(...notes.map((note) => h("li", {}, note)));
+  }
+
   setState(state) {
     this.photographPane.dataset.state = state;
     this.photographPane.setAttribute("aria-busy", String(state === "busy"));
@@ -454,8 +466,8 @@ class Painter {
 
   async start() {
     await this.exchange.apply(props.result);
-    await this.memory.restore();
     watch(["result", "download"], () => this.exchange.receive());
+    if (!this.memory.reopenModel()) await this.memory.restore();
     this.root.dataset.ready = "1";
   }
 }

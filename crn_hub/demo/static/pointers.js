@@ -39,7 +39,7 @@ class Pointers {
     }
     this.painter.overlay.setPointerCapture(event.pointerId);
     this.painter.overlay.focus({ preventScroll: true });
-    this.painter.keys.at = null;
+    this.painter.keys.release();
     this.pointers.set(event.pointerId, event);
     if (event.pointerType === "touch" && this.pointers.size === 2) {
       if (this.painter.tool) this.painter.giveUp();

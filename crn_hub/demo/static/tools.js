@@ -131,11 +131,17 @@ class Polygon {
 
   press(point) {
     const reach = 8 / this.painter.view.scale;
-    const closes = this.corners.length > 2 && distance(point, this.corners[0]) < reach;
-    const twice = this.corners.length > 2 && distance(point, this.corners.at(-1)) < reach / 2;
-    if (closes || twice) this.close();
-    else this.corners.push(point);
+    this.before = [...this.corners];
+    const twice = this.isOpen && distance(point, this.corners.at(-1)) < reach / 2;
+    const closes = this.isOpen && distance(point, this.corners[0]) < reach;
+    if (this.corners.length > 2 && (closes || twice)) this.close();
+    else if (!twice) this.corners.push(point);
     this.last = point;
+  }
+
+  /* What came after the press is undone: a second finger has come, to zoom. */
+  giveUp() {
+    this.corners = this.before;
   }
 
   move(points) {
@@ -149,6 +155,8 @@ class Polygon {
   close() {
     if (this.corners.length > 2) {
       this.painter.touched(this.painter.layout.polygon(this.corners, this.painter.classId));
+    } else {
+      this.painter.say("A polygon needs three corners.");
     }
     this.corners = [];
   }

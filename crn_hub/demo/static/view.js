@@ -108,6 +108,15 @@ class View {
     this.refresh();
   }
 
+  /* Moves what is seen so that a point is within. */
+  reveal({ x, y }) {
+    const width = this.layout.width / this.zoom, height = this.layout.height / this.zoom;
+    this.moveTo(
+      Math.max(x + width / 8 - width, Math.min(this.left, x - width / 8)),
+      Math.max(y + height / 8 - height, Math.min(this.top, y - height / 8)),
+    );
+  }
+
   refresh() {
     if (this.due) return;
     this.due = requestAnimationFrame(() => {
@@ -128,7 +137,11 @@ class View {
     under.globalAlpha = 1;
     if (this.underlay) {
       under.imageSmoothingEnabled = true;
-      under.drawImage(this.underlay, 0, 0, width, height);
+      // The whole picture, in the middle.
+      const { naturalWidth, naturalHeight } = this.underlay;
+      const wide = naturalWidth ?? this.underlay.width, high = naturalHeight ?? this.underlay.height;
+      const fit = Math.min(width / wide, height / high);
+      under.drawImage(this.underlay, (width - wide * fit) / 2, (height - high * fit) / 2, wide * fit, high * fit);
       under.globalAlpha = this.opacity;
     }
     under.imageSmoothingEnabled = false;
