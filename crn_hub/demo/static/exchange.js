@@ -3,6 +3,7 @@
    painter.py. */
 
 const SLOW = 15_000; // milliseconds without an answer after which one says so
+const STILL_WAITING = "Still waiting for the server… If it stays silent, reload the page: your layout is kept.";
 
 class Exchange {
   constructor(painter) {
@@ -17,7 +18,7 @@ class Exchange {
     this.renderAgain = true;
     this.painter.setState("busy");
     clearTimeout(this.slowly);
-    this.slowly = setTimeout(() => this.painter.say("Still waiting for the server…"), SLOW);
+    this.slowly = setTimeout(() => this.painter.say(STILL_WAITING), SLOW);
     this.sending ??= this.sendRenders();
   }
 
