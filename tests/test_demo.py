@@ -216,6 +216,15 @@ def test_open_a_file_and_save(visit: Open, address: str, model: CRN, tmp_path: P
         tab.locator("[data-save=photograph]").click()
     assert download.value.suggested_filename == "photograph.png"
     assert np.array_equal(np.array(Image.open(download.value.path())), np.array(model.synthesize(ids)[0]))
+    names = []
+    tab.on("download", lambda download: names.append(download.suggested_filename))
+    for kind in ("ids", "colours", "photograph"):  # quickly, one after the other
+        tab.locator(f"[data-save={kind}]").click()
+    for _ in range(50):
+        if len(names) == 3:
+            break
+        tab.wait_for_timeout(100)
+    assert sorted(names) == ["layout-colours.png", "layout-ids.png", "photograph.png"]
 
 
 def test_colours_of_another_set_come_with_a_report(visit: Open, address: str, model: CRN, tmp_path: Path) -> None:
@@ -454,9 +463,9 @@ def test_servers_for_others_read_no_folders(model: CRN, tmp_path: Path, monkeypa
     assert models.get("") is model
     for name in (str(tmp_path / "org" / "name"), "../org/name", "/etc/passwd", "a//b", "https://example.org/x"):
         with pytest.raises(ValueError, match="is no id of a Hub repo"):
-            models.get(name)
+            models.load(name)
     with pytest.raises(ValueError, match="give the id of a model on the Hub"):
-        models.get("org/name")
+        models.load("org/name")
 
 
 def test_only_the_last_models_stay_in_memory(model: CRN, tmp_path: Path) -> None:
@@ -464,10 +473,15 @@ def test_only_the_last_models_stay_in_memory(model: CRN, tmp_path: Path) -> None
     names = [str(tmp_path / f"model-{number}") for number in range(KEPT + 1)]
     for name in names:
         model.save_pretrained(name)
+    models.load(names[0])
     first = models.get(names[0])
+    models.load(names[0])
     assert models.get(names[0]) is first
     for name in names[1:]:
-        models.get(name)
+        models.load(name)
+    with pytest.raises(ValueError, match="model-0: others have loaded models in the meantime; load this one again"):
+        models.get(names[0])
+    models.load(names[0])
     assert models.get(names[0]) is not first
 
 
@@ -475,7 +489,15 @@ def test_too_large_models_are_refused(model: CRN, tmp_path: Path, monkeypatch: p
     model.save_pretrained(tmp_path / "model")
     monkeypatch.setattr("crn_hub.demo.models.MAX_PARAMETERS", model.num_parameters - 1)
     with pytest.raises(ValueError, match=rf"{model.num_parameters:,} parameters are more than the"):
-        Models(model, folders=True).get(str(tmp_path / "model"))
+        Models(model, folders=True).load(str(tmp_path / "model"))
+    monkeypatch.undo()
+    for options, message in (
+        ({"num_images": 17}, "17 images per layout; this page shows 16 at most"),
+        ({"base_size": (4, 1024)}, "16384 x 64 pixels; on this page"),
+    ):
+        CRN(model.classes, widths=(1,) * 5, **options).save_pretrained(tmp_path / "model")
+        with pytest.raises(ValueError, match=message):
+            Models(model, folders=True).load(str(tmp_path / "model"))
 
 
 # -- by the API client -------------------------------------------------------------------------------

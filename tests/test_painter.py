@@ -327,6 +327,39 @@ def test_polygon_can_be_closed_taken_back_and_given_up(hand: Hand) -> None:
     assert revision(tab) == start + 3
 
 
+def test_closing_a_polygon_while_the_button_is_held(hand: Hand) -> None:
+    tab = hand.tab
+    blank = np.zeros((64, 128), np.uint8)
+    hand.start_with(blank)
+    start = revision(tab)
+    tab.keyboard.press("4")
+    tab.keyboard.press("p")
+    for corner in ((10, 10), (60, 12)):
+        hand.click(corner)
+    hand.move((50, 50))
+    tab.mouse.down()
+    tab.keyboard.press("Enter")
+    tab.mouse.up()
+    settled(tab, start + 1)
+    assert (hand.ids() == ROAD).any()
+    tab.keyboard.press("z")
+    settled(tab, start + 2)
+    assert np.array_equal(hand.ids(), blank)
+    tab.keyboard.press("y")
+    settled(tab, start + 3)
+    assert (hand.ids() == ROAD).any()
+    # By keys alone: each Space is a corner, and the first corner again closes it.
+    hand.start_with(blank)
+    start = revision(tab)
+    tab.locator(".lp-overlay").focus()
+    ways = ("ArrowUp", "Shift+ArrowRight", "Shift+ArrowDown", "Shift+ArrowLeft", "Shift+ArrowUp")
+    for way in ways:
+        tab.keyboard.press(way)
+        tab.keyboard.press("Space")
+    settled(tab, start + 1)
+    assert 80 <= (hand.ids() == ROAD).sum() <= 120
+
+
 def test_picking_a_class(hand: Hand) -> None:
     tab = hand.tab
     hand.start_with(np.repeat(np.array([[7, 10, UNLABELLED, 2]], np.uint8), 32, axis=1).repeat(64, axis=0))
@@ -788,6 +821,19 @@ def test_times_are_those_of_the_network_and_of_everything(hand: Hand) -> None:
     assert 0 < network < total
 
 
+def test_the_total_begins_where_the_photograph_is_asked_for(hand: Hand) -> None:
+    tab = hand.tab
+    tab.get_by_label("Live").uncheck()
+    tab.keyboard.press("4")
+    hand.click((64, 32))
+    tab.wait_for_timeout(1500)
+    for _ in range(2):
+        before = tab.locator(".lp").get_attribute("data-total")
+        tab.get_by_role("button", name="Generate").click()
+        expect(tab.locator(".lp")).not_to_have_attribute("data-total", before or "")
+        assert 0 < float(tab.locator(".lp").get_attribute("data-total") or 0) < 1500
+
+
 def test_a_failure_is_said_and_the_painting_stays(hand: Hand, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object, **__: object) -> list[Image.Image]:
         raise RuntimeError("secret of the house")
@@ -863,6 +909,31 @@ def test_outputs_are_chosen_mixed_and_saved(hand: Hand) -> None:
         tab.keyboard.press("z")
         now = choice()
     assert np.array_equal(now, np.where((ids == ROAD) | (ids == TREE), 1, 2))
+
+    tab.get_by_role("button", name="Output 3").click()
+    tab.get_by_role("button", name="the whole picture").click()
+    for _ in range(2):
+        tab.keyboard.press("z")  # from the class road, from the class tree
+        choice()
+    expect(tab.get_by_role("button", name="Output 3")).to_have_attribute("aria-pressed", "true")
+    tab.keyboard.press("z")
+    assert (choice() == 0).all()
+    expect(tab.get_by_role("button", name="Output 1")).to_have_attribute("aria-pressed", "true")
+
+    tab.get_by_role("button", name="Output 2").click()
+    choice()
+    tab.get_by_label("Live").uncheck()
+    tab.get_by_role("button", name="Output 3").click()  # is seen without Generate
+    assert (choice() == 2).all()
+    tab.keyboard.press("Delete")
+    tab.get_by_role("button", name="Generate").click()
+    assert (choice() == 2).all()  # the whole picture stays with that output
+    tab.get_by_role("button", name="one region").click()
+    tab.wait_for_function("Object.values(sessionStorage).some((text) => text.includes('region'))")
+    tab.reload()
+    settled(tab, 1)
+    expect(tab.get_by_role("button", name="one region")).to_have_attribute("aria-pressed", "true")
+    assert (plane(tab, "choice") == 2).all()
 
 
 # -- layouts in and out ------------------------------------------------------------------------------
@@ -941,8 +1012,13 @@ def test_a_link_reproduces_the_layout(visit: Open, hand: Hand, address: str) -> 
     other.tab.reload()
     settled(other.tab, 1)
     assert np.array_equal(other.ids(), ids)
-    other.tab.keyboard.press("Delete")
+    other.tab.locator("#examples .thumbnail-item").nth(1).click()
     settled(other.tab, 2)
+    assert "#" not in other.tab.evaluate("location.href")
+    other.tab.evaluate("link => { location.href = link; }", link)
+    settled(other.tab, 3)
+    other.tab.keyboard.press("Delete")
+    settled(other.tab, 4)
     assert "#" not in other.tab.evaluate("location.href")  # it is another layout now
 
 

@@ -5,10 +5,13 @@ import tempfile
 import threading
 from collections import OrderedDict
 
+from crn_hub.classes import ClassSet
+from crn_hub.demo.painting import check_size
 from crn_hub.hub import check_repo_id
 from crn_hub.model import CRN
 
 KEPT = 2  # networks besides the first
+MAX_IMAGES = 16  # outputs of a visitor's network; the paper has nine
 MAX_PARAMETERS = 2**28  # of a visitor's network: twice the paper's largest, 1 GB
 
 
@@ -23,37 +26,56 @@ class Models:
     def __init__(self, first: CRN, folders: bool):
         self.first, self.folders = first, folders
         self._loaded: OrderedDict[str, CRN] = OrderedDict()  # in the order of their last use
+        self._classes = {"": first.classes}  # of all that have ever been there: paintings of theirs still come
         self._access = threading.Lock()
         self._loading = threading.Lock()  # one at a time, while those that are there go on working
 
     def get(self, name: str) -> CRN:
-        """The network of this name, loaded if need be.
+        """The network of this name, which `load` has brought.
 
         Raises:
-            ValueError, FileNotFoundError, ConnectionError: as `CRN.from_pretrained`, and for a name that is no Hub id
-                where folders are not allowed.
+            ValueError: if it had to make room for others.
         """
         if not name:
             return self.first
         with self._access:
-            if name in self._loaded:
-                self._loaded.move_to_end(name)
-                return self._loaded[name]
+            if name not in self._loaded:
+                raise ValueError(f"{name}: others have loaded models in the meantime; load this one again.")
+            self._loaded.move_to_end(name)
+            return self._loaded[name]
+
+    def classes_of(self, name: str) -> ClassSet:
+        """The classes of a network that is or was there."""
+        return self._classes[name]
+
+    def load(self, name: str) -> None:
+        """Makes the network of this name ready for `get`. One is loaded at a time, which may take minutes.
+
+        Raises:
+            ValueError, FileNotFoundError, ConnectionError: as `CRN.from_pretrained`, for a name that is no Hub id where
+                folders are not allowed, and for a network that is too much for a page.
+        """
         with self._loading:
             with self._access:
-                if name in self._loaded:  # somebody else has just asked for it
-                    return self._loaded[name]
-            if not self.folders:
-                check_repo_id(name)
-                if os.path.exists(name):
-                    raise ValueError(f"{name!r}: give the id of a model on the Hub, organisation/name.")
-                # Without the server's own token, and no file stays: visitors see what everybody sees, and fill no disk.
-                with tempfile.TemporaryDirectory() as cache:
-                    network = CRN.from_pretrained(name, token=False, cache_dir=cache, max_parameters=MAX_PARAMETERS)
-            else:
-                network = CRN.from_pretrained(name, max_parameters=MAX_PARAMETERS)
+                if not name or name in self._loaded:
+                    return
+            network = self._fetch(name)
             with self._access:
-                self._loaded[name] = network
+                self._loaded[name], self._classes[name] = network, network.classes
                 while len(self._loaded) > KEPT:
                     self._loaded.popitem(last=False)
-            return network
+
+    def _fetch(self, name: str) -> CRN:
+        if self.folders:
+            network = CRN.from_pretrained(name, max_parameters=MAX_PARAMETERS)
+        else:
+            check_repo_id(name)
+            if os.path.exists(name):
+                raise ValueError(f"{name!r}: give the id of a model on the Hub, organisation/name.")
+            # Without the server's own token, and no file stays: visitors see what everybody sees, and fill no disk.
+            with tempfile.TemporaryDirectory() as cache:
+                network = CRN.from_pretrained(name, token=False, cache_dir=cache, max_parameters=MAX_PARAMETERS)
+        if network.num_images > MAX_IMAGES:
+            raise ValueError(f"{name}: {network.num_images} images per layout; this page shows {MAX_IMAGES} at most.")
+        check_size(*network.size, name)
+        return network

@@ -45,6 +45,7 @@ EXAMPLES = (
 MAX_FILE_SIZE = 4 * 2**20  # bytes of an uploaded file
 MAX_BODY_SIZE = 5 * 2**20  # bytes of any request: the file and what surrounds it
 MAX_WAITING = 20  # visitors in the queue
+MAX_SESSIONS = 500  # visitors whose last photograph and model the server remembers
 
 STRIP_SIZE = (288, 72)  # pixels, width and height that the small pictures of the k outputs fit into
 
@@ -77,14 +78,12 @@ def build(model: CRN, folders: bool = False) -> gr.Blocks:
 
     def result_of(network: CRN, painting: Painting) -> Result:
         photograph, outputs, milliseconds = photograph_of(network, painting)
-        small = [output.copy() for output in outputs] if len(outputs) > 1 else []
-        for picture in small:
-            picture.thumbnail(STRIP_SIZE)
+        strip = [_data_url(_small(output)) for output in outputs] if len(outputs) > 1 else []
         return {
             "mark": uuid4().hex,
             "revision": painting.revision,
             "image": _data_url(photograph),
-            "strip": [_data_url(picture) for picture in small],
+            "strip": strip,
             "network": milliseconds,
         }
 
@@ -120,6 +119,7 @@ def build(model: CRN, folders: bool = False) -> gr.Blocks:
                 picture = Image.fromarray(network.classes.check_ids(painting.ids))
             file = "photograph" if event.kind == "photograph" else f"layout-{event.kind}"
             path = save_pil_to_cache(picture, get_upload_folder(), file, "png")
+            page.upload_file_set.add(path)  # which `delete_cache` clears
             download: Download = {"mark": uuid4().hex, "path": path, "name": f"{file}.png"}
             return LabelPainter(download=download)
 
@@ -159,7 +159,7 @@ def build(model: CRN, folders: bool = False) -> gr.Blocks:
 
     def load_model(wanted: str) -> None:
         with _messages():
-            models.get(wanted.strip())
+            models.load(wanted.strip())
 
     def reopen_model(event: gr.EventData) -> str:
         load_model(str(event.model))
@@ -169,13 +169,13 @@ def build(model: CRN, folders: bool = False) -> gr.Blocks:
         """Shows a model that has been loaded; what was painted is taken along, by the names of its classes."""
         with _messages():
             wanted = wanted.strip()
-            network, old = models.get(wanted), models.get(before)
+            network, classes_before = models.get(wanted), models.classes_of(before)
             if painting is None:
                 ids, what = _opening(network)
             else:
-                ids, what = old.classes.check_ids(painting.ids), "your layout"
-                if network.classes != old.classes:
-                    ids = old.classes.translation_to(network.classes)[ids]
+                ids, what = classes_before.check_ids(painting.ids), "your layout"
+                if network.classes != classes_before:
+                    ids = classes_before.translation_to(network.classes)[ids]
             result = of_new_model(wanted, network, ids, what)
             has_streets = _has_streets(network)
             return [
@@ -241,7 +241,7 @@ def build(model: CRN, folders: bool = False) -> gr.Blocks:
         private: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
         last: dict[str, Any] = {"trigger_mode": "always_last"}  # of quick changes the last one counts
         painter.generate(generate, [painter, name], painter, **last, **network, **private)
-        painter.save(save, [painter, name], painter, **network, **private)
+        painter.save(save, [painter, name], painter, trigger_mode="multiple", **network, **private)
         # Each click with its own index: of deferred ones Gradio would run the last with an older event's data.
         thumbnails.select(show_example, name, painter, trigger_mode="multiple", **network, **private)
         surprise_button.click(surprise, name, painter, **last, **network, **private)
@@ -280,6 +280,7 @@ def launch(model: CRN, **options: Any) -> tuple[gr.Blocks, str]:
         app_kwargs={"max_body_size": MAX_BODY_SIZE},
         share=False,
         run_history=False,
+        state_session_capacity=MAX_SESSIONS,
         ssr_mode=False,
         **options,
     )
@@ -320,6 +321,12 @@ def _messages() -> Iterator[None]:
         _log.exception("the photograph could not be made")
         text = "The photograph could not be made: something failed in the server, and its log says what."
         raise gr.Error(text, print_exception=False) from error
+
+
+def _small(picture: Image.Image) -> Image.Image:
+    picture = picture.copy()
+    picture.thumbnail(STRIP_SIZE)
+    return picture
 
 
 def _data_url(picture: Image.Image) -> str:

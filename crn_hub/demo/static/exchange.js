@@ -8,13 +8,19 @@ const STILL_WAITING = "Still waiting for the server… If it stays silent, reloa
 class Exchange {
   constructor(painter) {
     this.painter = painter;
-    this.changedAt = new Map(); // revision -> when
+    this.askedAt = new Map(); // revision -> when its photograph was asked for: with Live on, when the stroke ended
+    this.asked = -1; // the last of these revisions
     this.valueRevision = 0;
   }
 
   /* Asks for the photograph of the layout as it is. */
   render() {
-    if (this.painter.tool) return; // it is asked for at the end of the stroke
+    if (this.painter.tool) {
+      this.askedInStroke = true;
+      return;
+    }
+    this.asked = this.painter.revision;
+    this.askedAt.set(this.asked, performance.now());
     this.renderAgain = true;
     this.painter.setState("busy");
     clearTimeout(this.slowly);
@@ -22,16 +28,26 @@ class Exchange {
     this.sending ??= this.sendRenders();
   }
 
+  /* A stroke is over: what was asked for in its middle. */
+  renderIfAsked() {
+    if (!this.askedInStroke) return;
+    this.askedInStroke = false;
+    this.render();
+  }
+
   /* One after the other; of changes that come meanwhile only the last counts. */
   async sendRenders() {
-    while (this.renderAgain) {
-      this.renderAgain = false;
-      const { revision } = this.painter;
-      const text = await this.asText();
-      if (this.renderAgain && revision !== this.painter.revision) continue;
-      this.send(revision, text, "generate");
+    try {
+      while (this.renderAgain) {
+        this.renderAgain = false;
+        const { revision } = this.painter;
+        const text = await this.asText();
+        if (this.renderAgain && revision !== this.painter.revision) continue;
+        this.send(revision, text, "generate");
+      }
+    } finally {
+      this.sending = null;
     }
-    this.sending = null;
   }
 
   /* The layout as text, packed once for each revision. */
@@ -89,7 +105,10 @@ class Exchange {
       painter.replaceLayout(layout);
     }
     painter.showHistory();
-    if (painter.shown >= 0) painter.revision++; // the page opens with revision 0
+    if (painter.shown >= 0) {
+      painter.revision++; // the page opens with revision 0, and perhaps a link
+      painter.memory.forgetLink();
+    }
     painter.root.dataset.revision = painter.revision;
     painter.memory.keep();
     await this.showPhotograph(result, painter.revision);
@@ -98,7 +117,7 @@ class Exchange {
 
   async showPhotograph(result, revision) {
     const { painter } = this;
-    if (revision === painter.revision) clearTimeout(this.slowly);
+    if (revision >= this.asked) clearTimeout(this.slowly);
     if (result.error) {
       if (revision < painter.revision) return; // there will be word of a newer one
       painter.say(result.error, true);
@@ -109,14 +128,15 @@ class Exchange {
     next.src = result.image;
     await next.decode();
     if (revision < painter.shown) return;
+    painter.shown = revision;
     painter.image.src = result.image;
     await painter.image.decode().catch(() => {}); // replaced by a newer one
-    painter.shown = revision;
+    if (painter.shown !== revision) return;
     painter.root.dataset.shown = revision;
     painter.outputs.setPictures(result.strip);
     if (painter.underlayKind === "photograph") painter.showUnderlay();
-    const started = this.changedAt.get(revision);
-    for (const known of this.changedAt.keys()) if (known <= revision) this.changedAt.delete(known);
+    const started = this.askedAt.get(revision);
+    for (const known of this.askedAt.keys()) if (known <= revision) this.askedAt.delete(known);
     this.sayDone(result, started === undefined ? null : performance.now() - started);
     if (revision === painter.revision) painter.setState("ready");
   }

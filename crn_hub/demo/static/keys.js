@@ -47,7 +47,7 @@ class Keys {
 
   /* The cursor goes; what it was painting is done. */
   release() {
-    if (this.at && this.painter.tool) this.painter.endTool(this.point, {});
+    if (this.at && this.painter.tool) this.painter.endTool();
     this.at = null;
     this.painter.view.refresh();
   }
@@ -69,9 +69,9 @@ class Keys {
       const id = layout.ids[this.at.y * layout.width + this.at.x];
       painter.say(this.at.x + ", " + this.at.y + " · " + painter.nameOf(id));
     } else if (event.key === " " && this.at && !event.repeat) {
-      if (painter.tool) painter.endTool(this.point, event);
+      if (painter.tool) painter.endTool();
       else painter.startTool(this.point, event);
-      if (painter.tool && !painter.tool.move) painter.endTool(this.point, event); // nothing to drag
+      if (painter.tool && !painter.tool.move) painter.endTool(); // nothing to drag
     } else return;
     event.preventDefault();
     event.stopPropagation();
@@ -112,9 +112,11 @@ class Keys {
     const ofPolygon = key === "Escape" || key === "Backspace" || (key === "Enter" && !onControl);
     if (polygon.isOpen && ofPolygon) {
       return () => {
+        painter.tool = null; // it may still be pressed
         painter.begin();
         ({ Enter: () => polygon.close(), Escape: () => polygon.cancel(), Backspace: () => polygon.back() })[key]();
         painter.commit();
+        painter.exchange.renderIfAsked();
         view.refresh();
       };
     }

@@ -157,9 +157,15 @@ class Layout {
     this.choiceOfClass[id] = image;
   }
 
+  /* The image that all pixels are taken from; null if there are several. */
+  get onlyChoice() {
+    const first = this.choice[0];
+    return this.choice.every((image) => image === first) ? first : null;
+  }
+
   /* After loading: new pixels of a class come from where its old ones do. */
   learnChoices() {
-    this.choiceOfClass.fill(this.choice[0]);
+    this.choiceOfClass.fill(this.onlyChoice ?? 0);
     for (let i = this.pixels - 1; i >= 0; i--) this.choiceOfClass[this.ids[i]] = this.choice[i];
   }
 

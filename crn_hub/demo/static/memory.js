@@ -13,14 +13,15 @@ class Memory {
   }
 
   async copyLink() {
-    history.replaceState(null, "", "#layout=" + (await this.painter.exchange.asText()) + "&classes=" + this.classesMark);
+    const link = "#layout=" + (await this.painter.exchange.asText()) + "&classes=" + this.classesMark;
     try {
+      history.replaceState(null, "", link);
       await navigator.clipboard.writeText(location.href);
       const { length } = location.href;
       this.painter.say("The link is copied, and in the address bar: " + length.toLocaleString() + " characters.");
     } catch {
-      const link = h("a", { href: location.href, target: "_blank" }, "this address");
-      this.painter.status.replaceChildren("The link is ", link, ".");
+      this.painter.say("");
+      this.painter.status.append("The link is ", h("a", { href: link, target: "_blank" }, "this address"), ".");
     }
   }
 
@@ -39,8 +40,7 @@ class Memory {
     const count = this.painter.classes.length;
     const known = layout.ids.every((id) => id < count || id === UNLABELLED);
     if (!known) throw new Error(OTHER_CLASSES);
-    if (layout.choice.some((image) => image >= this.painter.numImages)) layout.choice.fill(0);
-    layout.learnChoices();
+    if (layout.choice.some((image) => image >= this.painter.numImages)) layout.chooseForAll(0);
     return layout;
   }
 
@@ -58,10 +58,15 @@ class Memory {
       return false;
     }
     const { href } = location;
-    this.painter.changed(); // which takes the link out of the address
+    this.painter.changed(); // which forgets the link
     history.replaceState(null, "", href);
     if (!this.painter.live) this.painter.exchange.render();
     return true;
+  }
+
+  /* The layout is another one now. */
+  forgetLink() {
+    if (location.hash.startsWith("#layout=")) history.replaceState(null, "", location.pathname + location.search);
   }
 
   /* What a reload needs, kept in the browser at once: what it waits for is lost when the page goes. */
@@ -72,11 +77,14 @@ class Memory {
   }
 
   async keepAll() {
-    while (this.keepAgain) {
-      this.keepAgain = false;
-      await this.keepNow();
+    try {
+      while (this.keepAgain) {
+        this.keepAgain = false;
+        await this.keepNow();
+      }
+    } finally {
+      this.keeping = null;
     }
-    this.keeping = null;
   }
 
   async keepNow() {
@@ -149,11 +157,15 @@ class Memory {
     const linked = await this.openLink();
     this.dontWait();
     if (linked || !state.painting) return;
+    const { revision } = painter;
+    let layout;
     try {
-      painter.setLayout(await this.understood(state.painting));
+      layout = await this.understood(state.painting);
     } catch {
       return; // of an older page
     }
+    if (painter.tool || painter.revision !== revision) return; // somebody was quicker
+    painter.setLayout(layout);
     painter.changed();
     if (!painter.live) painter.exchange.render(); // the photograph on the page is of another layout
   }

@@ -27,7 +27,7 @@ class Painter {
   // -- the parts ------------------------------------------------------------------------------------
 
   build() {
-    const base = h("canvas", { class: "lp-base", "aria-hidden": "true" });
+    const base = h("canvas", { "aria-hidden": "true" });
     this.overlay = h("canvas", {
       class: "lp-overlay", tabindex: 0, role: "application",
       "aria-label": "Layout. Arrow keys move a cursor, Space paints, question mark lists all keys.",
@@ -143,6 +143,7 @@ class Painter {
     this.storageKey = "crn_hub/" + JSON.stringify(classes.map(({ name }) => name));
     this.useClass(this.rows.find((row) => row.name === className)?.id ?? 0);
     if (this.toolId === "mix") this.useTool("brush");
+    if (this.toolBefore === "mix") this.toolBefore = "brush";
     this.showOutputs();
   }
 
@@ -179,7 +180,7 @@ class Painter {
     this.toolId = id;
     press(this.toolButtons, this.toolButtons.find((button) => button.dataset.tool === id));
     this.overlay.dataset.tool = id;
-    if (id === "mix" && this.scope === "all") this.scope = "class";
+    if (id === "mix" && this.scope === "all") this.useScope("class");
     if (this.layout) {
       this.showOutputs();
       this.view.refresh();
@@ -225,6 +226,7 @@ class Painter {
     this.layout.buffer.set(this.before.buffer);
     this.layout.choiceOfClass.set(this.before.choiceOfClass);
     this.view.repaint(this.layout.box);
+    this.exchange.renderIfAsked();
   }
 
   startTool(point, event) {
@@ -240,12 +242,13 @@ class Painter {
     this.view.refresh();
   }
 
-  endTool(point, event) {
+  endTool() {
     const tool = this.tool;
     this.tool = null;
     if (tool === this.tools.pick && this.toolId !== "pick") return; // with Alt the tool stays
-    tool.release?.(point, event);
+    tool.release?.();
     this.commit();
+    this.exchange.renderIfAsked();
     this.view.refresh();
   }
 
@@ -255,11 +258,10 @@ class Painter {
   changed() {
     this.memory.dontWait();
     this.revision++;
-    this.exchange.changedAt.set(this.revision, performance.now());
     this.root.dataset.revision = this.revision;
     this.showHistory();
     this.memory.keep();
-    if (location.hash.startsWith("#layout=")) history.replaceState(null, "", location.pathname + location.search);
+    this.memory.forgetLink();
     if (this.live) this.exchange.render();
     else this.setState("stale");
   }
@@ -291,8 +293,7 @@ class Painter {
   clear() {
     if (this.tool) return;
     this.begin();
-    this.layout.ids.fill(UNLABELLED);
-    this.view.repaint(this.layout.box);
+    this.touched(this.layout.rectangle(this.layout.box, UNLABELLED));
     this.commit();
   }
 
@@ -304,6 +305,8 @@ class Painter {
     this.root.style.setProperty("--lp-ratio", ratio);
     this.view.show(layout);
     this.showCanvasSizes();
+    if (this.scope === "all") this.output = layout.onlyChoice;
+    this.showOutputs();
   }
 
   /* A layout from elsewhere, as a step that can be undone. */
@@ -313,7 +316,7 @@ class Painter {
     const before = this.before;
     this.before = null;
     this.setLayout(layout);
-    if (this.history.record(before, layout)) this.showHistory();
+    this.history.record(before, layout);
   }
 
   showCanvasSizes() {
@@ -392,14 +395,23 @@ class Painter {
     this.begin();
     if (this.scope === "all") this.layout.chooseForAll(output);
     else if (this.scope === "class") this.layout.chooseForClass(this.classId, output);
-    this.commit();
+    this.commitChoice();
     this.showOutputs();
+    this.memory.keep();
+  }
+
+  /* The photograph shows what was chosen, live or not. */
+  commitChoice() {
+    this.commit();
+    if (!this.live && this.shown !== this.revision) this.exchange.render();
   }
 
   useScope(scope) {
     this.scope = scope;
+    this.output ??= 0;
     if (this.toolId === "mix" && scope === "all") this.useToolBefore();
     this.showOutputs();
+    this.memory.keep();
   }
 
   nextScope() {
@@ -417,7 +429,7 @@ class Painter {
     if (this.numImages < 2 || this.scope === "all" || this.tool) return;
     this.begin();
     this.tools.mix.press(this.view.toLayout(event, this.photographPane));
-    this.commit();
+    this.commitChoice();
   }
 
   // -- page and Python ------------------------------------------------------------------------------

@@ -31,7 +31,9 @@ class Pointers {
   }
 
   onDown(event) {
-    if (event.pointerType === "touch" && event.timeStamp - this.penAt < PALM) return;
+    const penIsDown = [...this.pointers.values()].some(({ pointerType }) => pointerType === "pen");
+    if (event.pointerType === "touch" && (penIsDown || event.timeStamp - this.penAt < PALM)) return;
+    if (event.pointerType === "pen") this.penAt = event.timeStamp;
     if (event.pointerType === "pen" && this.pointers.size) {
       if (this.painter.tool) this.painter.giveUp(); // the hand was there first
       this.pinch = null;
@@ -43,6 +45,7 @@ class Pointers {
     this.pointers.set(event.pointerId, event);
     if (event.pointerType === "touch" && this.pointers.size === 2) {
       if (this.painter.tool) this.painter.giveUp();
+      this.panning = null;
       this.pinch = this.pinchNow();
       return;
     }
@@ -80,15 +83,16 @@ class Pointers {
     if (!this.pointers.delete(event.pointerId)) return;
     if (this.pinch) {
       if (!this.pointers.size) this.pinch = null;
+      else if (this.pointers.size > 1) this.pinch = this.pinchNow(); // of the fingers that are left
     } else if (this.panning) {
       this.panning = null;
     } else if (this.painter.tool) {
-      this.painter.endTool(this.painter.view.toLayout(event), event);
+      this.painter.endTool();
     }
   }
 
   onCancel(event) {
-    this.pointers.delete(event.pointerId);
+    if (!this.pointers.delete(event.pointerId)) return;
     if (!this.pointers.size) this.pinch = null;
     this.panning = null;
     if (this.painter.tool) this.painter.giveUp();

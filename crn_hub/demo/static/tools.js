@@ -1,6 +1,7 @@
 /* The tools. Each answers press, move and release with points of the layout; `painter` gives class, size and layout.
 
-   A tool may have: move(points, event), release(point, event), shape() -> Path2D to outline, cancel(). */
+   A tool may have: move(points, event) if it is dragged, release(), hover(point) between presses, shape() -> Path2D to
+   outline, cancel() of all that has not been painted, giveUp() of what the last press has begun. */
 
 const midpoint = (a, b) => ({ x: (a.x + b.x) / 2, y: (a.y + b.y) / 2 });
 const distance = (a, b) => Math.hypot(a.x - b.x, a.y - b.y);
@@ -54,7 +55,7 @@ class Brush {
   }
 
   /* With shift: a drag is a straight line, a click a line from the end of the stroke before. */
-  release(point) {
+  release() {
     if (this.straight) {
       const clicked = distance(this.start, this.last) * this.painter.view.scale < 4;
       this.stamp(clicked && this.before ? this.before : this.start, clicked ? this.start : this.last);
@@ -144,10 +145,6 @@ class Polygon {
     this.corners = this.before;
   }
 
-  move(points) {
-    this.hover(points.at(-1));
-  }
-
   hover(point) {
     this.last = point;
   }
@@ -226,8 +223,7 @@ class Mix {
     const x = Math.floor(point.x), y = Math.floor(point.y);
     if (!layout.contains(x, y)) return;
     if (scope === "region") layout.chooseForRegion(x, y, output);
-    else if (scope === "class") layout.chooseForClass(layout.ids[y * layout.width + x], output);
-    else layout.chooseForAll(output);
+    else layout.chooseForClass(layout.ids[y * layout.width + x], output);
   }
 }
 
