@@ -28,7 +28,7 @@ def main() -> None:
     with torch.no_grad():
         for image, (gain, offset) in enumerate((LIGHTER, DARKER)):  # image u has the channels u, u + 2, u + 4
             two.to_images.weight[image::2] = model.to_images.weight * gain
-            two.to_images.bias[image::2] = model.to_images.bias * gain + offset
+            two.to_images.get_parameter("bias")[image::2] = model.to_images.get_parameter("bias") * gain + offset
     two.training_record = model.training_record
     two.save_pretrained(sys.argv[2])
 
