@@ -174,6 +174,7 @@ def visit(browser: Browser) -> Iterator[Open]:
         tab.goto(address)
         expect(tab.locator(".lp[data-ready='1']")).to_be_visible(timeout=15_000)
         expect(tab.locator("#facts")).to_be_visible()  # the page's end is there, and with it a scroll bar
+        expect(tab.locator("#controls input[type=file]")).to_be_attached()
         tab.evaluate("document.fonts.ready")  # with its own font the header has another height
         settled(tab)
         frame(tab)  # before the first one is painted, browsers lose clicks

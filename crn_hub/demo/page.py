@@ -241,11 +241,12 @@ def build(model: CRN, folders: bool = False) -> gr.Blocks:
         private: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
         last: dict[str, Any] = {"trigger_mode": "always_last"}  # of quick changes the last one counts
         painter.generate(generate, [painter, name], painter, **last, **network, **private)
-        painter.save(save, [painter, name], painter, trigger_mode="multiple", **network, **private)
-        # Each click with its own index: of deferred ones Gradio would run the last with an older event's data.
-        thumbnails.select(show_example, name, painter, trigger_mode="multiple", **network, **private)
+        # Of deferred events Gradio would run the last one with an older one's data, and by default it drops them.
+        each: dict[str, Any] = {"trigger_mode": "multiple"}
+        painter.save(save, [painter, name], painter, **each, **network, **private)
+        thumbnails.select(show_example, name, painter, **each, **network, **private)
         surprise_button.click(surprise, name, painter, **last, **network, **private)
-        upload_button.upload(upload, [upload_button, snap, layout_classes, name], painter, **network, **private)
+        upload_button.upload(upload, [upload_button, snap, layout_classes, name], painter, **each, **network, **private)
         changed = [painter, name, facts, thumbnails, examples_column, surprise_button]
         # Loading may take minutes, in which others go on painting.
         loading: dict[str, Any] = {
