@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from browsing import browser, visit  # noqa: F401 - fixtures
 from hub_client import client, home, hub, lonely, offline  # noqa: F401 - fixtures
+from painting_hand import address, hand, phone, seen  # noqa: F401 - fixtures
 
 ROOT = Path(__file__).parent.parent
 
