@@ -135,7 +135,7 @@ class Outputs {
       h("button", { type: "button", "data-scope": scope, onclick: () => onscope(scope) }, label));
     this.hint = h("p", { class: "lp-hint" });
     this.node = h(
-      "div", { class: "lp-outputs" },
+      "div", {},
       h("div", { class: "lp-scopes", role: "group", "aria-label": "What to take from an output" },
         h("span", { class: "lp-label" }, "Take from an output"), ...this.scopes),
       this.strip, this.hint,
