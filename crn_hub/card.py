@@ -278,6 +278,7 @@ def _facts(stage: dict[str, Any]) -> dict[str, str]:
         "epochs": texts.get("epochs", ""),
         "images per step": texts.get("images_per_step") or texts.get("train_batch_size", ""),
         "learning rate": ", ".join(filter(None, [texts.get("learning_rate"), texts.get("lr_scheduler")])),
+        "modules trained": texts.get("train_modules", ""),
         "random mirroring": texts.get("random_flip", ""),
         "weights averaged (EMA)": texts.get("use_ema", ""),
         "feature network": texts.get("perceptual_net", ""),
@@ -378,7 +379,9 @@ def _license_sentence(license: str) -> str:
 
 
 def _caption(sample: str, num_images: int) -> str:
-    """What a picture in samples/ shows; held-out.png is the grid that training leaves."""
+    """What a picture in samples/ shows; held-out.png and loss-curves.png are what training leaves."""
+    if sample == "samples/loss-curves.png":
+        return "The training loss and that of held-out rows, step by step, and the loss's terms."
     if sample != "samples/held-out.png":
         return _escape(Path(sample).stem)
     outputs = f"{num_images} photographs of the network" if num_images > 1 else "the network's photograph"

@@ -1,14 +1,25 @@
 """The training loss: perceptual regression with the per-class minimum over k images (sections 3.2 and 3.3)."""
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from crn_hub.classes import UNLABELLED
-from crn_hub.perceptual import LAYERS, FeatureNetwork
+from crn_hub.perceptual import LAYERS, PREPROCESSING, FeatureNetwork
 
 # (code) The best of the k images counts for each class; the mean over all k, weighted so little, keeps them all alive.
 MINIMUM_SHARE, MEAN_SHARE = 0.999, 0.001
+
+
+# (code) The lambdas of the published checkpoints, by data set and height, as factors on the means of `LAYERS`.
+PUBLISHED_WEIGHTS = {
+    "cityscapes-256p": (1, 1 / 1.6, 1 / 2.3, 1 / 1.8, 1 / 2.8, 12.5),
+    "cityscapes-512p": (1, 1 / 2.6, 1 / 4.8, 1 / 3.7, 1 / 5.6, 6.667),
+    "cityscapes-1024p": (1, 1 / 2.6, 1 / 4.8, 1 / 3.7, 1 / 5.6, 6.667),
+    "gta5-256p": (1, 1 / 1.4, 1 / 1.8, 1 / 1.3, 1 / 2.2, 16.13),
+}
 
 
 class PerceptualLoss(nn.Module):
@@ -19,14 +30,19 @@ class PerceptualLoss(nn.Module):
     Args:
         features: the frozen feature network.
         num_classes: n; the loss runs over n + 1 classes, the unlabelled one included.
+        image_by_image: for k > 1, keep what the gradient needs of one image at a time instead of all k: the errors
+            are computed once without gradient, which says which image is best for which class, then the images go
+            through the features one after another, each with its weights. Same loss and gradient, less memory, one
+            more pass forwards.
     """
 
     layer_weights: Tensor
 
-    def __init__(self, features: FeatureNetwork, num_classes: int):
+    def __init__(self, features: FeatureNetwork, num_classes: int, image_by_image: bool = False):
         super().__init__()
         self.features = features
         self.num_classes = num_classes
+        self.image_by_image = image_by_image
         self.register_buffer("layer_weights", torch.ones(len(LAYERS)))
 
     def forward(self, images: Tensor, photographs: Tensor, ids: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
@@ -39,12 +55,22 @@ class PerceptualLoss(nn.Module):
         Returns:
             The loss, and for each layer its weighted share of it (detached), by the names of `LAYERS`.
         """
-        errors = self.class_errors(images, photographs, ids) * self.layer_weights  # (B, K, n + 1, layers)
-        total = errors.sum(dim=-1)  # E[u, p] of section 3.3
-        best = total.argmin(dim=1, keepdim=True)  # (B, 1, n + 1)
-        of_best = errors.gather(1, best[..., None].expand(-1, -1, -1, errors.shape[-1])).squeeze(1)
-        per_layer = (MINIMUM_SHARE * of_best + MEAN_SHARE * errors.mean(dim=1)).sum(dim=1).mean(dim=0)  # (layers,)
-        return per_layer.sum(), dict(zip(LAYERS, per_layer.detach(), strict=True))
+        # Activations of deep layers reach thousands: the features stay in float32 whatever the network runs in.
+        with torch.autocast(images.device.type, enabled=False):
+            images, k = images.float(), images.shape[1]
+            wanted, masks = self._wanted(photographs, ids)
+            if k > 1 and (self.image_by_image or not images.requires_grad):
+                with torch.no_grad():
+                    errors = torch.cat([self._errors(image, wanted, masks) for image in images.split(1, dim=1)], dim=1)
+                per_layer = (self._shares(errors)[..., None] * errors).sum(dim=(1, 2)).mean(dim=0)
+                loss = per_layer.sum()
+                if images.requires_grad:
+                    loss = _WithGradient.apply(images, loss, self._gradient(images, errors, wanted, masks))
+            else:
+                errors = self._errors(images, wanted, masks)  # (B, K, n + 1, layers)
+                per_layer = (self._shares(errors)[..., None] * errors).sum(dim=(1, 2)).mean(dim=0)
+                loss = per_layer.sum()
+        return loss, dict(zip(LAYERS, per_layer.detach(), strict=True))
 
     @torch.no_grad()
     def calibrate(self, layer_errors: Tensor) -> None:
@@ -60,24 +86,70 @@ class PerceptualLoss(nn.Module):
             raise ValueError(f"the loss terms cannot be balanced: their sizes are {layer_errors.tolist()}.")
         self.layer_weights.copy_(1 / (len(LAYERS) * layer_errors))
 
-    def class_errors(self, images: Tensor, photographs: Tensor, ids: Tensor) -> Tensor:
-        """mean_ij(L_p(i,j) * mean_c |phi_l(photograph) - phi_l(image u)|), unweighted: (B, K, n + 1, layers).
+    @torch.no_grad()
+    def use_published_weights(self, name: str) -> None:
+        """Sets the layer weights to those of a published checkpoint (see `PUBLISHED_WEIGHTS`).
+
+        Raises:
+            ValueError: for another feature network than the one they were measured on, VGG-19 on the 0..255 scale.
+        """
+        of, scale = self.features.architecture, self.features.preprocessing
+        if (of, scale) != ("vgg19", PREPROCESSING["caffe"]):
+            raise ValueError(
+                f"the loss weights {name} belong to a VGG-19 fed with 0..255 minus the mean, not to this {of} "
+                f"(mean {scale.mean}, std {scale.std}): its features have other sizes; calibrate instead."
+            )
+        self.layer_weights.copy_(torch.tensor(PUBLISHED_WEIGHTS[name]))
+
+    def _shares(self, errors: Tensor) -> Tensor:
+        """(B, K, n + 1): how much each image counts for each class, from errors (B, K, n + 1, layers)."""
+        total = errors.detach().sum(dim=-1)  # E[u, p] of section 3.3
+        best = torch.zeros_like(total).scatter_(1, total.argmin(dim=1, keepdim=True), 1.0)
+        return MINIMUM_SHARE * best + MEAN_SHARE / errors.shape[1]
+
+    def _wanted(self, photographs: Tensor, ids: Tensor) -> tuple[list[Tensor], list[Tensor]]:
+        """For each layer the features of the photographs (B, C, h, w), and the class masks (B, n + 1, h, w)."""
+        with torch.no_grad():
+            wanted = self.features((photographs.float() + 1) * 127.5)
+            channel = ids.long().masked_fill(ids == UNLABELLED, self.num_classes)[:, None]
+            shape = (len(ids), self.num_classes + 1, *ids.shape[-2:])
+            masks = torch.zeros(shape, device=ids.device).scatter_(1, channel, 1.0)
+            return wanted, [F.adaptive_avg_pool2d(masks, features.shape[-2:]) for features in wanted]
+
+    def _errors(self, images: Tensor, wanted: list[Tensor], masks: list[Tensor]) -> Tensor:
+        """(B, K, n + 1, layers): lambda_l * mean_ij(L_p(i,j) * mean_c |phi_l(photograph) - phi_l(image u)|).
 
         (code) The mean runs over all pixels of a layer and the mask zeroes those of other classes, so the classes of
         an image add up to its plain perceptual loss.
         """
-        batch, k = images.shape[:2]
-        # Activations of deep layers reach thousands: the features stay in float32 whatever the network runs in.
-        with torch.autocast(images.device.type, enabled=False):
-            with torch.no_grad():
-                wanted = self.features((photographs.float() + 1) * 127.5)
-            given = self.features((images.float().flatten(0, 1) + 1) * 127.5)
-            channel = ids.long().masked_fill(ids == UNLABELLED, self.num_classes)[:, None]
-            shape = (batch, self.num_classes + 1, *ids.shape[-2:])
-            masks = torch.zeros(shape, device=images.device).scatter_(1, channel, 1.0)
-            errors = []
-            for of_photograph, of_images in zip(wanted, given, strict=True):
-                difference = (of_images.unflatten(0, (batch, k)) - of_photograph[:, None]).abs().mean(dim=2)
-                mask = F.adaptive_avg_pool2d(masks, difference.shape[-2:])  # (B, n + 1, h, w), area averages
-                errors.append(torch.einsum("bkhw,bphw->bkp", difference, mask) / mask[0, 0].numel())
-            return torch.stack(errors, dim=-1)
+        given = self.features((images.flatten(0, 1) + 1) * 127.5)
+        errors = []
+        for of_photograph, of_images, mask in zip(wanted, given, masks, strict=True):
+            difference = (of_images.unflatten(0, images.shape[:2]) - of_photograph[:, None]).abs().mean(dim=2)
+            errors.append(torch.einsum("bkhw,bphw->bkp", difference, mask) / mask[0, 0].numel())
+        return torch.stack(errors, dim=-1) * self.layer_weights
+
+    def _gradient(self, images: Tensor, errors: Tensor, wanted: list[Tensor], masks: list[Tensor]) -> Tensor:
+        """(B, K, 3, H, W): of the loss with respect to the images, one image at a time."""
+        shares = self._shares(errors) / len(images)
+        gradients = []
+        for image, share in zip(images.detach().split(1, dim=1), shares.split(1, dim=1), strict=True):
+            with torch.enable_grad():
+                image = image.requires_grad_()
+                part = (share[..., None] * self._errors(image, wanted, masks)).sum()
+            gradients += torch.autograd.grad(part, image)
+        return torch.cat(gradients, dim=1)
+
+
+class _WithGradient(torch.autograd.Function):
+    """A loss whose gradient with respect to the images is known already."""
+
+    @staticmethod
+    def forward(ctx: Any, images: Tensor, loss: Tensor, gradient: Tensor) -> Tensor:
+        ctx.save_for_backward(gradient)
+        return loss.clone()
+
+    @staticmethod
+    def backward(ctx: Any, *of_loss: Tensor) -> tuple[Tensor, None, None]:
+        (gradient,) = ctx.saved_tensors
+        return of_loss[0] * gradient, None, None

@@ -16,6 +16,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from huggingface_hub import (
@@ -31,6 +32,7 @@ from PIL import Image
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from crn_hub.card import SWATCHES, is_unedited, write_card, write_swatches
 from crn_hub.classes import UNLABELLED, ClassSet, Layout, LayoutWarning, read_layout
@@ -116,6 +118,8 @@ class CRN(nn.Module):
         self._check_bounds()
         # Settings, calibrated loss weights and cost of the training that made these weights; {} if unknown.
         self.training_record: dict[str, Any] = {}
+        # In training, keep only what passes between modules and compute the rest again: less memory, more time.
+        self.gradient_checkpointing = False
         self.loaded_from: WeightsFile | None = None  # set by `from_pretrained`
 
         layout_channels = len(classes) + 1
@@ -172,12 +176,24 @@ class CRN(nn.Module):
             layouts.append(F.avg_pool2d(layouts[-1], 2))
         layouts.reverse()
 
-        features = self.stages[0](layouts[0])
-        for stage, layout in zip(list(self.stages)[1:], layouts[1:], strict=True):
-            features = F.interpolate(features, layout.shape[-2:], mode="bilinear", align_corners=True)
-            features = stage(torch.cat([features, layout.to(features.dtype)], dim=1))
+        features: Tensor | None = None
+        for stage, layout in zip(self.stages, layouts, strict=True):
+            if self.gradient_checkpointing and torch.is_grad_enabled():
+                features = checkpoint(_refine, stage, features, layout, use_reentrant=False, preserve_rng_state=False)
+            else:
+                features = _refine(stage, features, layout)
         images = self.to_images(features)  # (B, 3K, H, W); (code) image u has the channels u, u + K, u + 2K
         return images.unflatten(1, (3, self.num_images)).transpose(1, 2)
+
+    def train_only_last(self, modules: int) -> None:
+        """Freezes all but the last `modules` refinement modules and the output layer (the paper's 1024p: 2).
+
+        Raises:
+            ValueError: if there are not so many modules.
+        """
+        if not 1 <= modules <= len(self.widths):
+            raise ValueError(f"the last {modules} modules cannot be trained: this network has {len(self.widths)}.")
+        self.stages[: len(self.widths) - modules].requires_grad_(False)
 
     def _one_hot(self, ids: Tensor) -> Tensor:
         if ids.ndim != 3 or tuple(ids.shape[1:]) != self.size:
@@ -221,27 +237,37 @@ class CRN(nn.Module):
             warnings.warn(note, LayoutWarning, stacklevel=2)
         return synthesize(self, reading.ids, num_images or self.num_images, self.size, size)
 
+    @torch.no_grad()
     def grow_from(self, other: "CRN") -> int:
         """Takes over the weights of a cascade that is equal or shorter (section 4: 256p to 512p to 1024p).
 
-        The new modules keep their fresh weights, and so does the output layer unless both networks end alike.
+        The class sets may differ: what reads a class keeps its weights where `other` has that class by name or alias.
+        The new modules and what reads other classes keep their fresh weights, and so does the output layer unless both
+        networks end alike.
 
         Returns:
             How many modules were taken over.
 
         Raises:
-            ValueError: if classes, base size or the widths of the common modules differ.
+            ValueError: if base size or the widths of the common modules differ.
         """
         common = len(other.widths)
-        if other.classes != self.classes:
-            raise ValueError(f"cannot start from a model with other classes: {other.classes}, here {self.classes}.")
         if other.base_size != self.base_size:
             raise ValueError(f"cannot start from base size {other.base_size}; this network has {self.base_size}.")
         if other.widths != self.widths[:common]:
             raise ValueError(
                 f"cannot grow widths {list(other.widths)} into {list(self.widths)}: not a beginning of it."
             )
-        self.stages[:common].load_state_dict(other.stages.state_dict())
+        source = self.classes.translation_to(other.classes)[: len(self.classes)]  # the id there of each class here
+        here = torch.from_numpy(np.flatnonzero(source != UNLABELLED))
+        there = torch.from_numpy(source[source != UNLABELLED].astype(np.int64))
+        for before, stage, start in zip((0, *self.widths), self.stages[:common], other.stages, strict=False):
+            state = start.state_dict()
+            kernel = stage.get_parameter("conv1.weight").clone()  # (C, before + classes + unlabelled, 3, 3)
+            kernel[:, :before] = state["conv1.weight"][:, :before]
+            kernel[:, before + here] = state["conv1.weight"][:, before + there]
+            kernel[:, -1] = state["conv1.weight"][:, -1]
+            stage.load_state_dict({**state, "conv1.weight": kernel})
         if common == len(self.widths) and other.num_images == self.num_images:
             self.to_images.load_state_dict(other.to_images.state_dict())
         return common
@@ -510,6 +536,14 @@ class CRN(nn.Module):
             kernels = sum(p.numel() for p in stage.parameters() if p.ndim == 4)
             flop += 2 * kernels * self.base_size[0] * self.base_size[1] * 4**index
         return flop / 1e9
+
+
+def _refine(stage: nn.Module, features: Tensor | None, layout: Tensor) -> Tensor:
+    """One step of the cascade: features (B, C, h, w) of the module before, if any, and layout (B, n + 1, 2h, 2w)."""
+    if features is None:
+        return stage(layout)
+    features = F.interpolate(features, layout.shape[-2:], mode="bilinear", align_corners=True)
+    return stage(torch.cat([features, layout.to(features.dtype)], dim=1))
 
 
 def _check_device(map_location: str | torch.device) -> None:

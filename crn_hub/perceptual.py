@@ -66,7 +66,7 @@ class FeatureNetwork(nn.Module):
 
     def __init__(self, architecture: str, preprocessing: Preprocessing):
         super().__init__()
-        self.architecture = architecture
+        self.architecture, self.preprocessing = architecture, preprocessing
         self.convolutions = nn.ModuleDict()  # position -> layer
         channels = 3
         for positions, width in zip(POSITIONS[architecture], BLOCK_WIDTHS, strict=True):

@@ -1,18 +1,21 @@
 """Rows of photograph and label map -> tensors of the network's size: checks, cropping, resizing, augmentation."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 from PIL import Image
-from torch import Tensor
 from torch.utils.data import Dataset
+from torchvision.transforms.functional import adjust_brightness, adjust_contrast, adjust_saturation
 
 from crn_hub.classes import UNLABELLED, ClassSet, LayoutError, is_in_colors, read_layout
+from crn_hub.text import clause
+
+Pair = tuple[np.ndarray, np.ndarray]  # pixels uint8 (H, W, 3) and ids uint8 (H, W), as large as the row has them
 
 
-class PairDataset(Dataset[dict[str, Tensor]]):
+class PairDataset(Dataset[dict[str, Any]]):
     """Rows -> tensors of the network's size.
 
     The largest part of the network's aspect is cut out of each row (a random one in training, else the middle) and
@@ -22,9 +25,13 @@ class PairDataset(Dataset[dict[str, Tensor]]):
     Args:
         rows: a sequence of {image_column: PIL image, label_column: PIL image or array}.
         classes: the class set of the labels; the label n is read as unlabelled too, as many data sets write it.
-        size: (height, width) in pixels.
+        size: (height, width) in pixels; may be changed later.
         seed: of the augmentation; None for none of it.
         random_flip: mirror every other pair.
+        color_jitter: how far brightness, contrast and saturation of photographs go up or down, 0..1: factors are
+            drawn from 1 - color_jitter to 1 + color_jitter.
+        cache_bytes: how much memory decoded rows may take; those beyond are decoded each time.
+        called: what messages call a row.
     """
 
     def __init__(
@@ -36,55 +43,111 @@ class PairDataset(Dataset[dict[str, Tensor]]):
         label_column: str = "label",
         seed: int | None = None,
         random_flip: bool = False,
+        color_jitter: float = 0.0,
+        cache_bytes: int = 0,
+        called: str = "row",
     ):
         self.rows, self.classes, self.size = rows, classes, size
         self.image_column, self.label_column = image_column, label_column
-        self.seed, self.random_flip = seed, random_flip
+        self.seed, self.random_flip, self.color_jitter = seed, random_flip, color_jitter
+        self.cache_bytes, self.called = cache_bytes, called
         self.epoch = 0
+        self.used = list(range(len(rows)))  # the rows that are not left out
+        self._cache: dict[int, Pair] = {}
 
     def set_epoch(self, epoch: int) -> None:
         """Chooses the augmentation of the epoch; accelerate's data loader calls this."""
         self.epoch = epoch
 
     def __len__(self) -> int:
-        return len(self.rows)
+        return len(self.used)
 
-    def __getitem__(self, index: int) -> dict[str, Tensor]:
-        """{"photograph": float32 (3, H, W), -1..1; "ids": uint8 (H, W)}.
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        """{"photograph": float32 (3, H, W), -1..1; "ids": uint8 (H, W); "row": int, the row's number}.
 
         Raises:
-            LayoutError: naming the row and what is wrong with it.
+            LayoutError: naming the row, its files and what is wrong with it.
         """
-        source = f"row {index}"
-        try:
-            row = self.rows[index]
-        except (OSError, SyntaxError) as error:
-            raise LayoutError(f"{source}: not readable ({error}).") from error
-        photograph, label = row[self.image_column], row[self.label_column]
-        if not isinstance(photograph, Image.Image):
-            raise LayoutError(f"{source}: column {self.image_column} holds {type(photograph).__name__}, not an image.")
-        if photograph.mode not in ("RGB", "RGBA", "L", "P"):
-            raise LayoutError(
-                f"{source}: a photograph of mode {photograph.mode} cannot be used; right are 8 bits per channel."
-            )
-        ids = self._ids(label, f"{source}, column {self.label_column}")
-        if (photograph.height, photograph.width) != ids.shape:
-            raise LayoutError(
-                f"{source}: the photograph has {photograph.width} x {photograph.height} pixels, "
-                f"its label {ids.shape[1]} x {ids.shape[0]}; they must agree."
-            )
-        across, down, flip = 0.5, 0.5, False
+        row = self.used[index]
+        pixels, ids = self.decode(row)
+        across, down, flip, jitter = 0.5, 0.5, False, np.zeros(3)
         if self.seed is not None:
-            draws = np.random.default_rng((self.seed, self.epoch, index)).random(3)
+            draws = np.random.default_rng((self.seed, self.epoch, row)).random(6)
             across, down, flip = draws[0], draws[1], self.random_flip and draws[2] < 0.5
-        box = _box_of_aspect(photograph.size, self.size, across, down)
-        height, width = self.size
-        pixels = np.array(photograph.convert("RGB").resize((width, height), Image.Resampling.BICUBIC, box=box))
-        ids = np.array(Image.fromarray(ids).resize((width, height), Image.Resampling.NEAREST, box=box))
+            jitter = self.color_jitter * (2 * draws[3:] - 1)
+        box = _box_of_aspect((ids.shape[1], ids.shape[0]), self.size, across, down)
+        size = (self.size[1], self.size[0])
+        pixels = np.array(Image.fromarray(pixels).resize(size, Image.Resampling.BICUBIC, box=box))
+        ids = np.array(Image.fromarray(ids).resize(size, Image.Resampling.NEAREST, box=box))
         if flip:
             pixels, ids = pixels[:, ::-1].copy(), ids[:, ::-1].copy()
-        tensor = torch.from_numpy(pixels).permute(2, 0, 1).float() / 127.5 - 1
-        return {"photograph": tensor.contiguous(), "ids": torch.from_numpy(ids)}
+        photograph = torch.from_numpy(pixels).permute(2, 0, 1).contiguous()
+        if jitter.any():
+            for adjust, by in zip((adjust_brightness, adjust_contrast, adjust_saturation), jitter, strict=True):
+                photograph = adjust(photograph, 1 + by)
+        return {"photograph": photograph.float() / 127.5 - 1, "ids": torch.from_numpy(ids), "row": row}
+
+    def decode(self, row: int) -> Pair:
+        """Photograph and ids of a row at their own size, checked; kept while there is room in the cache.
+
+        Raises:
+            LayoutError: naming the row, its files and what is wrong with it.
+        """
+        if row in self._cache:
+            return self._cache[row]
+        try:
+            content = self.rows[row]
+        except Exception as error:  # files of all kinds are read here, and readers fail in ways of their own
+            raise LayoutError(f"{self._name(row)}: not readable ({clause(error)}).") from error
+        photograph = content[self.image_column]
+        if not isinstance(photograph, Image.Image):
+            raise LayoutError(
+                f"{self._name(row)}: column {self.image_column} holds {type(photograph).__name__}, not an image."
+            )
+        if photograph.mode not in ("RGB", "RGBA", "L", "P"):
+            raise LayoutError(
+                f"{self._name(row)}: a photograph of mode {photograph.mode} cannot be used; right are 8 bits per "
+                "channel."
+            )
+        try:
+            pixels = np.array(photograph.convert("RGB"))
+        except (OSError, SyntaxError) as error:
+            raise LayoutError(f"{self._name(row)}: not readable ({clause(error)}).") from error
+        try:
+            ids = self._ids(content[self.label_column], f"column {self.label_column}")
+        except (LayoutError, OSError, SyntaxError) as error:
+            raise LayoutError(f"{self._name(row)}, {error}") from error
+        if pixels.shape[:2] != ids.shape:
+            raise LayoutError(
+                f"{self._name(row)}: the photograph has {pixels.shape[1]} x {pixels.shape[0]} pixels, "
+                f"its label {ids.shape[1]} x {ids.shape[0]}; they must agree."
+            )
+        if (size := pixels.nbytes + ids.nbytes) <= self.cache_bytes:
+            self.cache_bytes -= size
+            self._cache[row] = pixels, ids
+        return pixels, ids
+
+    def check(self, rows: Iterable[int], skip_bad: bool) -> dict[int, str]:
+        """Decodes `rows`, and with `skip_bad` leaves out the bad ones.
+
+        Returns:
+            The rows left out, and what is wrong with each.
+
+        Raises:
+            LayoutError: at the first bad row without `skip_bad`, or if all are bad.
+        """
+        bad = {}
+        for row in rows:
+            try:
+                self.decode(row)
+            except LayoutError as error:
+                if not skip_bad:
+                    raise
+                bad[row] = str(error)
+        self.used = [row for row in self.used if row not in bad]
+        if not self.used:
+            raise LayoutError(f"every {self.called} is bad; the first: {bad[min(bad)]}")
+        return bad
 
     def _ids(self, label: Any, source: str) -> np.ndarray:
         if isinstance(label, Image.Image) and is_in_colors(label, self.classes):  # no preset: a data set says its own
@@ -93,6 +156,19 @@ class PairDataset(Dataset[dict[str, Tensor]]):
         if ids.dtype != object and np.issubdtype(ids.dtype, np.integer):
             ids = np.where(ids == len(self.classes), UNLABELLED, ids)
         return self.classes.check_ids(ids, source)
+
+    def _name(self, row: int) -> str:
+        """The row with the names of its files, where the data set has them."""
+        import datasets  # seconds, which the scenes need not wait
+
+        files = []
+        if isinstance(self.rows, datasets.Dataset):
+            for column in (self.image_column, self.label_column):
+                if isinstance(self.rows.features[column], datasets.Image):
+                    stored = self.rows.select_columns(column).cast_column(column, datasets.Image(decode=False))[row]
+                    files.append((stored[column] or {}).get("path"))
+        named = ", ".join(dict.fromkeys(file for file in files if file))
+        return f"{self.called} {row}" + (f" ({named})" if named else "")
 
 
 def _box_of_aspect(

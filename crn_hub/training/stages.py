@@ -1,0 +1,122 @@
+"""The stages of a training run: what each trains, from the arguments; presets for the paper's settings."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from crn_hub.model import CRN, DEMO_WIDTHS
+
+# Height of the images -> widths of the modules, where none are given. Each row begins with the row above, so a
+# network can be grown from 64 to 128 to 256 and on.
+DEFAULT_WIDTHS = {
+    32: DEMO_WIDTHS[:4],
+    64: DEMO_WIDTHS[:5],
+    128: DEMO_WIDTHS[:6],
+    256: DEMO_WIDTHS,
+    512: (*DEMO_WIDTHS, 12),
+    1024: (*DEMO_WIDTHS, 12, 8),
+}
+
+_PAPER_WIDTHS = [1024, 1024, 1024, 1024, 1024, 512, 512, 128, 32]
+
+# The settings of sections 3 and 4 and of the published code, by name; the command line goes before them. The finer
+# two start from a model of the resolution before: --init_from.
+PRESETS: dict[str, dict[str, object]] = {
+    "paper-256p": {
+        "resolution": 256, "widths": _PAPER_WIDTHS[:7], "num_images": 9, "num_train_epochs": 200,
+        "learning_rate": 1e-4, "lr_scheduler": "constant", "perceptual_net": "vgg19", "calibration_epoch": 100,
+    },
+    "paper-512p": {
+        "resolution": 512, "widths": _PAPER_WIDTHS[:8], "num_images": 1, "num_train_epochs": 20,
+        "learning_rate": 1e-4, "lr_scheduler": "constant", "perceptual_net": "vgg19",
+    },
+    "paper-1024p": {
+        "resolution": 1024, "widths": _PAPER_WIDTHS, "num_images": 1, "num_train_epochs": 5,
+        "learning_rate": 1e-4, "lr_scheduler": "constant", "perceptual_net": "vgg19", "train_modules": "last:2",
+    },
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One part of a run, at one resolution.
+
+    Attributes:
+        widths: channels of each module, coarse to fine.
+        height: of the images in pixels.
+        steps: optimiser steps, if `--stages` says so.
+    """
+
+    widths: tuple[int, ...]
+    height: int
+    steps: int | None
+
+
+def plan_stages(
+    resolution: int | None, widths: Sequence[int] | None, stages: Sequence[str], start: CRN | None
+) -> list[Stage]:
+    """The stages, coarse to fine.
+
+    Args:
+        resolution: height of the final images; that of the last stage, else 64, by default.
+        widths: of the final network; by default those of `start` and beyond them the table's.
+        stages: "HEIGHT" or "HEIGHT:STEPS" each; empty for one stage.
+        start: the model to start from.
+
+    Raises:
+        ValueError: if resolution, widths and stages don't fit together.
+    """
+    asked: list[tuple[int, int | None]] = []
+    for stage in stages:
+        if not (match := re.fullmatch(r"([1-9]\d*)(?::([1-9]\d*))?", stage)):
+            raise ValueError(f"--stages {stage}: right is HEIGHT or HEIGHT:STEPS, such as 64:1500.")
+        asked.append((int(match[1]), int(match[2]) if match[2] else None))
+    heights = [height for height, _ in asked]
+    if heights != sorted(set(heights)):
+        raise ValueError(f"--stages {' '.join(stages)}: each stage must be higher than the one before.")
+    if resolution is None:
+        resolution = heights[-1] if asked else 64
+    if not asked:
+        asked = [(resolution, None)]
+    elif heights[-1] != resolution:
+        raise ValueError(f"--stages end at {heights[-1]}, but --resolution is {resolution}; leave --resolution out.")
+    final = _choose_widths(resolution, widths, start)
+    base_height = start.base_size[0] if start else 4
+    plan = []
+    for height, steps in asked:
+        modules = (height // base_height).bit_length()
+        if base_height * 2 ** (modules - 1) != height:
+            raise ValueError(
+                f"--stages {height}: no height of this cascade; right are {base_height} * 2 ** (number of modules - 1)."
+            )
+        if start is not None and modules < len(start.widths):
+            raise ValueError(
+                f"--stages {height}: below the {start.size[0]} pixels of the model to start from; "
+                f"right is {start.size[0]} or more."
+            )
+        plan.append(Stage(final[:modules], height, steps))
+    return plan
+
+
+def _choose_widths(resolution: int, widths: Sequence[int] | None, start: CRN | None) -> tuple[int, ...]:
+    """The widths asked for, or those of the model to start from and beyond them the table's; checked."""
+    base_height = start.base_size[0] if start else 4
+    if widths is not None:
+        chosen = tuple(widths)
+    elif start is not None and start.size[0] == resolution:
+        chosen = start.widths
+    elif resolution in DEFAULT_WIDTHS:
+        table = DEFAULT_WIDTHS[resolution]
+        known = start.widths if start else ()
+        chosen = (*known, *table[len(known) :])
+    else:
+        raise ValueError(
+            f"--resolution {resolution}: give --widths too, or one of {', '.join(map(str, DEFAULT_WIDTHS))}."
+        )
+    height = base_height * 2 ** (len(chosen) - 1)
+    if height != resolution:
+        raise ValueError(
+            f"{len(chosen)} widths make images {height} pixels high, but --resolution is {resolution}; "
+            f"right are {base_height} * 2 ** (number of modules - 1)."
+        )
+    return chosen

@@ -1,0 +1,195 @@
+"""What one watches while a network trains: the log, loss curves, grids of held-out layouts, trackers."""
+
+import json
+import platform
+import resource
+import time
+from collections.abc import Iterable, Iterator
+from importlib.util import find_spec
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+from PIL import Image
+from torch import Tensor
+from torchvision.transforms.functional import to_pil_image
+from torchvision.utils import make_grid
+
+from crn_hub.classes import LayoutError
+from crn_hub.losses import PerceptualLoss
+from crn_hub.model import CRN
+from crn_hub.perceptual import LAYERS
+from crn_hub.synthesis import save_picture, to_pixels
+
+LOG, CURVES = "training_log.jsonl", "samples/loss-curves.png"
+CURVE_POINTS = 400  # at most so many points in a line: means of as many steps as that takes
+
+
+class TrainingLog:
+    """training_log.jsonl, one line per step, and the loss curves drawn from it.
+
+    Args:
+        output_dir: the folder of the run.
+        last_step: the step to go on after; entries beyond it go, because these steps will be run again.
+        writes: whether this process is the one that writes.
+    """
+
+    def __init__(self, output_dir: Path, last_step: int, writes: bool):
+        self.file, self.curves, self.writes = output_dir / LOG, output_dir / CURVES, writes
+        self.entries = _read_entries(self.file, last_step) if last_step else []
+        if writes:
+            draft = self.file.with_name(f".{LOG}.part")
+            draft.write_text("".join(json.dumps(entry) + "\n" for entry in self.entries))
+            draft.replace(self.file)
+
+    def add(self, entry: dict[str, Any]) -> None:
+        """Appends what is known of one step: its "step", "height", "loss", a value for each of `LAYERS`, ..."""
+        self.entries.append(entry)
+        if self.writes:
+            with self.file.open("a") as log:
+                log.write(json.dumps(entry) + "\n")
+
+    def last(self, name: str) -> Any:
+        """The last value of `name`; None if there is none."""
+        return next((entry[name] for entry in reversed(self.entries) if name in entry), None)
+
+    def draw(self) -> None:
+        """Draws the loss curves: training and held-out rows, and the terms; upright lines are where stages begin."""
+        if not self.writes:
+            return
+        from matplotlib.figure import Figure  # seconds, which a start need not wait for
+
+        steps = np.array([entry["step"] for entry in self.entries])
+        per_point = -(-len(steps) // CURVE_POINTS)
+        starts = np.arange(0, len(steps), per_point)
+
+        def smooth(name: str) -> np.ndarray:
+            values = np.array([entry[name] for entry in self.entries])
+            return np.add.reduceat(values, starts) / np.diff(np.append(starts, len(values)))
+
+        figure = Figure(figsize=(10, 4), dpi=100, layout="constrained")
+        whole, terms = figure.subplots(1, 2, sharex=True)
+        at = np.add.reduceat(steps, starts) / np.diff(np.append(starts, len(steps)))
+        whole.plot(at, smooth("loss"), label="training" + (f", means of {per_point} steps" if per_point > 1 else ""))
+        # Losses before and after do not compare: a new stage, or newly measured loss weights.
+        changes = [entry["step"] for entry in self.entries if "loss_weights" in entry][1:]
+        validated: list[tuple[float, float]] = [(change, float("nan")) for change in changes]  # a gap in the line
+        validated += [(entry["step"], entry["validation_loss"]) for entry in self.entries if "validation_loss" in entry]
+        whole.plot(*zip(*sorted(validated), strict=True), "o-", markersize=4, label="held-out rows")
+        for layer in LAYERS:
+            terms.plot(at, smooth(layer), label=layer)
+        for axes, title in ((whole, "loss"), (terms, "its terms")):
+            for change in changes:
+                axes.axvline(change, color="0.7", linewidth=1)
+            axes.set(title=title, xlabel="step")
+            axes.grid(alpha=0.3)
+            axes.legend()
+        drawn = BytesIO()
+        figure.savefig(drawn, format="png")
+        save_picture(Image.open(drawn).convert("RGB"), self.curves)
+
+
+def _read_entries(file: Path, last_step: int) -> list[dict[str, Any]]:
+    if not file.is_file():
+        return []
+    entries = []
+    for line in file.read_text().splitlines():
+        try:
+            entries.append(json.loads(line))
+        except ValueError:
+            break  # the line that was being written when the run was killed
+    return [entry for entry in entries if entry["step"] <= last_step]
+
+
+def timed(batches: Iterable[Any]) -> Iterator[tuple[float, Any]]:
+    """Each batch with the seconds that it was waited for."""
+    iterator = iter(batches)
+    while True:
+        asked = time.perf_counter()
+        try:
+            batch = next(iterator)
+        except StopIteration:
+            return
+        except LayoutError as error:  # of a worker process: the sentence is the last line of a traceback
+            raise LayoutError(str(error).strip().splitlines()[-1].rpartition("LayoutError: ")[2]) from error
+        yield time.perf_counter() - asked, batch
+
+
+@torch.no_grad()
+def validate(model: CRN, loss: PerceptualLoss, pairs: list[dict[str, Tensor]]) -> float:
+    """The mean loss over held-out pairs."""
+    device = next(model.parameters()).device
+    losses = []
+    for pair in pairs:
+        ids, photographs = pair["ids"][None].to(device), pair["photograph"][None].to(device)
+        losses.append(loss(model(ids), photographs, ids)[0].item())
+    return sum(losses) / len(losses)
+
+
+@torch.no_grad()
+def sample_grid(model: CRN, pairs: list[dict[str, Tensor]]) -> Image.Image:
+    """One row per pair: layout | the k outputs | photograph."""
+    device = next(model.parameters()).device
+    tiles = []
+    for pair in pairs:
+        outputs = to_pixels(model(pair["ids"][None].to(device))[0])  # (K, H, W, 3)
+        layout = model.classes.to_colors(pair["ids"].numpy())
+        tiles += [
+            torch.from_numpy(p.copy()).permute(2, 0, 1) for p in (layout, *outputs, to_pixels(pair["photograph"]))
+        ]
+    return to_pil_image(make_grid(tiles, nrow=model.num_images + 2, pad_value=255))
+
+
+def check_trackers(names: Iterable[str]) -> None:
+    """
+    Raises:
+        ValueError: if a tracker's package is not installed.
+    """
+    for name in names:
+        if find_spec(name) is None:
+            raise ValueError(f"--report_to {name}: the package is not installed; pip install {name} brings it.")
+
+
+def start_trackers(accelerator: Accelerator, name: str, settings: dict[str, Any], step: int) -> None:
+    """Starts the trackers of `accelerator`, or goes on with those of the run called `name` after `step`."""
+    plain = {key: value if isinstance(value, int | float | str) else str(value) for key, value in settings.items()}
+    accelerator.init_trackers(
+        "crn_hub",
+        config=plain,
+        init_kwargs={
+            "tensorboard": {"purge_step": step + 1},  # steps after the checkpoint come again
+            "wandb": {"name": name, "id": name, "resume": "allow"},
+            "trackio": {"name": name, "resume": "allow", "embed": False},
+        },
+    )
+
+
+def track_grid(accelerator: Accelerator, grid: Image.Image, step: int) -> None:
+    """Shows a grid in each tracker."""
+    for tracker in accelerator.trackers:
+        if tracker.name == "trackio":  # whose tracker in accelerate has no method for pictures
+            import trackio
+
+            tracker.log({"held-out": trackio.Image(grid)}, step=step)
+        else:
+            pixels = np.asarray(grid)[None]
+            kind = {"dataformats": "NHWC"} if tracker.name == "tensorboard" else {}
+            tracker.log_images({"held-out": pixels}, step=step, **kind)
+
+
+def hardware(accelerator: Accelerator) -> str:
+    """What the run ran on, for the card."""
+    if accelerator.device.type == "cuda":
+        return f"{accelerator.num_processes} x {torch.cuda.get_device_name()}"
+    return f"{accelerator.num_processes} process on {torch.get_num_threads()} threads, {platform.machine()} CPU"
+
+
+def peak_memory() -> int:
+    """Bytes: of the GPU where there is one, else of this process."""
+    if torch.cuda.is_available():
+        return torch.cuda.max_memory_allocated()
+    kilobytes_or_bytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return kilobytes_or_bytes * (1 if platform.system() == "Darwin" else 1024)
