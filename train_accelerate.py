@@ -47,12 +47,12 @@ from crn_hub.training.checkpoints import (
     MODEL,
     StopRequest,
     check_room,
-    checkpoints,
     clear_leftovers,
     find_checkpoint,
     leave_signals_to_the_parent,
     read_progress,
     save_checkpoint,
+    what_is_safe,
 )
 from crn_hub.training.stages import PRESETS, Stage, plan_stages
 from crn_hub.training.watching import (
@@ -234,12 +234,7 @@ class Training:
             use_all_cores()
         torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = args.allow_tf32
 
-        self.hub_id = args.hub_model_id or args.output_dir.resolve().name
-        if args.push_to_hub:
-            try:
-                check_repo_id(self.hub_id)
-            except ValueError as error:
-                raise ValueError(f"--hub_model_id: {error}") from error
+        self.hub_id = hub_name(args)
         self.checkpoint = find_checkpoint(args.output_dir, args.resume_from_checkpoint)
         if args.preset in ("paper-512p", "paper-1024p") and args.init_from is None:
             raise ValueError(f"--preset {args.preset} grows a model of half the height: give it with --init_from.")
@@ -247,6 +242,8 @@ class Training:
         self.base_size = self.start_model.base_size if self.start_model else (4, 8)
         self.num_images = args.num_images or (self.start_model.num_images if self.start_model else 1)
         stages = plan_stages(args.resolution, args.widths, args.stages, self.start_model)
+        if args.calibration_step is not None and args.calibration_epoch is not None:
+            raise ValueError("--calibration_step and --calibration_epoch say the same; give one of them.")
         self.trained_modules = read_train_modules(args.train_modules, len(stages[0].widths))
         features = load_features(args.perceptual_net)
 
@@ -287,8 +284,8 @@ class Training:
         first_pairs = [*self.data.decode(self.data.used[0]), *self.held_out.decode(self.held_out.used[0])]
 
         batches = -(-len(self.data) // args.train_batch_size)
-        self.batches_per_epoch = -(-batches // self.accelerator.num_processes)
-        self.steps_per_epoch = -(-self.batches_per_epoch // args.gradient_accumulation_steps)
+        batches_each = -(-batches // self.accelerator.num_processes)
+        self.steps_per_epoch = -(-batches_each // args.gradient_accumulation_steps)
         steps = args.max_train_steps or (
             SCENE_STEPS
             if args.dataset_name is None and args.num_train_epochs is None
@@ -357,8 +354,7 @@ class Training:
 
     def limit(self, stage: Stage) -> int:
         """How many steps of a stage are run."""
-        steps = cast(int, stage.steps)
-        return steps if self.rehearsed_steps is None else min(steps, self.rehearsed_steps)
+        return cast(int, stage.steps) if self.rehearsed_steps is None else self.rehearsed_steps
 
     def run(self) -> None:
         """Trains all stages and saves the model."""
@@ -382,7 +378,13 @@ class Training:
                 if self.progress and number < self.progress["stage"]:
                     first_step = self.progress["first_step"]
                     continue
-                model = self.train_stage(number, first_step, model, stop)
+                try:
+                    model = self.train_stage(number, first_step, model, stop)
+                except OSError as error:  # often without the file's name: a full disk
+                    raise OSError(
+                        f"--output_dir {args.output_dir}: what the run leaves there cannot be written ({error}); "
+                        f"{what_is_safe(args.output_dir)}."
+                    ) from error
                 first_step += self.limit(stage)
         result = cast(CRN, model)
         accelerator.wait_for_everyone()
@@ -411,7 +413,8 @@ class Training:
 
         # -- model, data, optimiser ---------------------------------------------------------------------
         network = CRN(self.classes, stage.widths, self.base_size, self.num_images)
-        if start is not None:
+        resumed = self.progress if self.progress and self.progress["stage"] == number else None
+        if start is not None and not resumed:
             taken = network.grow_from(start.cpu())
             source = args.init_from if number == 0 else "the stage before"
             known = self.classes.translation_to(start.classes) != UNLABELLED
@@ -449,15 +452,15 @@ class Training:
 
         # -- resume, or begin ---------------------------------------------------------------------------
         step, seconds_before, started_from = first_step, 0.0, start.training_record if start is not None else None
-        if self.progress and self.progress["stage"] == number and self.checkpoint:
+        if resumed and self.checkpoint:
             accelerator.load_state(str(self.checkpoint))
             saved = CRN.from_pretrained(self.checkpoint / MODEL)
             if ema is not None:
                 ema.module.load_state_dict(saved.state_dict())
-                ema.n_averaged.fill_(self.progress["step"] - first_step)
-            step, seconds_before = self.progress["step"], self.progress["seconds"]
+                ema.n_averaged.fill_(resumed["step"] - first_step)
+            step, seconds_before = resumed["step"], resumed["seconds"]
             started_from = saved.training_record.get("started_from")
-            loss_function.layer_weights.copy_(torch.tensor(self.progress["layer_weights"]))
+            loss_function.layer_weights.copy_(torch.tensor(resumed["layer_weights"]))
             accelerator.print(f"resumed from {self.checkpoint} at step {step}")
         elif args.loss_weights == "calibrate":
             loss_function.layer_weights.fill_(1.0)
@@ -514,7 +517,7 @@ class Training:
 
         # -- the loop -----------------------------------------------------------------------------------
         images_per_step = args.train_batch_size * accelerator.num_processes * args.gradient_accumulation_steps
-        bar = tqdm(
+        progress_bar = tqdm(
             total=last_step - first_step,
             initial=step - first_step,
             desc=f"{stage.height}p" + (f", stage {number + 1} of {len(self.stages)}" if len(self.stages) > 1 else ""),
@@ -522,80 +525,80 @@ class Training:
             dynamic_ncols=True,
             disable=not accelerator.is_main_process,
         )
-        tick, waited = time.perf_counter(), 0.0
-        while step < last_step:
-            done = step - first_step
-            epoch = first_epoch + done // self.steps_per_epoch
-            loader.set_epoch(epoch)
-            self.data.set_epoch(epoch)  # with several processes accelerate leaves this out
-            due = (done % self.steps_per_epoch) * args.gradient_accumulation_steps
-            for seconds, batch in timed(accelerator.skip_first_batches(loader, due) if due else loader):
-                waited += seconds
-                where = f"step {step + 1}, rows {', '.join(map(str, batch['row'].tolist()))}"
-                with accelerator.accumulate(model):
-                    for group in optimizer.param_groups:
-                        group["lr"] = args.learning_rate * course((step - first_step) / cast(int, stage.steps))
-                    loss, terms = loss_function(model(batch["ids"]), batch["photograph"], batch["ids"])
-                    if not torch.isfinite(loss):
-                        raise RuntimeError(f"{where}: the loss is {loss.item()}; {self.what_is_safe()}")
-                    accelerator.backward(loss)
-                    if accelerator.sync_gradients:
-                        norm = accelerator.clip_grad_norm_(model.parameters(), args.max_grad_norm or math.inf)
-                        # The scaler of fp16 tries larger and larger scales and skips steps that were too large.
-                        if not torch.isfinite(norm) and accelerator.scaler is None:
-                            raise RuntimeError(f"{where}: the gradient is {norm.item()}; {self.what_is_safe()}")
-                    optimizer.step()
-                    optimizer.zero_grad()
-                if not accelerator.sync_gradients:
-                    continue
-                step += 1
-                if ema is not None:
-                    ema.update_parameters(network)
+        with progress_bar as bar:  # an error's one line stands on a line of its own
+            tick, waited = time.perf_counter(), 0.0
+            while step < last_step:
+                done = step - first_step
+                epoch = first_epoch + done // self.steps_per_epoch
+                loader.set_epoch(epoch)
+                self.data.set_epoch(epoch)  # with several processes accelerate leaves this out
+                due = (done % self.steps_per_epoch) * args.gradient_accumulation_steps
+                for seconds, batch in timed(accelerator.skip_first_batches(loader, due) if due else loader):
+                    waited += seconds
+                    with accelerator.accumulate(model):
+                        for group in optimizer.param_groups:
+                            group["lr"] = args.learning_rate * course((step - first_step) / cast(int, stage.steps))
+                        loss, terms = loss_function(model(batch["ids"]), batch["photograph"], batch["ids"])
+                        if not torch.isfinite(loss):
+                            raise self.no_number(step + 1, batch["row"], "loss", loss)
+                        accelerator.backward(loss)
+                        if accelerator.sync_gradients:
+                            norm = accelerator.clip_grad_norm_(model.parameters(), args.max_grad_norm or math.inf)
+                            # The scaler of fp16 tries larger and larger scales and skips steps that were too large.
+                            if not torch.isfinite(norm) and accelerator.scaler is None:
+                                raise self.no_number(step + 1, batch["row"], "gradient", norm)
+                        optimizer.step()
+                        optimizer.zero_grad()
+                    if not accelerator.sync_gradients:
+                        continue
+                    step += 1
+                    if ema is not None:
+                        ema.update_parameters(network)
 
-                spent = time.perf_counter() - tick
-                entry: dict[str, Any] = {"step": step, "height": stage.height, "loss": loss.item()}
-                entry |= {layer: value.item() for layer, value in terms.items()}
-                entry |= {
-                    "learning_rate": optimizer.param_groups[0]["lr"],
-                    "gradient_norm": norm.item(),
-                    "images_per_second": images_per_step / spent,
-                    "data_share": waited / spent,
-                    "memory_gb": peak_memory() / 1e9,
-                }
-                if step == first_step + 1 or step == first_step + calibration_step + 1:
-                    entry["loss_weights"] = loss_function.layer_weights.tolist()
-                if step % args.validation_steps == 0 or step == last_step:
-                    validating = time.perf_counter()
-                    entry["validation_loss"] = validate(current_model(), loss_function, pairs)
-                    if accelerator.is_main_process:
-                        grid = sample_grid(current_model(), pairs[:GRID_ROWS])
-                        save_picture(grid, args.output_dir / f"grids/step-{step:06d}.png")
-                        track_grid(accelerator, grid, step)
-                    self.cost["validation"] = time.perf_counter() - validating
-                log.add(entry)
-                if "validation_loss" in entry:
-                    log.draw()
-                accelerator.log({k: v for k, v in entry.items() if k not in ("step", "loss_weights")}, step=step)
-                if step == first_step + calibration_step and args.loss_weights == "calibrate":
-                    self.calibrate(model)
+                    spent = time.perf_counter() - tick
+                    entry: dict[str, Any] = {"step": step, "height": stage.height, "loss": loss.item()}
+                    entry |= {layer: value.item() for layer, value in terms.items()}
+                    entry |= {
+                        "learning_rate": optimizer.param_groups[0]["lr"],
+                        "gradient_norm": norm.item(),
+                        "images_per_second": images_per_step / spent,
+                        "data_share": waited / spent,
+                        "memory_gb": peak_memory() / 1e9,
+                    }
+                    if step == first_step + 1 or step == first_step + calibration_step + 1:
+                        entry["loss_weights"] = loss_function.layer_weights.tolist()
+                    if step % args.validation_steps == 0 or step == last_step:
+                        validating = time.perf_counter()
+                        entry["validation_loss"] = validate(current_model(), loss_function, pairs)
+                        if accelerator.is_main_process:
+                            grid = sample_grid(current_model(), pairs[:GRID_ROWS])
+                            save_picture(grid, args.output_dir / f"grids/step-{step:06d}.png")
+                            track_grid(accelerator, grid, step)
+                        self.cost["validation"] = time.perf_counter() - validating
+                    log.add(entry)
+                    if "validation_loss" in entry:
+                        log.draw()
+                    accelerator.log({k: v for k, v in entry.items() if k not in ("step", "loss_weights")}, step=step)
+                    if step == first_step + calibration_step and args.loss_weights == "calibrate":
+                        self.calibrate(model)
 
-                bar.update()
-                shown = {layer: f"{value:.3f}" for layer, value in terms.items()}
-                bar.set_postfix({"loss": f"{entry['loss']:.3f}", **shown, "img/s": f"{entry['images_per_second']:.2f}"})
-                self.cost["step"] = spent
-                ends = step == last_step
-                if ends and number + 1 == len(self.stages):
-                    break  # the model itself is saved next
-                if stopping := self.asked_to_stop(stop):
-                    bar.close()
-                if stopping or ends or step % args.checkpointing_steps == 0:
-                    save()
-                if stopping:
-                    self.end_early(stop, step)
-                if ends:
-                    break
-                tick, waited = time.perf_counter(), 0.0
-        bar.close()
+                    bar.update()
+                    shown = {layer: f"{value:.3f}" for layer, value in terms.items()}
+                    bar.set_postfix(
+                        {"loss": f"{entry['loss']:.3f}", **shown, "img/s": f"{entry['images_per_second']:.2f}"}
+                    )
+                    self.cost["step"] = spent
+                    ends = step == last_step
+                    if ends and number + 1 == len(self.stages):
+                        break  # the model itself is saved next
+                    stopping = self.asked_to_stop(stop)
+                    if stopping or ends or step % args.checkpointing_steps == 0:
+                        save()
+                    if stopping:
+                        self.end_early(stop, step)
+                    if ends:
+                        break
+                    tick, waited = time.perf_counter(), 0.0
         self.cost["memory"] = peak_memory()
         self.costs.append(self.cost.copy())
         result = finished_model()
@@ -618,10 +621,12 @@ class Training:
         """The held-out pairs that grids and validation losses are made of."""
         return [self.held_out[i] for i in spread(len(self.held_out), 2 * GRID_ROWS)]
 
-    def what_is_safe(self) -> str:
-        """The end of a message that ends the run."""
-        there = checkpoints(self.args.output_dir)
-        return f"{there[-1].name} is untouched." if there else "there is no checkpoint yet."
+    def no_number(self, step: int, rows: Tensor, what: str, value: Tensor) -> RuntimeError:
+        """What to raise when a loss or gradient is infinite or no number."""
+        return RuntimeError(
+            f"step {step}, rows {', '.join(map(str, rows.tolist()))}: the {what} is {value.item()}; a smaller "
+            f"--learning_rate or --max_grad_norm may help; {what_is_safe(self.args.output_dir)}."
+        )
 
     def asked_to_stop(self, stop: StopRequest) -> bool:
         """Whether a signal has come, to any of the processes: all of them stop after the same step."""
@@ -643,10 +648,12 @@ class Training:
 def rehearse(args: Arguments) -> None:
     """Two steps of each stage with validation, saving and loading; then says what the whole run will take."""
     find_checkpoint(args.output_dir, args.resume_from_checkpoint)
+    check_trackers(args.report_to)
+    hub_name(args)
     made = [path for path in (args.output_dir, *args.output_dir.parents) if not path.exists()]
     folder = args.output_dir / ".dry-run"
     trial = replace(
-        args, output_dir=folder, checkpointing_steps=1, validation_steps=1, push_to_hub=False,
+        args, output_dir=folder, checkpointing_steps=1, validation_steps=1, push_to_hub=False, report_to=(),
         resume_from_checkpoint=None,
     )  # fmt: skip
     began = time.perf_counter()
@@ -654,7 +661,7 @@ def rehearse(args: Arguments) -> None:
         training = Training(trial, REHEARSED_STEPS)
         ready = time.perf_counter() - began
         training.run()
-        Training(replace(trial, report_to=(), resume_from_checkpoint="latest"), REHEARSED_STEPS).run()
+        Training(replace(trial, resume_from_checkpoint="latest"), REHEARSED_STEPS).run()
         CRN.from_pretrained(folder)
     finally:
         if PartialState().is_main_process:
@@ -675,6 +682,17 @@ def rehearse(args: Arguments) -> None:
             f"{duration(seconds / 3600)}; peak memory {cost['memory'] / 1e9:.2g} GB"
         )
     say(f"dry run: built, trained, validated, saved, loaded; the whole run will take about {duration(total / 3600)}")
+
+
+def hub_name(args: Arguments) -> str:
+    """The name on the Hub, checked if it will be needed."""
+    name = args.hub_model_id or args.output_dir.resolve().name
+    if args.push_to_hub:
+        try:
+            check_repo_id(name)
+        except ValueError as error:
+            raise ValueError(f"--hub_model_id: {error}") from error
+    return name
 
 
 def read_train_modules(text: str, modules: int) -> int | None:

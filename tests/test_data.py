@@ -1,10 +1,13 @@
 """Rows of data sets -> tensors: columns, classes, cropping, augmentation, and refusals that name the row."""
 
 import json
+from io import BytesIO
 from pathlib import Path
 
 import datasets
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import torch
 from PIL import Image
@@ -24,9 +27,9 @@ def pair(seed: int = 0, width: int = 48, height: int = 36) -> dict:
     return {"image": Image.fromarray(photograph), "label": Image.fromarray(label)}
 
 
-def write_folder(folder: Path, rows: int = 20, columns: tuple[str, str] = ("image", "label")) -> Path:
+def write_folder(folder: Path, rows: int = 20, columns: tuple[str, str] = ("image", "label"), first: int = 0) -> Path:
     """A data set of `rows` pairs as a folder of parquet with classes.json and a card with a licence."""
-    pairs = [pair(i) for i in range(rows)]
+    pairs = [pair(i) for i in range(first, first + rows)]
     features = datasets.Features({columns[0]: datasets.Image(), columns[1]: datasets.Image()})
     content = {columns[0]: [p["image"] for p in pairs], columns[1]: [p["label"] for p in pairs]}
     (folder / "data").mkdir(parents=True)
@@ -121,6 +124,106 @@ def test_bad_rows_are_refused_with_their_number() -> None:
         data[3]
     with pytest.raises(LayoutError, match="row 4: a photograph of mode I;16"):
         data[4]
+
+
+def spoil(folder: Path, row: int, column: str, content: bytes) -> None:
+    """Puts other bytes into one cell of a folder that `write_folder` made."""
+    (file,) = folder.glob("data/*.parquet")
+    table = pq.read_table(file)
+    cells = table.column(column).to_pylist()
+    cells[row] = {"bytes": content, "path": f"{column}-{row}.png"}
+    at = table.column_names.index(column)
+    pq.write_table(table.set_column(at, table.schema.field(at), pa.array(cells, table.schema.field(at).type)), file)
+
+
+def png(picture: Image.Image) -> bytes:
+    file = BytesIO()
+    picture.save(file, "PNG")
+    return file.getvalue()
+
+
+def bad_folder(folder: Path) -> Path:
+    """Row 1 has an id outside, 3 different sizes, 4 no picture, 6 a truncated one; held-out row 1 has no picture."""
+    write_folder(folder)
+    spoil(folder, 1, "label", png(Image.fromarray(np.full((36, 48), 77, np.uint8))))
+    spoil(folder, 3, "image", png(Image.new("RGB", (20, 10))))
+    spoil(folder, 4, "label", b"not a picture")
+    spoil(folder, 6, "image", png(pair()["image"])[:-40])
+    spoil(folder, 19, "image", b"")
+    return folder
+
+
+def test_bad_rows_of_files_are_named_with_the_file(tmp_path: Path) -> None:
+    rows, held_out = load_rows(str(bad_folder(tmp_path / "streets")))
+    data = PairDataset(rows, CAMVID, (16, 32))
+    for row, message in {
+        1: r"row 1 \(label-1.png\), column label: id 77 \(1,728 pixels\): outside this set of 11 classes",
+        3: r"row 3 \(image-3.png\): the photograph has 20 x 10 pixels, its label 48 x 36",
+        4: r"row 4 \(label-4.png\): not readable",
+        6: r"row 6 \(image-6.png\): not readable",
+    }.items():
+        with pytest.raises(LayoutError, match=message):
+            data[row]
+    with pytest.raises(LayoutError, match=r"held-out row 1 \(image-19.png\): not readable"):
+        PairDataset(held_out, CAMVID, (16, 32), called="held-out row")[1]
+
+
+def test_bad_rows_are_left_out_on_wish(tmp_path: Path) -> None:
+    rows, _ = load_rows(str(bad_folder(tmp_path / "streets")))
+    data, whole = (PairDataset(rows, CAMVID, (16, 32), seed=0, random_flip=True) for _ in range(2))
+    with pytest.raises(LayoutError, match="row 1 "):
+        data.check(data.used, skip_bad=False)
+    assert len(data) == 18
+    bad = data.check(data.used, skip_bad=True)
+    assert list(bad) == [1, 3, 4, 6]
+    assert "not readable" in bad[4]
+    assert len(data) == 14
+    assert [data[i]["row"] for i in range(4)] == [0, 2, 5, 7]
+    assert torch.equal(data[1]["photograph"], whole[2]["photograph"])  # augmentation goes by the row's own number
+    with pytest.raises(LayoutError, match="every row is bad; the first: row 0 "):
+        PairDataset(rows.select([1, 3]), CAMVID, (16, 32)).check([0, 1], skip_bad=True)
+
+
+def test_decoded_rows_are_kept_while_there_is_room() -> None:
+    class Counted(list):
+        reads = 0
+
+        def __getitem__(self, index: int) -> dict:  # type: ignore[override]
+            Counted.reads += 1
+            return super().__getitem__(index)
+
+    size = 36 * 48 * 4
+    plain = PairDataset([pair(i) for i in range(4)], CAMVID, (16, 32), seed=1)
+    data = PairDataset(Counted(pair(i) for i in range(4)), CAMVID, (16, 32), seed=1, cache_bytes=2 * size + 5)
+    for epoch in range(3):
+        data.set_epoch(epoch), plain.set_epoch(epoch)
+        for i in range(4):
+            assert torch.equal(data[i]["photograph"], plain[i]["photograph"])
+            assert torch.equal(data[i]["ids"], plain[i]["ids"])
+    assert Counted.reads == 2 + 2 * 6  # two stay; the others are decoded at each of six accesses
+
+
+def test_colours_vary_mildly_and_by_seed_epoch_and_row() -> None:
+    grey = {"image": Image.new("RGB", (48, 36), (120, 100, 80)), "label": pair()["label"]}
+    rows = [grey] * 40
+    plain = PairDataset(rows, CAMVID, (16, 32), seed=3)
+    varied, again = (PairDataset(rows, CAMVID, (16, 32), seed=3, color_jitter=0.1) for _ in range(2))
+    ratios = [((varied[i]["photograph"] + 1) / (plain[i]["photograph"] + 1)).mean().item() for i in range(40)]
+    assert 0.85 < min(ratios) < 0.95
+    assert 1.05 < max(ratios) < 1.15
+    assert torch.equal(varied[7]["photograph"], again[7]["photograph"])
+    assert torch.equal(varied[7]["ids"], plain[7]["ids"])
+    again.set_epoch(1)
+    assert not torch.equal(varied[7]["photograph"], again[7]["photograph"])
+
+
+def test_photographs_are_resized_with_antialiasing_and_labels_by_nearest_neighbour() -> None:
+    stripes = np.zeros((64, 128), np.uint8)
+    stripes[:, ::2] = 5
+    row = {"image": Image.fromarray(stripes * 40).convert("RGB"), "label": Image.fromarray(stripes)}
+    item = PairDataset([row], CAMVID, (16, 32))[0]
+    assert (item["photograph"] * 127.5 + 127.5 - 100).abs().max() < 10  # the mean of 0 and 200
+    assert set(item["ids"].unique().tolist()) <= {0, 5}
 
 
 def test_a_palette_without_class_colours_may_say_n_for_unlabelled() -> None:

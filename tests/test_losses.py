@@ -4,8 +4,8 @@ import pytest
 import torch
 import torch.nn.functional as F  # noqa: N812
 
-from crn_hub.losses import PerceptualLoss
-from crn_hub.perceptual import LAYERS, load_features
+from crn_hub.losses import PUBLISHED_WEIGHTS, PerceptualLoss
+from crn_hub.perceptual import LAYERS, PREPROCESSING, FeatureNetwork, load_features
 
 CLASSES = 4
 
@@ -92,6 +92,66 @@ def test_calibrated_terms_are_equal_and_add_up_to_one(loss: PerceptualLoss) -> N
     assert torch.allclose(torch.stack(list(terms.values())), torch.full((6,), 1 / 6), rtol=1e-4)
     assert total.item() == pytest.approx(1, rel=1e-4)
     assert "layer_weights" in loss.state_dict()
+
+
+@pytest.mark.parametrize("kind", [torch.float32, torch.float16])
+def test_image_by_image_is_the_same_loss_and_gradient(loss: PerceptualLoss, kind: torch.dtype) -> None:
+    """In half precision, as autocast gives the images, too: gradients of 1e-7 must not vanish."""
+    loss.layer_weights.copy_(torch.tensor([1.0, 0.5, 0.3, 0.2, 0.1, 2.0]) / 100)
+    thrifty = PerceptualLoss(loss.features, CLASSES, image_by_image=True)
+    thrifty.layer_weights.copy_(loss.layer_weights)
+    images, photographs, ids = example(3)
+    images[0, 1] = photographs[0] * 0.9  # so that one is the best for all classes of the first layout
+    results = []
+    for form in (loss, thrifty):
+        given = images.to(kind).requires_grad_()
+        total, terms = form(given, photographs, ids)
+        (total * 1000).backward()  # as a scaler of gradients does
+        assert given.grad is not None
+        results.append((total.detach(), torch.stack(list(terms.values())), given.grad.float()))
+    for plain, other in zip(*results, strict=True):
+        assert torch.allclose(plain, other, rtol=1e-3, atol=float(plain.abs().max()) * 1e-5)
+    assert results[1][2].abs().min(dim=1).values.max() > 0  # the images that are not the best have their thousandth
+    with torch.no_grad():
+        assert thrifty(images.to(kind), photographs, ids)[0] == pytest.approx(results[0][0].item(), rel=1e-5)
+
+
+def test_image_by_image_keeps_the_graph_of_one_image(loss: PerceptualLoss) -> None:
+    def kept(form: PerceptualLoss) -> int:
+        """The most bytes that the graph holds at once, without the weights."""
+        weights = {parameter.data_ptr() for parameter in form.parameters()}
+        live, most = 0, 0
+
+        class Packed:
+            def __init__(self, tensor: torch.Tensor):
+                nonlocal live, most
+                self.tensor, self.size = tensor, 0 if tensor.data_ptr() in weights else tensor.nbytes
+                live += self.size
+                most = max(most, live)
+
+            def __del__(self) -> None:
+                nonlocal live
+                live -= self.size
+
+        images, photographs, ids = example(6)
+        with torch.autograd.graph.saved_tensors_hooks(Packed, lambda packed: packed.tensor):
+            form(images.requires_grad_(), photographs, ids)[0].backward()
+        return most
+
+    assert kept(PerceptualLoss(loss.features, CLASSES, image_by_image=True)) < 0.3 * kept(loss)
+
+
+@pytest.mark.parametrize("name", PUBLISHED_WEIGHTS)
+def test_published_weights_belong_to_one_feature_network(loss: PerceptualLoss, name: str) -> None:
+    for architecture, kind in (("vgg16", "caffe"), ("vgg19", "torchvision")):
+        other = PerceptualLoss(FeatureNetwork(architecture, PREPROCESSING[kind]), CLASSES)
+        with pytest.raises(ValueError, match=f"{name} belong to a VGG-19 fed with 0..255 minus the mean, not to this"):
+            other.use_published_weights(name)
+        assert torch.equal(other.layer_weights, torch.ones(6))
+    own = PerceptualLoss(FeatureNetwork("vgg19", PREPROCESSING["caffe"]), CLASSES)
+    own.use_published_weights(name)
+    assert own.layer_weights[0] == 1
+    assert own.layer_weights[5] > 6
 
 
 @pytest.mark.parametrize("errors", [[1, 1, 0, 1, 1, 1], [1, 1, float("nan"), 1, 1, 1], [1, float("inf"), 1, 1, 1, 1]])

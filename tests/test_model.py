@@ -226,6 +226,50 @@ def test_growing_keeps_the_coarse_modules() -> None:
     assert torch.equal(again.to_images.weight, fine.to_images.weight)
 
 
+def test_growing_onto_other_classes_keeps_what_has_the_same_name() -> None:
+    """Road is road at another place, "person" is an alias of pedestrian, a class that is new begins fresh."""
+    old = ClassSet(["sky", "road", "pedestrian"], [(1, 1, 1), (2, 2, 2), (3, 3, 3)], {"pedestrian": ["person"]})
+    new = ClassSet(["road", "river", "Person", "sky"], [(1, 1, 1), (2, 2, 2), (3, 3, 3), (4, 4, 4)])
+    coarse, fine = CRN(old, (6, 5)), CRN(new, (6, 5))
+    fresh = [stage.conv1.weight.clone() for stage in fine.stages]
+    assert fine.grow_from(coarse) == 2
+    for before, stage, start, at_first in zip((0, 6), fine.stages, coarse.stages, fresh, strict=True):
+        kernel, source = stage.conv1.weight, start.conv1.weight
+        assert torch.equal(kernel[:, :before], source[:, :before])
+        assert torch.equal(kernel[:, before + 0], source[:, before + 1])  # road
+        assert torch.equal(kernel[:, before + 1], at_first[:, before + 1])  # river
+        assert torch.equal(kernel[:, before + 2], source[:, before + 2])  # person
+        assert torch.equal(kernel[:, before + 3], source[:, before + 0])  # sky
+        assert torch.equal(kernel[:, -1], source[:, -1])  # unlabelled
+        assert torch.equal(stage.conv2.weight, start.conv2.weight)
+    ids = torch.zeros(1, 8, 16, dtype=torch.long)
+    assert torch.allclose(fine(ids), coarse(ids + 1), atol=1e-5)  # all road
+
+
+def test_gradient_checkpointing_changes_no_gradient() -> None:
+    torch.manual_seed(0)
+    model = CRN(ClassSet.camvid(), (6, 5, 4))
+    ids = random_ids(model)
+    gradients = []
+    for model.gradient_checkpointing in (False, True):
+        model.zero_grad()
+        model(ids).square().mean().backward()
+        gradients.append([p.grad.clone() for p in model.parameters()])
+    assert all(torch.equal(a, b) for a, b in zip(*gradients, strict=True))
+
+
+def test_only_the_last_modules_train() -> None:
+    model = CRN(ClassSet.camvid(), (6, 5, 4, 3))
+    model.train_only_last(2)
+    model(random_ids(model)).mean().backward()
+    trained = {name for name, parameter in model.named_parameters() if parameter.grad is not None}
+    assert {name.split(".")[0] + name.split(".")[1] for name in trained} == {
+        "stages2", "stages3", "to_imagesweight", "to_imagesbias"
+    }  # fmt: skip
+    with pytest.raises(ValueError, match="the last 5 modules cannot be trained: this network has 4"):
+        model.train_only_last(5)
+
+
 def test_growing_refuses_what_does_not_fit() -> None:
     model = CRN(ClassSet.camvid(), (6, 5, 4))
     with pytest.raises(ValueError, match="widths"):

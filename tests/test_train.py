@@ -2,12 +2,11 @@
 
 import json
 import os
-import signal
+import re
 import subprocess
 import sys
-import time
-from itertools import pairwise
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -16,12 +15,11 @@ from conftest import ROOT
 from hub_server import HubServer
 from PIL import Image
 from safetensors.torch import load_file
-from test_data import write_folder
+from test_data import bad_folder, png, spoil, write_folder
 
 import train_accelerate
 from crn_hub import CRN
 from crn_hub.cli import run
-from crn_hub.training.stages import DEFAULT_WIDTHS
 
 TINY = "--resolution 32 --widths 6 6 6 4".split()
 ENVIRONMENT = os.environ | {
@@ -98,39 +96,6 @@ def test_a_checkpoint_holds_a_model_that_loads(scenes_run: Path) -> None:
     CRN.from_pretrained(scenes_run / "checkpoint-4" / "model").synthesize(np.zeros((32, 64), np.uint8))
 
 
-def test_a_killed_run_ends_like_one_never_killed(tmp_path: Path) -> None:
-    """SIGKILL in the second epoch; weights, averages and log come out the same, bit for bit."""
-    data = write_folder(tmp_path / "streets", rows=8)
-    common = [*TINY, *f"--dataset_name {data} --max_train_steps 11 --checkpointing_steps 1".split()]
-    common += "--gradient_accumulation_steps 2 --random_flip --use_ema --validation_steps 4 --seed 3".split()
-    whole, killed = tmp_path / "whole", tmp_path / "killed"
-    train(*common, "--output_dir", whole)
-
-    process = subprocess.Popen(
-        command(*common, "--output_dir", killed), env=ENVIRONMENT, stderr=subprocess.DEVNULL, start_new_session=True
-    )
-    deadline = time.time() + 200
-    while not (killed / "checkpoint-6").exists():  # 4 steps make an epoch
-        assert process.poll() is None, "the run ended before it could be killed"
-        assert time.time() < deadline
-        time.sleep(0.01)
-    os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
-    assert not (killed / "model.safetensors").exists()
-
-    again = train(*common, "--output_dir", killed, "--resume_from_checkpoint", "latest")
-    assert "resumed from" in again.stdout
-    assert same_weights(whole, killed)
-    noise = {"images_per_second", "data_share", "memory_gb"}
-    assert [{k: v for k, v in e.items() if k not in noise} for e in log_of(whole)] == [
-        {k: v for k, v in e.items() if k not in noise} for e in log_of(killed)
-    ]
-    # With averaging the saved weights are the averages, not the last step's.
-    last = load_file(whole / "checkpoint-10" / "model.safetensors")
-    average = load_file(whole / "checkpoint-10" / "model" / "model.safetensors")
-    assert not torch.equal(last["to_images.weight"], average["to_images.weight"])
-
-
 def test_any_data_set_with_own_columns_and_classes(tmp_path: Path) -> None:
     data = write_folder(tmp_path / "streets", rows=12, columns=("photo", "mask"))
     (data / "classes.json").rename(tmp_path / "mine.json")
@@ -196,6 +161,180 @@ def test_a_run_pushes_its_model_and_another_starts_from_it(tmp_path: Path) -> No
         assert not (tmp_path / "third").exists()  # found before the first step
 
 
+def fails(*arguments: object, code: int = 2) -> str:
+    """The script's one line."""
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "train_accelerate.py"), *map(str, arguments)],
+        env=ENVIRONMENT,
+        capture_output=True,
+        text=True,
+        timeout=200,
+    )
+    assert done.returncode == code, done.stderr[-2000:]
+    assert "Traceback" not in done.stderr
+    return done.stderr.splitlines()[-1]
+
+
+def test_bad_rows_stop_the_run_before_the_first_step_or_are_left_out(tmp_path: Path) -> None:
+    data, out = bad_folder(tmp_path / "streets"), tmp_path / "model"
+    common = [*TINY, "--dataset_name", data, "--max_train_steps", 2, "--output_dir", out]
+    assert "held-out row 1 (image-19.png): not readable" in fails(*common)
+    assert not out.exists()
+    done = train(*common, "--skip_bad_rows")
+    assert "rows left out: 5" in done.stdout
+    assert "row 1 (label-1.png), column label: id 77" in done.stdout
+    assert len((out / "left_out_rows.txt").read_text().splitlines()) == 5
+    assert CRN.from_pretrained(out).training_record["result"]["rows_left_out"] == 5
+
+
+def test_a_bad_row_that_a_worker_finds_is_one_line(tmp_path: Path) -> None:
+    """Without room in memory for all rows, they are not checked beforehand."""
+    data = write_folder(tmp_path / "streets", rows=8)
+    spoil(data, 5, "image", b"")
+    out = tmp_path / "model"
+    arguments = [*TINY, "--dataset_name", str(data), "--max_train_steps", "7", "--output_dir", str(out)]
+    code = "import sys, train_accelerate as t; from crn_hub.cli import run; t.CACHE_SHARE = 0; run(t.app)"
+    done = subprocess.run(
+        [sys.executable, "-c", code, *arguments, "--dataloader_num_workers", "1"],
+        env=ENVIRONMENT,
+        capture_output=True,
+        text=True,
+        timeout=200,
+    )
+    assert done.returncode == 2
+    last = done.stderr.splitlines()[-1]
+    assert last.startswith("train_accelerate.py: row 5 (image-5.png): not readable")
+
+
+def test_a_loss_that_is_no_number_ends_the_run_and_keeps_the_last_checkpoint(tmp_path: Path) -> None:
+    out = tmp_path / "model"
+    line = fails(
+        *TINY, *f"--max_train_steps 9 --checkpointing_steps 1 --learning_rate 1e30 --output_dir {out}".split(), code=1
+    )
+    assert re.search(r"step \d+, rows \d+: the (loss|gradient) is (nan|inf); .* checkpoint-\d+ is whole", line)
+    for checkpoint in out.glob("checkpoint-*"):
+        assert all(tensor.isfinite().all() for tensor in load_file(checkpoint / "model.safetensors").values())
+    assert not (out / "model.safetensors").exists()
+
+
+def test_stages_grow_in_one_run(tmp_path: Path) -> None:
+    out = tmp_path / "model"
+    done = train(*TINY, *f"--stages 16:3 32:2 --max_train_samples 4 --calibration_step 1 --output_dir {out}".split())
+    assert "3 of 4 modules start from the stage before" in done.stdout
+    log = log_of(out)
+    assert [entry["height"] for entry in log] == [16, 16, 16, 32, 32]
+    assert [entry["step"] for entry in log] == [1, 2, 3, 4, 5]
+    rates = [entry["learning_rate"] for entry in log]
+    assert rates[0] == rates[3] == 3e-4  # each stage has its own course
+    assert [entry.get("loss_weights", [None])[0] == 1 for entry in log] == [True, False, False, True, False]
+    record = CRN.from_pretrained(out).training_record
+    assert (record["settings"]["resolution"], record["result"]["steps"]) == (32, 2)
+    assert record["started_from"]["settings"]["resolution"] == 16
+    assert "| image height | 16 | 32 |" in (out / "README.md").read_text()
+    coarse = load_file(out / "checkpoint-3" / "model.safetensors")
+    assert "stages.2.conv1.weight" in coarse
+    assert "stages.3.conv1.weight" not in coarse
+
+
+def test_calibration_at_a_step_starts_at_one(tmp_path: Path) -> None:
+    out = tmp_path / "model"
+    train(*TINY, *f"--max_train_samples 4 --max_train_steps 6 --calibration_epoch 1 --output_dir {out}".split())
+    log = log_of(out)
+    assert [entry.get("loss_weights", [None])[0] == 1 for entry in log] == [True] + 5 * [False]
+    assert "loss_weights" in log[4]  # one epoch has 4 steps
+    assert log[3]["loss"] > 10 > 2 > log[4]["loss"]
+    assert list(CRN.from_pretrained(out).training_record["loss_weights"].values()) == pytest.approx(
+        log[4]["loss_weights"]
+    )
+
+
+def test_published_loss_weights_are_refused_for_other_features(tmp_path: Path) -> None:
+    line = fails(*TINY, "--loss_weights", "cityscapes-256p", "--output_dir", tmp_path / "model")
+    assert "the loss weights cityscapes-256p belong to a VGG-19" in line
+    assert not (tmp_path / "model").exists()
+
+
+def test_fine_tuning_onto_other_classes_and_only_the_last_modules(scenes_run: Path, tmp_path: Path) -> None:
+    classes = [{"name": "road", "color": [1, 1, 1]}, {"name": "river", "color": [2, 2, 2]}]
+    data, out = write_folder(tmp_path / "streets", rows=4), tmp_path / "model"
+    (data / "classes.json").write_text(json.dumps(classes))
+    for row in range(4):
+        spoil(data, row, "label", png(Image.fromarray(np.tile(np.array([[0, 1]], np.uint8), (36, 24)))))
+    arguments = f"--dataset_name {data} --init_from {scenes_run} --resolution 32 --max_train_steps 2".split()
+    done = train(*arguments, *f"--train_modules last:2 --use_ema --output_dir {out}".split())
+    assert "4 of 4 modules start from" in done.stdout
+    assert "classes that are new to them: river" in done.stdout
+    before, after = CRN.from_pretrained(scenes_run), CRN.from_pretrained(out)
+    assert len(after.classes) == 2
+    for index in range(4):
+        kept = torch.equal(before.stages[index].conv2.weight, after.stages[index].conv2.weight)
+        assert kept == (index < 2)
+
+
+def test_trackers_get_numbers_and_grids(tmp_path: Path) -> None:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    out = tmp_path / "model"
+    common = [*TINY, *f"--max_train_samples 4 --validation_steps 2 --checkpointing_steps 2 --output_dir {out}".split()]
+    environment = {**ENVIRONMENT, "TRACKIO_DIR": str(tmp_path / "trackio")}
+    common += ["--report_to", "tensorboard", "trackio"]
+    train(*common, "--max_train_steps", 3, environment=environment)
+    (out / "model.safetensors").unlink()
+    train(*common, "--max_train_steps", 5, "--resume_from_checkpoint", "latest", environment=environment)
+    events = EventAccumulator(str(out / "logs" / "crn_hub"), {"images": 0}).Reload()
+    for name in ("loss", "conv5_2", "learning_rate", "gradient_norm", "images_per_second", "data_share", "memory_gb"):
+        assert [event.step for event in events.Scalars(name)] == [1, 2, 3, 4, 5]
+    assert events.Scalars("loss")[4].value == pytest.approx(log_of(out)[4]["loss"])
+    assert [event.step for event in events.Scalars("validation_loss")] == [2, 4, 5]
+    assert [event.step for event in events.Images("held-out")] == [2, 4, 5]
+    assert list((tmp_path / "trackio").rglob("*.db"))
+    assert list((tmp_path / "trackio").rglob("*.png"))
+
+
+def test_a_dry_run_says_what_the_run_will_take_and_leaves_nothing(tmp_path: Path) -> None:
+    out = tmp_path / "new" / "model"
+    arguments = "--stages 16:300 32:400 --max_train_samples 6 --dry_run --use_ema".split()
+    done = train(*TINY, *arguments, "--output_dir", out)
+    coarse, fine, whole = done.stdout.splitlines()[-3:]
+    assert coarse.startswith("16p: 300 steps of ")
+    assert fine.startswith("32p: 400 steps of ")
+    assert "2 validations of" in fine
+    assert "peak memory" in fine
+    assert re.search(r"built, trained, validated, saved, loaded; the whole run will take about [\d.]+ (min|h)", whole)
+    assert "resumed from" in done.stdout
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "switches",
+    [
+        "--gradient_checkpointing --loss_image_by_image --num_images 3 --channels_last --mixed_precision bf16",
+        "--torch_compile --max_grad_norm 0.001 --allow_tf32",
+    ],
+)
+def test_switches_for_memory_and_speed(tmp_path: Path, switches: str) -> None:
+    out = tmp_path / "model"
+    train(*TINY, *f"--max_train_samples 4 --max_train_steps 3 --output_dir {out} {switches}".split())
+    plain = tmp_path / "plain"
+    options = "--num_images 3" if "--num_images 3" in switches else ""
+    train(*TINY, *f"--max_train_samples 4 --max_train_steps 3 --output_dir {plain} {options}".split())
+    assert log_of(out)[0]["loss"] == pytest.approx(log_of(plain)[0]["loss"], rel=0.02)
+    CRN.from_pretrained(out)
+
+
+def test_presets_fill_in_what_is_not_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = []
+    monkeypatch.setattr(train_accelerate, "Training", lambda args: SimpleNamespace(run=lambda: seen.append(args)))
+    monkeypatch.setattr(sys, "argv", "x --preset paper-1024p --init_from box --learning_rate 3e-4".split())
+    with pytest.raises(SystemExit):
+        run(train_accelerate.app)
+    (args,) = seen
+    assert args.widths == (1024, 1024, 1024, 1024, 1024, 512, 512, 128, 32)
+    assert (args.resolution, args.num_images, args.train_modules) == (1024, 1, "last:2")
+    assert (args.num_train_epochs, args.perceptual_net, args.lr_scheduler) == (5, "vgg19", "constant")
+    assert args.learning_rate == 3e-4  # the command line goes before
+
+
 def test_the_loss_falls(tmp_path: Path) -> None:
     out = tmp_path / "model"
     train(*TINY, *f"--max_train_steps 60 --learning_rate 0.01 --max_train_samples 2 --output_dir {out}".split())
@@ -220,6 +359,14 @@ def test_the_loss_falls(tmp_path: Path) -> None:
         (["--dataset_name", ""], "an empty name"),
         (["--init_from", ""], "empty"),
         (["--resume_from_checkpoint", "elsewhere"], "elsewhere is no checkpoint"),
+        (["--stages", "32", "x"], "--stages x: right is HEIGHT or HEIGHT:STEPS"),
+        (["--train_modules", "first"], "--train_modules first: right is all, or last:N with N from 1 to 5"),
+        (["--train_modules", "last:6"], "--train_modules last:6: right is all, or last:N with N from 1 to 5"),
+        (["--preset", "paper-512p"], "--preset paper-512p grows a model of half the height"),
+        (["--preset", "paper"], "paper-256p"),
+        (["--report_to", "paper"], "tensorboard"),
+        (["--color_jitter", "1"], "--color_jitter"),
+        (["--calibration_step", "2", "--calibration_epoch", "2"], "one of"),
         (
             ["--push_to_hub", "--hub_model_id", "bad name!"],
             "--hub_model_id: 'bad name!' is no id of a Hub repo; right is",
@@ -256,33 +403,6 @@ def test_a_folder_with_checkpoints_is_not_written_over(scenes_run: Path) -> None
     assert "holds checkpoint-4 of an earlier run" in done.stderr
 
 
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (["--resolution", "32", "--widths", "6", "6", "6", "5"], "widths was [6, 6, 6, 4], now [6, 6, 6, 5]"),
-        ([*TINY, "--num_images", "2"], "num_images was 1, now 2"),
-        ([*TINY, "--seed", "2"], "seed was 1, now 2"),
-        ([*TINY, "--use_ema"], "use_ema was False, now True"),
-        ([*TINY, "--max_train_steps", "3"], "is at step 4, after the 3 steps asked for"),
-    ],
-)
-def test_another_runs_checkpoint_is_refused(
-    scenes_run: Path,
-    arguments: list[str],
-    message: str,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    before = (scenes_run / "training_log.jsonl").read_text()
-    line = ["train_accelerate.py", "--output_dir", str(scenes_run), "--resume_from_checkpoint", "latest", "--seed", "1"]
-    monkeypatch.setattr(sys, "argv", [*line[: -2 if "--seed" in arguments else None], *arguments])
-    with pytest.raises(SystemExit) as ended:
-        run(train_accelerate.app)
-    assert ended.value.code == 2
-    assert message in capsys.readouterr().err
-    assert (scenes_run / "training_log.jsonl").read_text() == before
-
-
 def test_a_card_that_was_there_before_stays(scenes_run: Path, tmp_path: Path) -> None:
     (tmp_path / "README.md").write_text("# Ours")
     train(*TINY, "--max_train_steps", 1, "--output_dir", tmp_path)
@@ -291,13 +411,6 @@ def test_a_card_that_was_there_before_stays(scenes_run: Path, tmp_path: Path) ->
         command(*TINY, "--output_dir", tmp_path), env=ENVIRONMENT, capture_output=True, text=True, timeout=120
     )
     assert "holds a trained model" in again.stderr
-
-
-def test_default_widths_fit_their_resolution_and_grow_into_each_other() -> None:
-    for height, widths in DEFAULT_WIDTHS.items():
-        assert 4 * 2 ** (len(widths) - 1) == height
-    table = list(DEFAULT_WIDTHS.values())
-    assert all(longer[: len(shorter)] == shorter for shorter, longer in pairwise(table))
 
 
 def test_help_names_every_argument(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -59,6 +59,14 @@ def find_checkpoint(output_dir: Path, asked: str | None) -> Path | None:
     return checkpoint
 
 
+def what_is_safe(output_dir: Path) -> str:
+    """The part of a message about an end by an error that says what it has not cost."""
+    there = checkpoints(output_dir)
+    if not there:
+        return "there is no checkpoint yet"
+    return f"{there[-1].name} is whole, --resume_from_checkpoint latest goes on from it"
+
+
 def read_progress(checkpoint: Path, facts: dict[str, Any]) -> dict[str, Any]:
     """What a checkpoint says of its run.
 
@@ -104,11 +112,7 @@ def save_checkpoint(
     except Exception as error:  # OSError, and what the writers of safetensors and PyTorch make of it
         if accelerator.is_main_process:
             shutil.rmtree(draft, ignore_errors=True)
-        there = checkpoints(output_dir)
-        raise RuntimeError(
-            f"{final} could not be written ({error}); "
-            + (f"{there[-1].name} is whole, go on from it with --resume_from_checkpoint latest." if there else "")
-        ) from error
+        raise RuntimeError(f"{final} could not be written ({error}); {what_is_safe(output_dir)}.") from error
     if accelerator.is_main_process:
         if final.exists():  # of the same step, when an earlier checkpoint was resumed
             _discard(final)

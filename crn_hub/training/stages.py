@@ -85,7 +85,7 @@ def plan_stages(
     plan = []
     for height, steps in asked:
         modules = (height // base_height).bit_length()
-        if base_height * 2 ** (modules - 1) != height:
+        if not modules or base_height * 2 ** (modules - 1) != height:
             raise ValueError(
                 f"--stages {height}: no height of this cascade; right are {base_height} * 2 ** (number of modules - 1)."
             )

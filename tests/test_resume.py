@@ -1,0 +1,316 @@
+"""A run that is killed, stopped or out of disk, and resumed: real subprocesses, real signals."""
+
+import json
+import os
+import random
+import resource
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from conftest import ROOT
+from test_data import write_folder
+from test_train import ENVIRONMENT, TINY, log_of, same_weights, train
+
+NOISE = {"images_per_second", "data_share", "memory_gb"}  # what differs from run to run
+STEPS, EVERY = 11, 2  # a run's steps, and those between checkpoints; 4 steps make an epoch
+
+# The script in a process that kills itself, by the signal that nobody can catch, at one call of one function:
+# before it or after it.
+SUICIDAL = """
+import os, signal, sys
+module, name, count, when = sys.argv[1:5]
+del sys.argv[1:5]
+import importlib, train_accelerate
+from crn_hub.cli import run
+owner = importlib.import_module(module)
+*path, last = name.split(".")
+for part in path:
+    owner = getattr(owner, part)
+original, calls = getattr(owner, last), 0
+def dying(*args, **kwargs):
+    global calls
+    calls += 1
+    if calls == int(count) and when == "before":
+        os.kill(os.getpid(), signal.SIGKILL)
+    result = original(*args, **kwargs)
+    if calls == int(count) and when == "after":
+        os.kill(os.getpid(), signal.SIGKILL)
+    return result
+setattr(owner, last, dying)
+run(train_accelerate.app)
+"""
+
+Run = tuple[list[str], Path]  # a command line without its output folder, and the folder of a run never killed
+
+
+def comparable(folder: Path) -> list[dict]:
+    return [{key: value for key, value in entry.items() if key not in NOISE} for entry in log_of(folder)]
+
+
+def assert_same(whole: Path, other: Path) -> None:
+    """Weights, logged losses, and in the last common checkpoint the averages and the optimiser, bit for bit."""
+    assert same_weights(whole, other)
+    assert comparable(whole) == comparable(other)
+    last = f"checkpoint-{STEPS // EVERY * EVERY}"
+    assert same_weights(whole / last, other / last)
+    assert same_weights(whole / last / "model", other / last / "model")
+    one, two = (torch.load(folder / last / "optimizer.bin", weights_only=True)["state"] for folder in (whole, other))
+    assert one.keys() == two.keys()
+    assert all(torch.equal(one[i][key], two[i][key]) for i in one for key in ("step", "exp_avg", "exp_avg_sq"))
+    assert not list(other.glob(".*"))
+
+
+def die(arguments: list[str], at: str, count: int, when: str) -> None:
+    """Runs the script until the `count`-th call of "module:function"."""
+    module, name = at.split(":")
+    done = subprocess.run(
+        [sys.executable, "-c", SUICIDAL, module, name, str(count), when, *arguments],
+        env=ENVIRONMENT,
+        capture_output=True,
+        text=True,
+        timeout=200,
+    )
+    assert done.returncode == -signal.SIGKILL, done.stderr[-2000:]
+
+
+def start(arguments: list[str]) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, str(ROOT / "train_accelerate.py"), *arguments],
+        env=ENVIRONMENT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def wait_for(condition: Callable[[], bool], process: subprocess.Popen[str]) -> None:
+    deadline = time.time() + 100
+    while not condition():
+        assert process.poll() is None, f"ended too early: {process.communicate()[1][-2000:]}"
+        assert time.time() < deadline
+        time.sleep(0.002)
+
+
+def logged(folder: Path) -> int:
+    file = folder / "training_log.jsonl"
+    return file.read_text().count("\n") if file.exists() else 0
+
+
+@pytest.fixture(scope="module")
+def one_stage(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """With everything that could go astray: averages, accumulation, augmentation, calibration on the way."""
+    folder = tmp_path_factory.mktemp("one-stage")
+    data = write_folder(folder / "streets", rows=8)
+    common = [*TINY, *f"--dataset_name {data} --max_train_steps {STEPS} --checkpointing_steps {EVERY}".split()]
+    common += "--gradient_accumulation_steps 2 --random_flip --color_jitter 0.2 --use_ema --num_images 2".split()
+    common += "--validation_steps 4 --seed 3 --calibration_step 5 --checkpoints_total_limit 1".split()
+    train(*common, "--output_dir", folder / "whole")
+    return common, folder / "whole"
+
+
+@pytest.fixture(scope="module")
+def two_stages(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    folder = tmp_path_factory.mktemp("two-stages")
+    common = [*TINY, *f"--max_train_samples 6 --stages 16:4 32:7 --checkpointing_steps {EVERY} --use_ema".split()]
+    train(*common, "--output_dir", folder / "whole")
+    return common, folder / "whole"
+
+
+@pytest.mark.parametrize(
+    ("at", "count", "when"),
+    [
+        ("accelerate:Accelerator.backward", 1, "before"),  # in the first step
+        ("accelerate:Accelerator.backward", 11, "after"),  # in the second epoch, amid an accumulation
+        ("crn_hub.losses:PerceptualLoss.calibrate", 1, "before"),
+        ("crn_hub.losses:PerceptualLoss.calibrate", 1, "after"),
+        ("accelerate.checkpointing:save", 5, "after"),  # amid the second checkpoint
+        ("crn_hub.model:CRN.save_pretrained", 3, "before"),  # between accelerate's part of the third and the model
+        ("crn_hub.training.checkpoints:_discard", 2, "before"),  # written, but the oldest is still there
+        ("shutil:rmtree", 5, "after"),  # while old ones are removed
+        ("crn_hub.model:CRN.save_pretrained", 6, "before"),  # trained, but the model is not saved
+    ],
+)
+def test_killed_and_resumed_is_like_never_killed(
+    one_stage: Run, tmp_path: Path, at: str, count: int, when: str
+) -> None:
+    common, whole = one_stage
+    arguments = [*common, "--resume_from_checkpoint", "latest", "--output_dir", str(tmp_path / "run")]
+    die(arguments, at, count, when)
+    assert not (tmp_path / "run" / "model.safetensors").exists()
+    done = train(*arguments)
+    assert ("resumed from" in done.stdout) == (not (at.endswith("backward") and count == 1))
+    assert_same(whole, tmp_path / "run")
+
+
+@pytest.mark.parametrize(
+    ("at", "count"),
+    [
+        ("train_accelerate:save_checkpoint", 2),  # at the end of the first stage
+        ("accelerate:Accelerator.backward", 5),  # after it
+    ],
+)
+def test_killed_between_two_stages(two_stages: Run, tmp_path: Path, at: str, count: int) -> None:
+    common, whole = two_stages
+    arguments = [*common, "--resume_from_checkpoint", "latest", "--output_dir", str(tmp_path / "run")]
+    die(arguments, at, count, "before")
+    train(*arguments)
+    assert_same(whole, tmp_path / "run")
+    one, two = (json.loads((folder / "training.json").read_text()) for folder in (whole, tmp_path / "run"))
+    assert one["started_from"]["settings"] == two["started_from"]["settings"] | {
+        key: one["started_from"]["settings"][key] for key in ("output_dir", "resume_from_checkpoint")
+    }
+
+
+def test_killed_again_and_again_at_random(one_stage: Run, tmp_path: Path) -> None:
+    common, whole = one_stage
+    arguments = [*common, "--resume_from_checkpoint", "latest", "--output_dir", str(tmp_path / "run")]
+    seed = int(time.time())
+    draw = random.Random(seed)
+    for _ in range(3):
+        process = start(arguments)
+        logged_at_death = draw.randint(1, STEPS - 1)
+        while process.poll() is None and logged(tmp_path / "run") < logged_at_death:
+            time.sleep(0.001)
+        time.sleep(draw.random() * 0.1)
+        process.kill()
+        process.communicate()
+        if (tmp_path / "run" / "model.safetensors").exists():
+            break
+    else:
+        train(*arguments)
+    assert_same(whole, tmp_path / "run"), f"random seed {seed}"
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_saves_first(one_stage: Run, tmp_path: Path, number: signal.Signals) -> None:
+    """To the whole group, as Ctrl-C and batch systems send it, with workers that prepare the pairs."""
+    common, whole = one_stage
+    folder = tmp_path / "run"
+    arguments = [*common, "--output_dir", str(folder), "--checkpointing_steps", "1000"]
+    arguments.remove(str(EVERY))
+    del arguments[arguments.index("--checkpointing_steps")]
+    process = start([*arguments, "--dataloader_num_workers", "2"])
+    wait_for(lambda: logged(folder) >= 3, process)
+    os.killpg(process.pid, number)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 128 + number, err[-2000:]
+    (checkpoint,) = folder.glob("checkpoint-*")
+    assert f"stopped by {number.name}: {checkpoint.name} is saved" in out
+    assert f"{number.name}: saving a checkpoint after this step" in err
+    assert "Traceback" not in err
+    train(*common, "--output_dir", folder, "--resume_from_checkpoint", "latest")
+    assert_same(whole, folder)
+
+
+def test_workers_change_nothing(one_stage: Run, tmp_path: Path) -> None:
+    common, whole = one_stage
+    train(*common, "--dataloader_num_workers", 3, "--output_dir", tmp_path / "run")
+    assert_same(whole, tmp_path / "run")
+
+
+def test_no_room_for_a_checkpoint_is_found_before_the_first_step(one_stage: Run, tmp_path: Path) -> None:
+    """A limit on the size of files stands for a full disk: the kernel refuses in the same place."""
+    common, _ = one_stage
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "train_accelerate.py"), *common, "--output_dir", str(tmp_path / "run")],
+        env=ENVIRONMENT,
+        capture_output=True,
+        text=True,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, 10_000)),
+        timeout=100,
+    )
+    assert done.returncode == 1
+    assert "GB can be written there" in done.stderr.splitlines()[-1]
+    assert list((tmp_path / "run").iterdir()) == []
+
+
+def test_a_folder_that_cannot_be_written_is_found_before_the_first_step(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "train_accelerate.py"), *TINY, "--output_dir", str(tmp_path / "file" / "run")],
+        env=ENVIRONMENT,
+        capture_output=True,
+        text=True,
+        timeout=100,
+    )
+    assert done.returncode == 1
+    assert f"--output_dir {tmp_path / 'file' / 'run'}: no checkpoint of" in done.stderr.splitlines()[-1]
+
+
+def test_a_disk_that_fills_up_costs_no_checkpoint(one_stage: Run, tmp_path: Path) -> None:
+    common, whole = one_stage
+    folder = tmp_path / "run"
+    process = start([*common, "--output_dir", str(folder)])
+    wait_for((folder / "checkpoint-2").exists, process)
+    resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (12_000, 12_000))  # enough for the log, not for a checkpoint
+    _, err = process.communicate(timeout=100)
+    assert process.returncode == 1
+    (line,) = [line for line in err.splitlines() if line.startswith("train_accelerate.py: ")]
+    (left,) = folder.glob("checkpoint-*")
+    assert "be written" in line
+    assert f"{left.name} is whole" in line
+    train(*common, "--output_dir", folder, "--resume_from_checkpoint", "latest")
+    assert_same(whole, folder)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (["--widths", "6", "6", "6", "5"], "widths was [6, 6, 6, 4], now [6, 6, 6, 5]"),
+        (["--resolution", "16", "--widths", "6", "6", "6"], "heights was [32], now [16]"),
+        (["--num_images", "1"], "num_images was 2, now 1"),
+        (["--seed", "2"], "seed was 3, now 2"),
+        (["--classes", "cityscapes"], "classes was ['sky', "),
+        (["--max_train_samples", "5"], "rows was 7, now 5"),
+        (["--dataset_name", "OTHER"], "checksum_of_two_rows was "),
+        (["--max_train_steps", "3"], "is at step 10, after the 3 steps asked for"),
+    ],
+)
+def test_another_run_is_not_resumed(one_stage: Run, tmp_path: Path, change: list[str], message: str) -> None:
+    """Refused, naming what differs, also if a data set has the same name and number of rows but other pictures."""
+    common, whole = one_stage
+    if "OTHER" in change:
+        other = write_folder(tmp_path / "streets", rows=8, first=100)
+        change = ["--dataset_name", str(other)]
+    before = (whole / "training_log.jsonl").read_text()
+    done = subprocess.run(
+        [
+            *[sys.executable, str(ROOT / "train_accelerate.py"), *replaced(common, change)],
+            *["--resume_from_checkpoint", "latest", "--output_dir", str(whole)],
+        ],
+        env=ENVIRONMENT,
+        capture_output=True,
+        text=True,
+        timeout=100,
+    )
+    assert done.returncode == 2
+    assert message in done.stderr.splitlines()[-1]
+    assert (whole / "training_log.jsonl").read_text() == before
+
+
+def replaced(arguments: list[str], change: list[str]) -> list[str]:
+    """The command line with the options of `change` instead of its own."""
+    kept, dropping = [], False
+    for argument in arguments:
+        if argument.startswith("--"):
+            dropping = argument in change
+        if not dropping:
+            kept.append(argument)
+    return [*kept, *change]
+
+
+def test_settings_that_changed_are_told(one_stage: Run, tmp_path: Path) -> None:
+    common, _ = one_stage
+    die([*common, "--output_dir", str(tmp_path / "run")], "accelerate:Accelerator.backward", 7, "before")
+    done = train(
+        *replaced(common, ["--learning_rate", "0.001"]),
+        *["--resume_from_checkpoint", "latest", "--output_dir", tmp_path / "run"],
+    )
+    assert "other settings than before: learning_rate 0.0003 -> 0.001" in done.stdout
