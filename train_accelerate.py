@@ -15,14 +15,14 @@ import signal
 import sys
 import time
 import zlib
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal, NoReturn, cast
 
 import psutil
 import torch
-from accelerate import Accelerator, DataLoaderConfiguration, PartialState
+from accelerate import Accelerator, DataLoaderConfiguration
 from accelerate.utils import set_seed
 from cyclopts import App, Parameter
 from cyclopts.argument import ArgumentCollection
@@ -43,13 +43,14 @@ from crn_hub.hub import check_repo_id, pushing
 from crn_hub.losses import PUBLISHED_WEIGHTS, PerceptualLoss
 from crn_hub.perceptual import LAYERS, load_features
 from crn_hub.synthesis import save_picture
+from crn_hub.text import clause
 from crn_hub.training.checkpoints import (
-    MODEL,
     StopRequest,
     check_room,
     clear_leftovers,
     find_checkpoint,
-    leave_signals_to_the_parent,
+    load_checkpoint,
+    prepare_worker,
     read_progress,
     save_checkpoint,
     what_is_safe,
@@ -151,8 +152,8 @@ class Arguments:
     """Measure the loss weights after this step of each stage, all being 1 before; 0, at the start, by default."""
     calibration_epoch: Annotated[float | None, Parameter(validator=Number(gt=0))] = None
     """The same in epochs; 100 in the paper."""
-    mixed_precision: Literal["no", "fp16", "bf16"] = "no"
-    """For the cascade; the loss stays in float32."""
+    mixed_precision: Literal["no", "fp16", "bf16"] | None = None
+    """For the cascade; the loss stays in float32. By default what accelerate was configured for, else no."""
     gradient_checkpointing: bool = False
     """Keep less of each module for the gradient and compute it again: less memory, more time."""
     loss_image_by_image: bool = False
@@ -183,10 +184,12 @@ class Arguments:
 
 def apply_preset(app: App, commands: tuple[str, ...], arguments: ArgumentCollection) -> None:
     """Fills in what the command line leaves open from the preset that it names."""
-    for argument in arguments:
-        if argument.name == "--preset" and argument.tokens and argument.tokens[0].value in PRESETS:
-            name = argument.tokens[0].value
-            Dict(PRESETS[name], source=f"--preset {name}")(app, commands, arguments)
+    given = {argument.name: argument.tokens[0].value for argument in arguments if argument.tokens}
+    if (name := given.get("--preset")) in PRESETS:
+        settings = PRESETS[name].copy()
+        if {"--calibration_step", "--loss_weights"} & set(given):
+            settings.pop("calibration_epoch", None)
+        Dict(settings, source=f"--preset {name}")(app, commands, arguments)
 
 
 app = App(
@@ -218,7 +221,6 @@ class Training:
 
     def __init__(self, args: Arguments, rehearsed_steps: int | None = None):
         self.args, self.rehearsed_steps = args, rehearsed_steps
-        self.settings = {name: public(value) for name, value in asdict(args).items()}
         self.cost: dict[str, float] = {}  # seconds of the last step, validation and checkpoint; bytes of memory
         self.costs: list[dict[str, float]] = []  # the same at the end of each stage
         check_trackers(args.report_to)
@@ -230,8 +232,14 @@ class Training:
             # The order of rows is a function of (seed, epoch): a resumed run goes on with the rows that were due.
             dataloader_config=DataLoaderConfiguration(use_seedable_sampler=True, data_seed=args.seed),
         )
-        if self.accelerator.device.type == "cpu" and self.accelerator.num_processes == 1:
-            use_all_cores()
+        self.settings = {name: public(value) for name, value in asdict(args).items()}
+        self.settings["mixed_precision"] = self.accelerator.mixed_precision
+        self.settings["num_processes"] = self.accelerator.num_processes
+        if self.accelerator.device.type == "cpu":
+            if self.accelerator.mixed_precision == "fp16":
+                raise ValueError("--mixed_precision fp16 needs a GPU; right on a CPU are no and bf16.")
+            if self.accelerator.num_processes == 1:
+                use_all_cores()
         torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = args.allow_tf32
 
         self.hub_id = hub_name(args)
@@ -245,6 +253,8 @@ class Training:
         if args.calibration_step is not None and args.calibration_epoch is not None:
             raise ValueError("--calibration_step and --calibration_epoch say the same; give one of them.")
         self.trained_modules = read_train_modules(args.train_modules, len(stages[0].widths))
+        if self.trained_modules is not None and self.start_model is None:
+            raise ValueError(f"--train_modules {args.train_modules}: the others come from a model: give --init_from.")
         features = load_features(args.perceptual_net)
 
         if args.dataset_name is None:
@@ -265,6 +275,8 @@ class Training:
             features.to(memory_format=torch.channels_last), len(self.classes), args.loss_image_by_image
         ).to(self.accelerator.device)
         if args.loss_weights in PUBLISHED_WEIGHTS:
+            if args.calibration_step is not None or args.calibration_epoch is not None:
+                raise ValueError(f"--loss_weights {args.loss_weights} are not measured: leave the calibration out.")
             self.loss.use_published_weights(args.loss_weights)
 
         base_size = (self.base_size[0], self.base_size[1])
@@ -292,6 +304,13 @@ class Training:
             else (args.num_train_epochs or EPOCHS) * self.steps_per_epoch
         )
         self.stages = [replace(stage, steps=stage.steps or steps) for stage in stages]
+        shortest = min(cast(int, stage.steps) for stage in self.stages)
+        self.calibration_step = args.calibration_step or round((args.calibration_epoch or 0) * self.steps_per_epoch)
+        if self.calibration_step >= shortest:
+            raise ValueError(
+                f"the loss weights would be measured after step {self.calibration_step}, but a stage has only "
+                f"{shortest} steps; give a smaller --calibration_step, or 0 for the beginning."
+            )
 
         # What must not change when a run is resumed.
         self.facts = {
@@ -306,6 +325,7 @@ class Training:
             "num_images": self.num_images,
             "perceptual_net": public(args.perceptual_net),
             "use_ema": args.use_ema,
+            "train_modules": args.train_modules,
             "seed": args.seed,
         }
         self.progress = self.read_progress(self.checkpoint) if self.checkpoint else None
@@ -314,6 +334,9 @@ class Training:
                 self.hub_id = HfApi().create_repo(self.hub_id, exist_ok=True).repo_id
         with torch.device("meta"):
             largest = CRN(self.classes, stages[-1].widths, self.base_size, self.num_images)
+        if self.accelerator.is_main_process:
+            clear_leftovers(args.output_dir)
+        self.accelerator.wait_for_everyone()
         check_room(args.output_dir, largest.num_parameters, args.checkpoints_total_limit)
 
     def check_rows(self, memory: int) -> list[str]:
@@ -324,7 +347,8 @@ class Training:
         if self.args.dataset_name is None:  # scenes are never bad, and drawing them takes time
             return []
         skip = self.args.skip_bad_rows
-        bad = [*self.held_out.check(spread(len(self.held_out), 2 * GRID_ROWS), skip).values()]
+        shown = self.held_out.used if skip else spread(len(self.held_out), 2 * GRID_ROWS)
+        bad = [*self.held_out.check(shown, skip).values()]
         if skip or sum(array.nbytes for array in self.data.decode(0)) * len(self.data) <= memory:
             silent = not self.accelerator.is_main_process
             rows = tqdm(self.data.used, desc="checking rows", unit="row", disable=silent)
@@ -359,31 +383,30 @@ class Training:
     def run(self) -> None:
         """Trains all stages and saves the model."""
         args, accelerator = self.args, self.accelerator
-        if accelerator.is_main_process:
-            clear_leftovers(args.output_dir)
-            if self.left_out:
-                (args.output_dir / LEFT_OUT).write_text("\n".join(self.left_out) + "\n")
+        if accelerator.is_main_process and self.left_out:
+            (args.output_dir / LEFT_OUT).write_text("\n".join(self.left_out) + "\n")
         if args.resume_from_checkpoint is not None and self.checkpoint is None:
             accelerator.print(f"{args.output_dir} holds no checkpoint yet: beginning at the beginning")
         step = self.progress["step"] if self.progress else 0
         fresh_name = f"{args.output_dir.resolve().name}-{time.strftime('%Y%m%d-%H%M%S')}"
         self.run_name = self.progress["run_name"] if self.progress else fresh_name
-        self.log = TrainingLog(args.output_dir, step, accelerator.is_main_process)
+        resumed_from = (self.checkpoint.parent, step) if self.checkpoint else None
+        self.log = TrainingLog(args.output_dir, resumed_from, accelerator.is_main_process)
         if args.report_to:
             start_trackers(accelerator, self.run_name, self.settings, step)
 
         model, first_step = self.start_model, 0
-        with StopRequest() as stop:
+        stop = StopRequest()
+        with stop if self.rehearsed_steps is None else nullcontext():  # a rehearsal has nothing to save
             for number, stage in enumerate(self.stages):
                 if self.progress and number < self.progress["stage"]:
                     first_step = self.progress["first_step"]
                     continue
                 try:
                     model = self.train_stage(number, first_step, model, stop)
-                except OSError as error:  # often without the file's name: a full disk
+                except OSError as error:  # a full disk, mostly: without the file's name
                     raise OSError(
-                        f"--output_dir {args.output_dir}: what the run leaves there cannot be written ({error}); "
-                        f"{what_is_safe(args.output_dir)}."
+                        f"--output_dir {args.output_dir}: {clause(error)}; {what_is_safe(args.output_dir)}."
                     ) from error
                 first_step += self.limit(stage)
         result = cast(CRN, model)
@@ -398,8 +421,9 @@ class Training:
                 print(result.push_to_hub(self.hub_id, folder=args.output_dir))
             if self.rehearsed_steps is None:
                 print(f"the model is in {args.output_dir}")
-        accelerator.end_training()
-        accelerator.free_memory()
+        accelerator.wait_for_everyone()
+        if self.rehearsed_steps is None:
+            accelerator.end_training()
 
     def train_stage(self, number: int, first_step: int, start: CRN | None, stop: StopRequest) -> CRN:
         """Trains one stage, from `start` or from the checkpoint, and returns its model.
@@ -431,7 +455,7 @@ class Training:
         self.data.size = self.held_out.size = network.size
         workers: dict[str, Any] = {"num_workers": args.dataloader_num_workers}
         if args.dataloader_num_workers:
-            workers["worker_init_fn"] = leave_signals_to_the_parent
+            workers["worker_init_fn"] = prepare_worker
             if sys.platform == "linux":  # where workers share the decoded photographs with this process
                 workers["multiprocessing_context"] = "fork"
         loader = DataLoader(self.data, batch_size=args.train_batch_size, shuffle=True, **workers)
@@ -446,15 +470,14 @@ class Training:
             "linear": lambda done: 1 - done,
             "cosine": lambda done: 0.5 * (1 + math.cos(math.pi * done)),
         }[args.lr_scheduler]
-        calibration_step = args.calibration_step or round((args.calibration_epoch or 0) * self.steps_per_epoch)
+        calibration_step = self.calibration_step
         first_epoch = -(-first_step // self.steps_per_epoch)
         pairs = self.pairs_to_show()
 
         # -- resume, or begin ---------------------------------------------------------------------------
         step, seconds_before, started_from = first_step, 0.0, start.training_record if start is not None else None
         if resumed and self.checkpoint:
-            accelerator.load_state(str(self.checkpoint))
-            saved = CRN.from_pretrained(self.checkpoint / MODEL)
+            saved = load_checkpoint(accelerator, self.checkpoint)
             if ema is not None:
                 ema.module.load_state_dict(saved.state_dict())
                 ema.n_averaged.fill_(resumed["step"] - first_step)
@@ -490,8 +513,8 @@ class Training:
                     "rows_left_out": len(self.left_out),
                     "hours": round((seconds_before + time.perf_counter() - began) / 3600, 3),
                     "hardware": hardware(accelerator),
-                    "peak_memory_gb": round(peak_memory() / 1e9, 2),
-                    "validation_loss": log.last("validation_loss"),
+                    "peak_memory_gb": round(peak_memory(accelerator.device) / 1e9, 2),
+                    "validation_loss": log.validation_loss(after=first_step),
                 },
                 "loss_weights": dict(zip(LAYERS, loss_function.layer_weights.tolist(), strict=True)),
             }
@@ -502,6 +525,9 @@ class Training:
         def save() -> None:
             """Writes a checkpoint of the step that is done."""
             saving = time.perf_counter()
+            for name, weight in network.named_parameters():  # a step of finite gradients may still lead beyond numbers
+                if not weight.isfinite().all():
+                    raise self.no_number(step, rows, f"weight {name}", weight.sum())
             progress = {
                 "step": step,
                 "stage": number,
@@ -527,6 +553,7 @@ class Training:
         )
         with progress_bar as bar:  # an error's one line stands on a line of its own
             tick, waited = time.perf_counter(), 0.0
+            rows, losses = [], []  # of the batches that make a step
             while step < last_step:
                 done = step - first_step
                 epoch = first_epoch + done // self.steps_per_epoch
@@ -535,18 +562,20 @@ class Training:
                 due = (done % self.steps_per_epoch) * args.gradient_accumulation_steps
                 for seconds, batch in timed(accelerator.skip_first_batches(loader, due) if due else loader):
                     waited += seconds
+                    rows += batch["row"].tolist()
                     with accelerator.accumulate(model):
                         for group in optimizer.param_groups:
                             group["lr"] = args.learning_rate * course((step - first_step) / cast(int, stage.steps))
                         loss, terms = loss_function(model(batch["ids"]), batch["photograph"], batch["ids"])
+                        losses.append(torch.stack([loss.detach(), *terms.values()]))
                         if not torch.isfinite(loss):
-                            raise self.no_number(step + 1, batch["row"], "loss", loss)
+                            raise self.no_number(step + 1, rows, "loss", loss)
                         accelerator.backward(loss)
                         if accelerator.sync_gradients:
                             norm = accelerator.clip_grad_norm_(model.parameters(), args.max_grad_norm or math.inf)
                             # The scaler of fp16 tries larger and larger scales and skips steps that were too large.
                             if not torch.isfinite(norm) and accelerator.scaler is None:
-                                raise self.no_number(step + 1, batch["row"], "gradient", norm)
+                                raise self.no_number(step + 1, rows, "gradient", norm)
                         optimizer.step()
                         optimizer.zero_grad()
                     if not accelerator.sync_gradients:
@@ -556,14 +585,15 @@ class Training:
                         ema.update_parameters(network)
 
                     spent = time.perf_counter() - tick
-                    entry: dict[str, Any] = {"step": step, "height": stage.height, "loss": loss.item()}
-                    entry |= {layer: value.item() for layer, value in terms.items()}
+                    means = cast(Tensor, accelerator.reduce(torch.stack(losses).mean(dim=0), "mean")).tolist()
+                    entry: dict[str, Any] = {"step": step, "height": stage.height}
+                    entry |= dict(zip(("loss", *LAYERS), means, strict=True))
                     entry |= {
                         "learning_rate": optimizer.param_groups[0]["lr"],
                         "gradient_norm": norm.item(),
                         "images_per_second": images_per_step / spent,
                         "data_share": waited / spent,
-                        "memory_gb": peak_memory() / 1e9,
+                        "memory_gb": peak_memory(accelerator.device) / 1e9,
                     }
                     if step == first_step + 1 or step == first_step + calibration_step + 1:
                         entry["loss_weights"] = loss_function.layer_weights.tolist()
@@ -583,10 +613,8 @@ class Training:
                         self.calibrate(model)
 
                     bar.update()
-                    shown = {layer: f"{value:.3f}" for layer, value in terms.items()}
-                    bar.set_postfix(
-                        {"loss": f"{entry['loss']:.3f}", **shown, "img/s": f"{entry['images_per_second']:.2f}"}
-                    )
+                    shown = {name: f"{entry[name]:.3f}" for name in ("loss", *LAYERS)}
+                    bar.set_postfix({**shown, "img/s": f"{entry['images_per_second']:.2f}"})
                     self.cost["step"] = spent
                     ends = step == last_step
                     if ends and number + 1 == len(self.stages):
@@ -599,7 +627,8 @@ class Training:
                     if ends:
                         break
                     tick, waited = time.perf_counter(), 0.0
-        self.cost["memory"] = peak_memory()
+                    rows, losses = [], []
+        self.cost["memory"] = peak_memory(accelerator.device)
         self.costs.append(self.cost.copy())
         result = finished_model()
         accelerator.free_memory()
@@ -621,10 +650,10 @@ class Training:
         """The held-out pairs that grids and validation losses are made of."""
         return [self.held_out[i] for i in spread(len(self.held_out), 2 * GRID_ROWS)]
 
-    def no_number(self, step: int, rows: Tensor, what: str, value: Tensor) -> RuntimeError:
+    def no_number(self, step: int, rows: list[int], what: str, value: Tensor) -> RuntimeError:
         """What to raise when a loss or gradient is infinite or no number."""
         return RuntimeError(
-            f"step {step}, rows {', '.join(map(str, rows.tolist()))}: the {what} is {value.item()}; a smaller "
+            f"step {step}, rows {', '.join(map(str, rows))}: the {what} is {value.item()}; a smaller "
             f"--learning_rate or --max_grad_norm may help; {what_is_safe(self.args.output_dir)}."
         )
 
@@ -656,6 +685,9 @@ def rehearse(args: Arguments) -> None:
         args, output_dir=folder, checkpointing_steps=1, validation_steps=1, push_to_hub=False, report_to=(),
         resume_from_checkpoint=None,
     )  # fmt: skip
+    is_main = os.environ.get("RANK", "0") == "0"  # there is no accelerator to ask yet
+    if is_main:
+        shutil.rmtree(folder, ignore_errors=True)  # of a rehearsal that was killed
     began = time.perf_counter()
     try:
         training = Training(trial, REHEARSED_STEPS)
@@ -663,12 +695,14 @@ def rehearse(args: Arguments) -> None:
         training.run()
         Training(replace(trial, resume_from_checkpoint="latest"), REHEARSED_STEPS).run()
         CRN.from_pretrained(folder)
+        training.accelerator.wait_for_everyone()
     finally:
-        if PartialState().is_main_process:
+        if is_main:
             shutil.rmtree(folder, ignore_errors=True)
             for path in made:
                 with suppress(OSError):  # not empty: others have written there
                     path.rmdir()
+    training.accelerator.end_training()
     total = ready
     say = training.accelerator.print
     for stage, cost in zip(training.stages, training.costs, strict=True):

@@ -112,7 +112,7 @@ def measure(name: str, switches: list[str], steps: int) -> dict[str, float]:
         if device == "cuda":
             torch.cuda.synchronize()
         seconds.append(time.perf_counter() - began)
-    return {"memory": peak_memory(), "kept": kept.most, "seconds": statistics.median(seconds[1:] or seconds)}
+    return {"memory": peak_memory(ids.device), "kept": kept.most, "seconds": statistics.median(seconds[1:] or seconds)}
 
 
 def step(model: CRN, loss: PerceptualLoss, ids: torch.Tensor, photograph: torch.Tensor, bf16: bool) -> None:

@@ -115,7 +115,8 @@ def test_bad_rows_are_refused_with_their_number() -> None:
     smaller["image"] = smaller["image"].resize((20, 10))
     deep = pair() | {"image": Image.new("I;16", (48, 36))}
     words = pair() | {"image": "street.png"}
-    data = PairDataset([pair(), outside, smaller, words, deep], CAMVID, (16, 32))
+    ragged = pair() | {"label": [[0, 1], [2]]}
+    data = PairDataset([pair(), outside, smaller, words, deep, ragged], CAMVID, (16, 32))
     with pytest.raises(LayoutError, match=r"row 1, column label: id 77 \(1,728 pixels\)"):
         data[1]
     with pytest.raises(LayoutError, match="row 2: the photograph has 20 x 10 pixels, its label 48 x 36"):

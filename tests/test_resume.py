@@ -4,6 +4,7 @@ import json
 import os
 import random
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,7 +16,9 @@ import pytest
 import torch
 from conftest import ROOT
 from test_data import write_folder
-from test_train import ENVIRONMENT, TINY, log_of, same_weights, train
+from test_train import ENVIRONMENT, TINY, command, log_of, same_weights, train
+
+from crn_hub import CRN
 
 NOISE = {"images_per_second", "data_share", "memory_gb"}  # what differs from run to run
 STEPS, EVERY = 11, 2  # a run's steps, and those between checkpoints; 4 steps make an epoch
@@ -172,6 +175,7 @@ def test_killed_again_and_again_at_random(one_stage: Run, tmp_path: Path) -> Non
     common, whole = one_stage
     arguments = [*common, "--resume_from_checkpoint", "latest", "--output_dir", str(tmp_path / "run")]
     seed = int(time.time())
+    print(f"random seed {seed}")  # shown if the test fails
     draw = random.Random(seed)
     for _ in range(3):
         process = start(arguments)
@@ -185,7 +189,7 @@ def test_killed_again_and_again_at_random(one_stage: Run, tmp_path: Path) -> Non
             break
     else:
         train(*arguments)
-    assert_same(whole, tmp_path / "run"), f"random seed {seed}"
+    assert_same(whole, tmp_path / "run")
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -207,6 +211,113 @@ def test_a_signal_saves_first(one_stage: Run, tmp_path: Path, number: signal.Sig
     assert "Traceback" not in err
     train(*common, "--output_dir", folder, "--resume_from_checkpoint", "latest")
     assert_same(whole, folder)
+
+
+def test_the_end_of_the_launcher_saves_too(one_stage: Run, tmp_path: Path) -> None:
+    """`accelerate launch` hands no signals on; who ends it means the training."""
+    common, whole = one_stage
+    folder = tmp_path / "run"
+    launcher = subprocess.Popen(
+        command(*replaced(common, ["--checkpointing_steps", "1000"]), "--output_dir", folder),
+        env=ENVIRONMENT,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    wait_for(lambda: logged(folder) >= 3, launcher)
+    launcher.terminate()
+    assert launcher.stderr is not None
+    err = launcher.stderr.read()  # ends when the training has ended
+    launcher.wait()
+    assert "SIGTERM: saving a checkpoint after this step" in err
+    assert len(list(folder.glob("checkpoint-*"))) == 1
+    train(*common, "--output_dir", folder, "--resume_from_checkpoint", "latest")
+    assert_same(whole, folder)
+
+
+def test_a_later_second_signal_ends_at_once() -> None:
+    code = """
+import os, signal, time
+from crn_hub.training import checkpoints
+checkpoints.SAME_WISH = 0.2
+with checkpoints.StopRequest() as stop:
+    for pause in (0, 0.01, 0.3):
+        time.sleep(pause)
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(0.01)
+        print(stop.signal.name, flush=True)
+"""
+    done = subprocess.run([sys.executable, "-c", code], env=ENVIRONMENT, capture_output=True, text=True)
+    assert done.returncode == -signal.SIGINT
+    assert done.stdout.split() == ["SIGINT", "SIGINT"]  # an echo, then the end
+
+
+def torchrun(*arguments: object) -> subprocess.CompletedProcess[str]:
+    """Two processes; `accelerate launch --cpu` starts only one."""
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
+    done = subprocess.run(
+        [*launcher, str(ROOT / "train_accelerate.py"), *map(str, arguments)],
+        env={**ENVIRONMENT, "ACCELERATE_USE_CPU": "true"},
+        capture_output=True,
+        text=True,
+        timeout=200,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    return done
+
+
+def test_two_processes_resume_exactly_and_rehearse(one_stage: Run, tmp_path: Path) -> None:
+    common = replaced(one_stage[0], ["--gradient_accumulation_steps", "1"])
+    short = replaced(common, ["--lr_scheduler", "constant"])
+    torchrun(*short, "--output_dir", tmp_path / "whole")
+    torchrun(*replaced(short, ["--max_train_steps", "7"]), "--output_dir", tmp_path / "run")
+    (tmp_path / "run" / "model.safetensors").unlink()
+    assert sorted(p.name for p in (tmp_path / "run" / "checkpoint-6").glob("random*")) == [
+        "random_states_0.pkl",
+        "random_states_1.pkl",
+    ]
+    torchrun(*short, "--output_dir", tmp_path / "run", "--resume_from_checkpoint", "latest")
+    assert_same(tmp_path / "whole", tmp_path / "run")
+    assert CRN.from_pretrained(tmp_path / "run").training_record["settings"]["num_processes"] == 2
+
+    done = torchrun(*common, "--dry_run", "--output_dir", tmp_path / "dry")
+    assert "dry run: built, trained, validated, saved, loaded" in done.stdout
+    assert not (tmp_path / "dry").exists()
+
+
+def test_an_earlier_checkpoint_leaves_the_later_ones_behind(one_stage: Run, tmp_path: Path) -> None:
+    """`latest` must not go back to a course that was left."""
+    common = replaced(one_stage[0], ["--checkpoints_total_limit", "9"])
+    folder = tmp_path / "run"
+    train(*common, "--output_dir", folder)
+    arguments = [*replaced(common, ["--learning_rate", "0.001"]), "--output_dir", str(folder)]
+    arguments += ["--resume_from_checkpoint", str(folder / "checkpoint-4")]
+    die(arguments, "train_accelerate:save_checkpoint", 1, "after")
+    assert sorted(p.name for p in folder.glob("checkpoint-*")) == ["checkpoint-2", "checkpoint-4", "checkpoint-6"]
+    rates = [entry["learning_rate"] for entry in log_of(folder)]
+    assert [rate > 3e-4 for rate in rates] == [False] * 4 + [True] * 2
+
+
+def test_a_damaged_checkpoint_is_one_line(one_stage: Run, tmp_path: Path) -> None:
+    common, whole = one_stage
+    shutil.copytree(whole, tmp_path / "run")
+    checkpoint = tmp_path / "run" / "checkpoint-10"
+    for damage in (lambda file: file.write_bytes(b""), lambda file: file.unlink()):
+        damage(checkpoint / "optimizer.bin")
+        done = subprocess.run(
+            [
+                *[sys.executable, str(ROOT / "train_accelerate.py"), *common],
+                *["--output_dir", str(tmp_path / "run"), "--resume_from_checkpoint", "latest"],
+            ],
+            env=ENVIRONMENT,
+            capture_output=True,
+            text=True,
+            timeout=100,
+        )
+        assert done.returncode == 2
+        assert f"{checkpoint}: cannot be read (" in done.stderr.splitlines()[-1]
+        assert "Traceback" not in done.stderr
 
 
 def test_workers_change_nothing(one_stage: Run, tmp_path: Path) -> None:
@@ -254,7 +365,7 @@ def test_a_disk_that_fills_up_costs_no_checkpoint(one_stage: Run, tmp_path: Path
     assert process.returncode == 1
     (line,) = [line for line in err.splitlines() if line.startswith("train_accelerate.py: ")]
     (left,) = folder.glob("checkpoint-*")
-    assert "be written" in line
+    assert "File too large" in line
     assert f"{left.name} is whole" in line
     train(*common, "--output_dir", folder, "--resume_from_checkpoint", "latest")
     assert_same(whole, folder)
@@ -270,7 +381,7 @@ def test_a_disk_that_fills_up_costs_no_checkpoint(one_stage: Run, tmp_path: Path
         (["--classes", "cityscapes"], "classes was ['sky', "),
         (["--max_train_samples", "5"], "rows was 7, now 5"),
         (["--dataset_name", "OTHER"], "checksum_of_two_rows was "),
-        (["--max_train_steps", "3"], "is at step 10, after the 3 steps asked for"),
+        (["--max_train_steps", "3", "--calibration_step", "0"], "is at step 10, after the 3 steps asked for"),
     ],
 )
 def test_another_run_is_not_resumed(one_stage: Run, tmp_path: Path, change: list[str], message: str) -> None:

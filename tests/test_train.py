@@ -328,11 +328,15 @@ def test_presets_fill_in_what_is_not_given(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(sys, "argv", "x --preset paper-1024p --init_from box --learning_rate 3e-4".split())
     with pytest.raises(SystemExit):
         run(train_accelerate.app)
-    (args,) = seen
+    args = seen[0]
     assert args.widths == (1024, 1024, 1024, 1024, 1024, 512, 512, 128, 32)
     assert (args.resolution, args.num_images, args.train_modules) == (1024, 1, "last:2")
     assert (args.num_train_epochs, args.perceptual_net, args.lr_scheduler) == (5, "vgg19", "constant")
     assert args.learning_rate == 3e-4  # the command line goes before
+    monkeypatch.setattr(sys, "argv", "x --preset paper-256p --calibration_step 7".split())
+    with pytest.raises(SystemExit):
+        run(train_accelerate.app)
+    assert (seen[1].calibration_step, seen[1].calibration_epoch) == (7, None)
 
 
 def test_the_loss_falls(tmp_path: Path) -> None:
@@ -361,6 +365,9 @@ def test_the_loss_falls(tmp_path: Path) -> None:
         (["--resume_from_checkpoint", "elsewhere"], "elsewhere is no checkpoint"),
         (["--stages", "32", "x"], "--stages x: right is HEIGHT or HEIGHT:STEPS"),
         (["--train_modules", "first"], "--train_modules first: right is all, or last:N with N from 1 to 5"),
+        (["--train_modules", "last:2"], "--train_modules last:2: the others come from a model: give --init_from"),
+        (["--mixed_precision", "fp16"], "--mixed_precision fp16 needs a GPU"),
+        (["--max_train_steps", "3", "--calibration_step", "3"], "measured after step 3, but a stage has only 3 steps"),
         (["--train_modules", "last:6"], "--train_modules last:6: right is all, or last:N with N from 1 to 5"),
         (["--preset", "paper-512p"], "--preset paper-512p grows a model of half the height"),
         (["--preset", "paper"], "paper-256p"),

@@ -115,7 +115,7 @@ class PairDataset(Dataset[dict[str, Any]]):
             raise LayoutError(f"{self._name(row)}: not readable ({clause(error)}).") from error
         try:
             ids = self._ids(content[self.label_column], f"column {self.label_column}")
-        except (LayoutError, OSError, SyntaxError) as error:
+        except (ValueError, OSError, SyntaxError) as error:  # LayoutError, or of an array that is none
             raise LayoutError(f"{self._name(row)}, {error}") from error
         if pixels.shape[:2] != ids.shape:
             raise LayoutError(

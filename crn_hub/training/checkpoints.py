@@ -4,19 +4,27 @@ A kill may come at any moment. A checkpoint is written under a hidden name and r
 they are removed. So every folder called checkpoint-* is whole, and at least one is there once the first was.
 """
 
+import ctypes
 import json
 import os
 import shutil
 import signal
+import sys
+import time
+from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
+import psutil
 from accelerate import Accelerator
+from torch.utils.data import get_worker_info
 
 from crn_hub.model import CRN
+from crn_hub.text import clause
 
-DRAFT, DISCARDED = ".checkpoint-draft", ".checkpoint-discarded"
+DRAFT, DISCARDED, PROBE = ".checkpoint-draft", ".checkpoint-discarded", ".probe"
+SAME_WISH = 5.0  # seconds in which further signals are echoes of the first: of a group, of a launcher that has died
 PROGRESS, MODEL = "progress.json", "model"
 
 
@@ -76,7 +84,7 @@ def read_progress(checkpoint: Path, facts: dict[str, Any]) -> dict[str, Any]:
     try:
         progress: dict[str, Any] = json.loads((checkpoint / PROGRESS).read_text())
         before = progress["facts"]
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise ValueError(f"{checkpoint}: not a whole checkpoint of this script ({PROGRESS}: {error!r}).") from error
     if differing := [f"{key} was {before.get(key)}, now {now}" for key, now in facts.items() if before.get(key) != now]:
         raise ValueError(f"{checkpoint} belongs to another run: {'; '.join(differing)}.")
@@ -103,12 +111,12 @@ def save_checkpoint(
             shutil.rmtree(draft, ignore_errors=True)  # of a run that was killed here
         accelerator.wait_for_everyone()
         accelerator.save_state(str(draft))
+        accelerator.wait_for_everyone()  # each process has a file of its own there
         if accelerator.is_main_process:
             model.save_pretrained(draft / MODEL)
             (draft / PROGRESS).write_text(json.dumps(progress))
-            for file in filter(Path.is_file, draft.rglob("*")):
-                with file.open("rb") as written:
-                    os.fsync(written.fileno())  # on the disk before it is called a checkpoint: power may fail too
+            for path in (*draft.rglob("*"), draft):
+                _to_the_disk(path)  # before it is called a checkpoint: power may fail too
     except Exception as error:  # OSError, and what the writers of safetensors and PyTorch make of it
         if accelerator.is_main_process:
             shutil.rmtree(draft, ignore_errors=True)
@@ -117,10 +125,22 @@ def save_checkpoint(
         if final.exists():  # of the same step, when an earlier checkpoint was resumed
             _discard(final)
         draft.rename(final)
+        _to_the_disk(output_dir)
+        for other in checkpoints(output_dir):
+            if int(other.name.removeprefix("checkpoint-")) > progress["step"]:
+                _discard(other)  # of the course that was left when an earlier checkpoint was resumed
         if limit is not None:
             for old in checkpoints(output_dir)[:-limit]:
                 _discard(old)
     accelerator.wait_for_everyone()
+
+
+def _to_the_disk(path: Path) -> None:
+    opened = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(opened)
+    finally:
+        os.close(opened)
 
 
 def _discard(checkpoint: Path) -> None:
@@ -133,8 +153,23 @@ def _discard(checkpoint: Path) -> None:
 
 def clear_leftovers(output_dir: Path) -> None:
     """Removes what a kill has left half-written or half-removed."""
+    with suppress(OSError):  # none there, or no folder yet
+        (output_dir / PROBE).unlink()
     for leftover in (output_dir / DRAFT, output_dir / DISCARDED, *output_dir.glob(".saving-*")):
         shutil.rmtree(leftover, ignore_errors=True)
+
+
+def load_checkpoint(accelerator: Accelerator, checkpoint: Path) -> CRN:
+    """Brings accelerate's state back, and returns the model that the checkpoint holds.
+
+    Raises:
+        ValueError: if a part is missing or damaged.
+    """
+    try:
+        accelerator.load_state(str(checkpoint))
+        return CRN.from_pretrained(checkpoint / MODEL)
+    except Exception as error:  # of safetensors, pickle, PyTorch and accelerate, each in its own way
+        raise ValueError(f"{checkpoint}: cannot be read ({type(error).__name__}: {clause(error)}).") from error
 
 
 def check_room(output_dir: Path, parameters: int, limit: int | None) -> None:
@@ -151,7 +186,7 @@ def check_room(output_dir: Path, parameters: int, limit: int | None) -> None:
     """
     checkpoint = 16 * parameters
     needed = checkpoint * max(1, (limit or 1) + 1 - len(checkpoints(output_dir)))  # one more while the next is written
-    probe = output_dir / ".probe"
+    probe = output_dir / PROBE
     try:
         output_dir.mkdir(parents=True, exist_ok=True)
         try:
@@ -177,6 +212,8 @@ def check_room(output_dir: Path, parameters: int, limit: int | None) -> None:
 class StopRequest:
     """SIGTERM and SIGINT (Ctrl-C) become a wish that the loop hears after a step; a second one ends at once.
 
+    `accelerate launch` doesn't hand signals on: where the system can do it (Linux), its death counts as SIGTERM.
+
     As a context manager it puts the handlers in place, and those that were there before back.
 
     Attributes:
@@ -188,6 +225,8 @@ class StopRequest:
 
     def __enter__(self) -> "StopRequest":
         self._before = {number: signal.signal(number, self._hear) for number in (signal.SIGTERM, signal.SIGINT)}
+        if sys.platform == "linux" and _is_launcher(psutil.Process(os.getppid())):
+            ctypes.CDLL(None).prctl(1, int(signal.SIGTERM))  # 1: PR_SET_PDEATHSIG
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -195,13 +234,31 @@ class StopRequest:
             signal.signal(number, handler)
 
     def _hear(self, number: int, _: FrameType | None) -> None:
-        self.signal = signal.Signals(number)
-        for each in self._before:
-            signal.signal(each, signal.SIG_DFL)
-        os.write(2, f"\n{self.signal.name}: saving a checkpoint after this step; once more ends at once\n".encode())
+        if self.signal is None:
+            self.signal, self._heard = signal.Signals(number), time.monotonic()
+            os.write(
+                2, f"\n{self.signal.name}: saving a checkpoint after this step; later, another ends at once\n".encode()
+            )
+        elif time.monotonic() - self._heard > SAME_WISH:
+            signal.signal(number, signal.SIG_DFL)
+            os.kill(os.getpid(), number)
 
 
-def leave_signals_to_the_parent(_: int) -> None:
-    """For the workers of a data loader: a signal to the whole group must not end them before the run has saved."""
+def _is_launcher(process: psutil.Process) -> bool:
+    """Whether a process is `accelerate launch`, and no shell, whose end means nothing."""
+    try:
+        words = process.cmdline()[:4]
+    except psutil.Error:
+        return False
+    return any(Path(word).name == "accelerate" or word.startswith("accelerate.commands.") for word in words)
+
+
+def prepare_worker(_: int) -> None:
+    """For the worker processes of a data loader.
+
+    A signal to the whole group must not end them before the run has saved. And they live for one epoch: what they
+    would keep of decoded rows is lost with them.
+    """
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.SIG_IGN)
+    get_worker_info().dataset.cache_bytes = 0  # type: ignore[union-attr]

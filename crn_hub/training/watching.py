@@ -4,7 +4,9 @@ import json
 import platform
 import resource
 import time
+from array import array
 from collections.abc import Iterable, Iterator
+from contextlib import nullcontext
 from importlib.util import find_spec
 from io import BytesIO
 from pathlib import Path
@@ -33,28 +35,42 @@ class TrainingLog:
 
     Args:
         output_dir: the folder of the run.
-        last_step: the step to go on after; entries beyond it go, because these steps will be run again.
+        resumed_from: the folder whose log is gone on with, and the step after which; later entries go, because these
+            steps will be run again. None for a new log.
         writes: whether this process is the one that writes.
     """
 
-    def __init__(self, output_dir: Path, last_step: int, writes: bool):
+    def __init__(self, output_dir: Path, resumed_from: tuple[Path, int] | None, writes: bool):
         self.file, self.curves, self.writes = output_dir / LOG, output_dir / CURVES, writes
-        self.entries = _read_entries(self.file, last_step) if last_step else []
+        self._points = array("d")  # step, loss and terms of each step; a run may have a million
+        self._changes: list[int] = []  # steps at which a stage or other loss weights begin
+        self._validated: list[tuple[float, float]] = []  # step, loss
+        draft = self.file.with_name(f".{LOG}.part")
+        with draft.open("w") if writes else nullcontext() as log:
+            for entry in _read_entries(resumed_from[0] / LOG, resumed_from[1]) if resumed_from else ():
+                self._keep(entry)
+                if log:
+                    log.write(json.dumps(entry) + "\n")
         if writes:
-            draft = self.file.with_name(f".{LOG}.part")
-            draft.write_text("".join(json.dumps(entry) + "\n" for entry in self.entries))
             draft.replace(self.file)
 
     def add(self, entry: dict[str, Any]) -> None:
         """Appends what is known of one step: its "step", "height", "loss", a value for each of `LAYERS`, ..."""
-        self.entries.append(entry)
+        self._keep(entry)
         if self.writes:
             with self.file.open("a") as log:
                 log.write(json.dumps(entry) + "\n")
 
-    def last(self, name: str) -> Any:
-        """The last value of `name`; None if there is none."""
-        return next((entry[name] for entry in reversed(self.entries) if name in entry), None)
+    def _keep(self, entry: dict[str, Any]) -> None:
+        self._points.extend([entry["step"], entry["loss"], *(entry[layer] for layer in LAYERS)])
+        if "loss_weights" in entry:
+            self._changes.append(entry["step"])
+        if "validation_loss" in entry:
+            self._validated.append((entry["step"], entry["validation_loss"]))
+
+    def validation_loss(self, after: int) -> float | None:
+        """The last one, if it was measured after that step."""
+        return self._validated[-1][1] if self._validated and self._validated[-1][0] > after else None
 
     def draw(self) -> None:
         """Draws the loss curves: training and held-out rows, and the terms; upright lines are where stages begin."""
@@ -62,25 +78,22 @@ class TrainingLog:
             return
         from matplotlib.figure import Figure  # seconds, which a start need not wait for
 
-        steps = np.array([entry["step"] for entry in self.entries])
+        steps, *lines = np.frombuffer(self._points).reshape(-1, 2 + len(LAYERS)).T
         per_point = -(-len(steps) // CURVE_POINTS)
         starts = np.arange(0, len(steps), per_point)
 
-        def smooth(name: str) -> np.ndarray:
-            values = np.array([entry[name] for entry in self.entries])
+        def smooth(values: np.ndarray) -> np.ndarray:
             return np.add.reduceat(values, starts) / np.diff(np.append(starts, len(values)))
 
         figure = Figure(figsize=(10, 4), dpi=100, layout="constrained")
         whole, terms = figure.subplots(1, 2, sharex=True)
-        at = np.add.reduceat(steps, starts) / np.diff(np.append(starts, len(steps)))
-        whole.plot(at, smooth("loss"), label="training" + (f", means of {per_point} steps" if per_point > 1 else ""))
-        # Losses before and after do not compare: a new stage, or newly measured loss weights.
-        changes = [entry["step"] for entry in self.entries if "loss_weights" in entry][1:]
-        validated: list[tuple[float, float]] = [(change, float("nan")) for change in changes]  # a gap in the line
-        validated += [(entry["step"], entry["validation_loss"]) for entry in self.entries if "validation_loss" in entry]
-        whole.plot(*zip(*sorted(validated), strict=True), "o-", markersize=4, label="held-out rows")
-        for layer in LAYERS:
-            terms.plot(at, smooth(layer), label=layer)
+        label = "training" + (f", means of {per_point} steps" if per_point > 1 else "")
+        whole.plot(smooth(steps), smooth(lines[0]), label=label)
+        changes = self._changes[1:]  # losses before and after do not compare: a gap in the line
+        validated = sorted([*self._validated, *((change - 0.5, float("nan")) for change in changes)])
+        whole.plot(*zip(*validated, strict=True), "o-", markersize=4, label="held-out rows")
+        for layer, values in zip(LAYERS, lines[1:], strict=True):
+            terms.plot(smooth(steps), smooth(values), label=layer)
         for axes, title in ((whole, "loss"), (terms, "its terms")):
             for change in changes:
                 axes.axvline(change, color="0.7", linewidth=1)
@@ -92,16 +105,18 @@ class TrainingLog:
         save_picture(Image.open(drawn).convert("RGB"), self.curves)
 
 
-def _read_entries(file: Path, last_step: int) -> list[dict[str, Any]]:
+def _read_entries(file: Path, last_step: int) -> Iterator[dict[str, Any]]:
     if not file.is_file():
-        return []
-    entries = []
-    for line in file.read_text().splitlines():
-        try:
-            entries.append(json.loads(line))
-        except ValueError:
-            break  # the line that was being written when the run was killed
-    return [entry for entry in entries if entry["step"] <= last_step]
+        return
+    with file.open() as lines:
+        for line in lines:
+            try:
+                entry = json.loads(line)
+            except ValueError:
+                return  # the line that was being written when the run was killed
+            if entry["step"] > last_step:
+                return
+            yield entry
 
 
 def timed(batches: Iterable[Any]) -> Iterator[tuple[float, Any]]:
@@ -187,9 +202,9 @@ def hardware(accelerator: Accelerator) -> str:
     return f"{accelerator.num_processes} process on {torch.get_num_threads()} threads, {platform.machine()} CPU"
 
 
-def peak_memory() -> int:
-    """Bytes: of the GPU where there is one, else of this process."""
-    if torch.cuda.is_available():
+def peak_memory(device: torch.device) -> int:
+    """Bytes: of the GPU if the run is on one, else of this process."""
+    if device.type == "cuda":
         return torch.cuda.max_memory_allocated()
     kilobytes_or_bytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return kilobytes_or_bytes * (1 if platform.system() == "Darwin" else 1024)
