@@ -57,6 +57,7 @@ class Training:
         hours: of all stages together.
         validation_loss: of the last stage.
         loss_weights: of the last stage, layer -> weight.
+        published_weights: the checkpoint whose loss weights these are; "" if they were measured.
         converted_from: what the weights, or those of the first stage, were converted from.
         unknown_start: whether the first stage began with weights of which nothing is recorded.
     """
@@ -69,6 +70,7 @@ class Training:
     hours: float
     validation_loss: float | None
     loss_weights: dict[str, float]
+    published_weights: str
     converted_from: str
     unknown_start: bool
 
@@ -103,6 +105,7 @@ def read_training(record: dict[str, Any]) -> Training:
         hours=sum(_finite(result.get("hours")) or 0 for result in results),
         validation_loss=_finite(results[-1].get("validation_loss")),
         loss_weights={layer: weight for layer, weight in weights.items() if weight is not None},
+        published_weights=_string(settings[-1].get("loss_weights")).replace("calibrate", ""),
         converted_from=_string(chain[0].get("converted_from")),
         unknown_start=bool(_string(settings[0].get("init_from"))),
     )
@@ -357,7 +360,9 @@ def _training_sections(training: Training) -> list[str]:
     if training.loss_weights:
         sections += [
             "### Loss weights",
-            "Measured before the first step, so that each term contributes equally:",
+            f"Those of the published checkpoint {_escape(training.published_weights)}:"
+            if training.published_weights
+            else "Measured so that each term contributes equally:",
             _table(
                 ["layer", "weight"],
                 [[_escape(layer), f"{weight:.4g}"] for layer, weight in training.loss_weights.items()],
