@@ -433,11 +433,11 @@ def test_a_pushed_card_uses_the_models_name_and_takes_its_swatches_along(tmp_pat
 
 
 def test_loss_weights_say_where_they_are_from_and_curves_what_they_show(tmp_path: Path) -> None:
-    record = {"settings": {"loss_weights": "calibrate"}, "loss_weights": {"input": 0.5}}
+    record = {"settings": {"loss_weights": "calibrate", "resolution": 16}, "loss_weights": {"input": 0.5}}
     assert "Measured so that each term contributes equally" in saved(tmp_path / "measured", record).read_text()
     (tmp_path / "taken" / "samples").mkdir(parents=True)
     Image.new("RGB", (4, 4)).save(tmp_path / "taken" / "samples" / "loss-curves.png")
-    card = saved(tmp_path / "taken", record | {"settings": {"loss_weights": "gta5-256p"}}).read_text()
+    card = saved(tmp_path / "taken", record | {"settings": {"loss_weights": "gta5-256p", "resolution": 16}}).read_text()
     assert "Those of the published checkpoint gta5-256p:" in card
     assert "Measured" not in card
     assert "![The training loss and that of held-out rows" in card
