@@ -7,6 +7,7 @@ Leaves a model folder that `CRN.from_pretrained` loads, with its card, grids (la
 curves and training_log.jsonl.
 """
 
+import json
 import math
 import os
 import re
@@ -36,11 +37,12 @@ from tqdm import tqdm
 
 from crn_hub import CRN
 from crn_hub.card import duration
-from crn_hub.classes import UNLABELLED, ClassSet
+from crn_hub.classes import UNLABELLED, ClassSet, LayoutError
 from crn_hub.cli import run
 from crn_hub.data import PairDataset, dataset_license, find_classes, load_rows, scene_rows
 from crn_hub.hub import check_repo_id, pushing
 from crn_hub.losses import PUBLISHED_WEIGHTS, PerceptualLoss
+from crn_hub.model import TRAINING_RECORD, WEIGHTS
 from crn_hub.perceptual import LAYERS, load_features
 from crn_hub.synthesis import save_picture
 from crn_hub.text import clause
@@ -72,6 +74,7 @@ SCENES_PER_EPOCH, SCENE_STEPS, EPOCHS = 600, 1200, 200  # lengths of training wh
 CALIBRATION_BATCHES = 8
 EMA_DECAY = 0.999
 GRID_ROWS = 4
+SMALLEST_SCENE = 32  # pixels of height
 REHEARSED_STEPS = 2
 CACHE_SHARE = 0.25  # of the free memory, for decoded photographs
 LEFT_OUT = "left_out_rows.txt"
@@ -255,10 +258,16 @@ class Training:
         self.trained_modules = read_train_modules(args.train_modules, len(stages[0].widths))
         if self.trained_modules is not None and self.start_model is None:
             raise ValueError(f"--train_modules {args.train_modules}: the others come from a model: give --init_from.")
+        if args.loss_weights in PUBLISHED_WEIGHTS and (args.calibration_step, args.calibration_epoch) != (None, None):
+            raise ValueError(f"--loss_weights {args.loss_weights} are not measured: leave the calibration out.")
         features = load_features(args.perceptual_net)
 
         if args.dataset_name is None:
             count = min(SCENES_PER_EPOCH, args.max_train_samples or SCENES_PER_EPOCH)
+            if stages[-1].height < SMALLEST_SCENE:
+                raise ValueError(
+                    f"--resolution {stages[-1].height}: street scenes are at least {SMALLEST_SCENE} pixels high."
+                )
             rows, held_out, self.classes = scene_rows(count, (stages[-1].height, 2 * stages[-1].height))
             if args.classes is not None and ClassSet.load(args.classes) != self.classes:
                 raise ValueError(
@@ -275,8 +284,6 @@ class Training:
             features.to(memory_format=torch.channels_last), len(self.classes), args.loss_image_by_image
         ).to(self.accelerator.device)
         if args.loss_weights in PUBLISHED_WEIGHTS:
-            if args.calibration_step is not None or args.calibration_epoch is not None:
-                raise ValueError(f"--loss_weights {args.loss_weights} are not measured: leave the calibration out.")
             self.loss.use_published_weights(args.loss_weights)
 
         base_size = (self.base_size[0], self.base_size[1])
@@ -292,7 +299,11 @@ class Training:
             cache_bytes=memory,
         )
         self.held_out = PairDataset(held_out, self.classes, base_size, *columns, called="held-out row")
-        self.left_out = self.check_rows(memory)
+        try:
+            self.left_out = self.check_rows(memory)
+        except LayoutError as error:
+            hint = "" if args.skip_bad_rows else " --skip_bad_rows leaves such rows out and lists them."
+            raise LayoutError(f"{error}{hint}") from error
         first_pairs = [*self.data.decode(self.data.used[0]), *self.held_out.decode(self.held_out.used[0])]
 
         batches = -(-len(self.data) // args.train_batch_size)
@@ -329,6 +340,12 @@ class Training:
             "seed": args.seed,
         }
         self.progress = self.read_progress(self.checkpoint) if self.checkpoint else None
+        done = steps_of_model(args.output_dir) == self.limit(self.stages[-1])
+        self.finished = done and args.resume_from_checkpoint == "latest" and rehearsed_steps is None
+        if self.checkpoint is None and not self.finished and (args.output_dir / WEIGHTS).exists():
+            raise FileExistsError(
+                f"{args.output_dir} holds a trained model and no checkpoint to go on from: give another --output_dir."
+            )
         if args.push_to_hub and self.accelerator.is_main_process:
             with pushing(f"--push_to_hub: {self.hub_id} cannot be created"):
                 self.hub_id = HfApi().create_repo(self.hub_id, exist_ok=True).repo_id
@@ -381,8 +398,14 @@ class Training:
         return cast(int, stage.steps) if self.rehearsed_steps is None else self.rehearsed_steps
 
     def run(self) -> None:
-        """Trains all stages and saves the model."""
+        """Trains all stages and saves the model; if that has been done, only uploads it."""
         args, accelerator = self.args, self.accelerator
+        if self.finished:
+            accelerator.print(f"this run has finished; the model is in {args.output_dir}")
+            if args.push_to_hub and accelerator.is_main_process:
+                print(CRN.from_pretrained(args.output_dir).push_to_hub(self.hub_id, folder=args.output_dir))
+            accelerator.end_training()
+            return
         if accelerator.is_main_process and self.left_out:
             (args.output_dir / LEFT_OUT).write_text("\n".join(self.left_out) + "\n")
         if args.resume_from_checkpoint is not None and self.checkpoint is None:
@@ -727,6 +750,17 @@ def hub_name(args: Arguments) -> str:
         except ValueError as error:
             raise ValueError(f"--hub_model_id: {error}") from error
     return name
+
+
+def steps_of_model(folder: Path) -> int | None:
+    """How many steps the last stage of the trained model in a folder had; None if no whole model is there.
+
+    training.json is the last file that a run writes.
+    """
+    try:
+        return cast(int, json.loads((folder / TRAINING_RECORD).read_text())["result"]["steps"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
 
 
 def read_train_modules(text: str, modules: int) -> int | None:

@@ -231,6 +231,7 @@ def test_open_by_key_and_by_dropping(hand: Hand, tmp_path: Path) -> None:
     first = np.arange(12, dtype=np.uint8).repeat(8 * 10).reshape(12, 80) % 11
     classes.to_image(first).save(tmp_path / "first.png")
     before = hand.ids()
+    tab.locator(".lp-overlay").focus()
     with tab.expect_file_chooser() as chooser:
         tab.keyboard.press("l")
     chooser.value.set_files(tmp_path / "first.png")

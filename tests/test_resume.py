@@ -302,6 +302,8 @@ def test_an_earlier_checkpoint_leaves_the_later_ones_behind(one_stage: Run, tmp_
 def test_a_damaged_checkpoint_is_one_line(one_stage: Run, tmp_path: Path) -> None:
     common, whole = one_stage
     shutil.copytree(whole, tmp_path / "run")
+    (tmp_path / "run" / "model.safetensors").unlink()
+    (tmp_path / "run" / "training.json").unlink()  # as if it had not finished
     checkpoint = tmp_path / "run" / "checkpoint-10"
     for damage in (lambda file: file.write_bytes(b""), lambda file: file.unlink()):
         damage(checkpoint / "optimizer.bin")
@@ -318,6 +320,18 @@ def test_a_damaged_checkpoint_is_one_line(one_stage: Run, tmp_path: Path) -> Non
         assert done.returncode == 2
         assert f"{checkpoint}: cannot be read (" in done.stderr.splitlines()[-1]
         assert "Traceback" not in done.stderr
+
+
+def test_a_finished_run_is_not_run_again(one_stage: Run, tmp_path: Path) -> None:
+    common, whole = one_stage
+    shutil.copytree(whole, tmp_path / "run")
+    before = (tmp_path / "run" / "training_log.jsonl").stat().st_mtime_ns
+    arguments = [*common, "--resume_from_checkpoint", "latest", "--output_dir", tmp_path / "run"]
+    for _ in range(2):
+        assert "this run has finished; the model is in" in train(*arguments).stdout
+        assert (tmp_path / "run" / "training_log.jsonl").stat().st_mtime_ns == before
+        for checkpoint in (tmp_path / "run").glob("checkpoint-*"):  # a short run has none
+            shutil.rmtree(checkpoint)
 
 
 def test_workers_change_nothing(one_stage: Run, tmp_path: Path) -> None:

@@ -36,7 +36,7 @@ def test_stages_grow_from_a_model() -> None:
         (256, None, ("64", "128"), "--stages end at 128, but --resolution is 256"),
         (None, None, ("48", "64"), "--stages 48: no height of this cascade"),
         (None, None, ("2", "64"), "--stages 2: no height of this cascade"),
-        (48, None, (), "--resolution 48: give --widths too"),
+        (48, None, (), "--resolution 48: right is one of 32, 64"),
         (32, (4, 4), (), "2 widths make images 8 pixels high"),
     ],
 )

@@ -178,7 +178,9 @@ def fails(*arguments: object, code: int = 2) -> str:
 def test_bad_rows_stop_the_run_before_the_first_step_or_are_left_out(tmp_path: Path) -> None:
     data, out = bad_folder(tmp_path / "streets"), tmp_path / "model"
     common = [*TINY, "--dataset_name", data, "--max_train_steps", 2, "--output_dir", out]
-    assert "held-out row 1 (image-19.png): not readable" in fails(*common)
+    line = fails(*common)
+    assert "held-out row 1 (image-19.png): not readable" in line
+    assert "--skip_bad_rows leaves such rows out" in line
     assert not out.exists()
     done = train(*common, "--skip_bad_rows")
     assert "rows left out: 5" in done.stdout
@@ -269,6 +271,11 @@ def test_fine_tuning_onto_other_classes_and_only_the_last_modules(scenes_run: Pa
     for index in range(4):
         kept = torch.equal(before.stages[index].conv2.weight, after.stages[index].conv2.weight)
         assert kept == (index < 2)
+
+
+def test_half_precision_that_a_cpu_lacks_is_refused(tmp_path: Path) -> None:
+    line = fails(*TINY, "--mixed_precision", "fp16", "--output_dir", tmp_path / "model")
+    assert "--mixed_precision fp16 needs a GPU" in line
 
 
 def test_trackers_get_numbers_and_grids(tmp_path: Path) -> None:
@@ -366,7 +373,7 @@ def test_the_loss_falls(tmp_path: Path) -> None:
         (["--stages", "32", "x"], "--stages x: right is HEIGHT or HEIGHT:STEPS"),
         (["--train_modules", "first"], "--train_modules first: right is all, or last:N with N from 1 to 5"),
         (["--train_modules", "last:2"], "--train_modules last:2: the others come from a model: give --init_from"),
-        (["--mixed_precision", "fp16"], "--mixed_precision fp16 needs a GPU"),
+        (["--resolution", "16", "--widths", "4", "4", "4"], "street scenes are at least 32 pixels high"),
         (["--max_train_steps", "3", "--calibration_step", "3"], "measured after step 3, but a stage has only 3 steps"),
         (["--train_modules", "last:6"], "--train_modules last:6: right is all, or last:N with N from 1 to 5"),
         (["--preset", "paper-512p"], "--preset paper-512p grows a model of half the height"),

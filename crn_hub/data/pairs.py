@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 from torch.utils.data import Dataset
 from torchvision.transforms.functional import adjust_brightness, adjust_contrast, adjust_saturation
 
@@ -97,9 +97,13 @@ class PairDataset(Dataset[dict[str, Any]]):
             return self._cache[row]
         try:
             content = self.rows[row]
+        except UnidentifiedImageError as error:
+            raise LayoutError(f"{self._name(row)}: not readable (no image).") from error
         except Exception as error:  # files of all kinds are read here, and readers fail in ways of their own
             raise LayoutError(f"{self._name(row)}: not readable ({clause(error)}).") from error
         photograph = content[self.image_column]
+        if photograph is None or content[self.label_column] is None:
+            raise LayoutError(f"{self._name(row)}: the photograph or its label is missing.")
         if not isinstance(photograph, Image.Image):
             raise LayoutError(
                 f"{self._name(row)}: column {self.image_column} holds {type(photograph).__name__}, not an image."

@@ -48,10 +48,6 @@ def find_checkpoint(output_dir: Path, asked: str | None) -> Path | None:
     if output_dir.exists() and not output_dir.is_dir():
         raise FileExistsError(f"--output_dir {output_dir}: a file, not a folder.")
     there = checkpoints(output_dir)
-    if asked in (None, "latest") and not there and (output_dir / "model.safetensors").exists():
-        raise FileExistsError(
-            f"{output_dir} holds a trained model and no checkpoint to go on from: give another --output_dir."
-        )
     if asked is None:
         if there:
             raise FileExistsError(
@@ -63,7 +59,7 @@ def find_checkpoint(output_dir: Path, asked: str | None) -> Path | None:
         return there[-1] if there else None
     checkpoint = Path(asked)
     if not (checkpoint / PROGRESS).is_file():
-        raise FileNotFoundError(f"{checkpoint} is no checkpoint of this script.")
+        raise FileNotFoundError(f"--resume_from_checkpoint {checkpoint} is no checkpoint of this script.")
     return checkpoint
 
 

@@ -111,7 +111,8 @@ def _choose_widths(resolution: int, widths: Sequence[int] | None, start: CRN | N
         chosen = (*known, *table[len(known) :])
     else:
         raise ValueError(
-            f"--resolution {resolution}: give --widths too, or one of {', '.join(map(str, DEFAULT_WIDTHS))}."
+            f"--resolution {resolution}: right is one of {', '.join(map(str, DEFAULT_WIDTHS))}, or with --widths "
+            f"another {base_height} * 2 ** (number of modules - 1)."
         )
     height = base_height * 2 ** (len(chosen) - 1)
     if height != resolution:
