@@ -16,7 +16,7 @@ import pytest
 import torch
 from conftest import ROOT
 from test_data import write_folder
-from test_train import ENVIRONMENT, TINY, command, log_of, same_weights, train
+from test_train import ENVIRONMENT, TINY, command, fails, log_of, same_weights, train
 
 from crn_hub import CRN
 
@@ -307,19 +307,8 @@ def test_a_damaged_checkpoint_is_one_line(one_stage: Run, tmp_path: Path) -> Non
     checkpoint = tmp_path / "run" / "checkpoint-10"
     for damage in (lambda file: file.write_bytes(b""), lambda file: file.unlink()):
         damage(checkpoint / "optimizer.bin")
-        done = subprocess.run(
-            [
-                *[sys.executable, str(ROOT / "train_accelerate.py"), *common],
-                *["--output_dir", str(tmp_path / "run"), "--resume_from_checkpoint", "latest"],
-            ],
-            env=ENVIRONMENT,
-            capture_output=True,
-            text=True,
-            timeout=100,
-        )
-        assert done.returncode == 2
-        assert f"{checkpoint}: cannot be read (" in done.stderr.splitlines()[-1]
-        assert "Traceback" not in done.stderr
+        line = fails(*common, "--output_dir", tmp_path / "run", "--resume_from_checkpoint", "latest")
+        assert f"{checkpoint}: cannot be read (" in line
 
 
 def test_a_finished_run_is_not_run_again(one_stage: Run, tmp_path: Path) -> None:
@@ -358,15 +347,8 @@ def test_no_room_for_a_checkpoint_is_found_before_the_first_step(one_stage: Run,
 
 def test_a_folder_that_cannot_be_written_is_found_before_the_first_step(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    done = subprocess.run(
-        [sys.executable, str(ROOT / "train_accelerate.py"), *TINY, "--output_dir", str(tmp_path / "file" / "run")],
-        env=ENVIRONMENT,
-        capture_output=True,
-        text=True,
-        timeout=100,
-    )
-    assert done.returncode == 1
-    assert f"--output_dir {tmp_path / 'file' / 'run'}: no checkpoint of" in done.stderr.splitlines()[-1]
+    line = fails(*TINY, "--output_dir", tmp_path / "file" / "run", code=1)
+    assert f"--output_dir {tmp_path / 'file' / 'run'}: no checkpoint of" in line
 
 
 def test_a_disk_that_fills_up_costs_no_checkpoint(one_stage: Run, tmp_path: Path) -> None:
@@ -405,18 +387,8 @@ def test_another_run_is_not_resumed(one_stage: Run, tmp_path: Path, change: list
         other = write_folder(tmp_path / "streets", rows=8, first=100)
         change = ["--dataset_name", str(other)]
     before = (whole / "training_log.jsonl").read_text()
-    done = subprocess.run(
-        [
-            *[sys.executable, str(ROOT / "train_accelerate.py"), *replaced(common, change)],
-            *["--resume_from_checkpoint", "latest", "--output_dir", str(whole)],
-        ],
-        env=ENVIRONMENT,
-        capture_output=True,
-        text=True,
-        timeout=100,
-    )
-    assert done.returncode == 2
-    assert message in done.stderr.splitlines()[-1]
+    line = fails(*replaced(common, change), "--resume_from_checkpoint", "latest", "--output_dir", whole)
+    assert message in line
     assert (whole / "training_log.jsonl").read_text() == before
 
 

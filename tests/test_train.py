@@ -195,7 +195,7 @@ def test_a_bad_row_that_a_worker_finds_is_one_line(tmp_path: Path) -> None:
     spoil(data, 5, "image", b"")
     out = tmp_path / "model"
     arguments = [*TINY, "--dataset_name", str(data), "--max_train_steps", "7", "--output_dir", str(out)]
-    code = "import sys, train_accelerate as t; from crn_hub.cli import run; t.CACHE_SHARE = 0; run(t.app)"
+    code = "import train_accelerate as t, crn_hub.training.preparation as p; p.CACHE_SHARE = 0; t.run(t.app)"
     done = subprocess.run(
         [sys.executable, "-c", code, *arguments, "--dataloader_num_workers", "1"],
         env=ENVIRONMENT,

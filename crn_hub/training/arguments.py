@@ -1,0 +1,134 @@
+"""What can be said on the command line of train_accelerate.py, and how a preset fills in the rest."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from cyclopts import App, Parameter
+from cyclopts.argument import ArgumentCollection
+from cyclopts.config import Dict
+from cyclopts.validators import Number
+
+from crn_hub.training.stages import PRESETS
+
+# Settings of which the result does not depend, so that a resumed run may have others without a word.
+FREE_SETTINGS = {
+    "output_dir", "resume_from_checkpoint", "checkpointing_steps", "checkpoints_total_limit", "report_to",
+    "push_to_hub", "hub_model_id", "dataloader_num_workers", "dry_run",
+}  # fmt: skip
+
+Positive = Parameter(validator=Number(gte=1))
+
+
+@Parameter(name="*")
+@dataclass(kw_only=True)
+class Arguments:
+    """What can be said on the command line."""
+
+    preset: Literal["paper-256p", "paper-512p", "paper-1024p"] | None = None
+    """The paper's settings for a resolution; what else is given on the command line goes before them."""
+    dataset_name: str | None = None
+    """Hub id or folder of a data set; procedural street scenes if left out."""
+    image_column: str = "image"
+    """Column with the photographs."""
+    label_column: str = "label"
+    """Column with the label maps: ids, a palette PNG or class colours."""
+    classes: str | None = None
+    """Preset (cityscapes, camvid) or classes.json; by default the classes.json beside the data."""
+    skip_bad_rows: bool = False
+    """Leave out rows that cannot be used, and list them, instead of stopping at the first."""
+    max_train_samples: Annotated[int | None, Positive] = None
+    """Only so many rows of the data set, for trials."""
+    dataloader_num_workers: Annotated[int, Parameter(validator=Number(gte=0))] = 0
+    """Processes that prepare pairs; 0 for the training's own."""
+    random_flip: bool = False
+    """Mirror every other pair."""
+    color_jitter: Annotated[float, Parameter(validator=Number(gte=0, lt=1))] = 0.0
+    """How far brightness, contrast and saturation vary; 0.1 is mild."""
+    output_dir: Path = Path("crn-out")
+    """Folder for the trained model, its card, grids and checkpoints."""
+    resolution: Annotated[int | None, Positive] = None
+    """Height of the images in pixels, 4 * 2 ** (number of modules - 1); the width is twice that. 64 by default."""
+    widths: Annotated[tuple[int, ...] | None, Parameter(consume_multiple=True)] = None
+    """Channels of each module, coarse to fine; by default a table by resolution."""
+    stages: Annotated[tuple[str, ...], Parameter(consume_multiple=True)] = ()
+    """Train coarse, then grow: heights, each with its steps if they differ, such as 64:1500 128:600 256:500."""
+    num_images: Annotated[int | None, Positive] = None
+    """k, different images per layout; by default that of --init_from, else 1."""
+    init_from: str | None = None
+    """Model folder or Hub id to start from; a shorter cascade is grown, classes are matched by name."""
+    train_modules: str = "all"
+    """Modules to train: all, or last:N, which leaves the coarser ones as they are."""
+    train_batch_size: Annotated[int, Positive] = 1
+    """Images per step and process."""
+    gradient_accumulation_steps: Annotated[int, Positive] = 1
+    """Batches per optimiser step."""
+    learning_rate: Annotated[float, Parameter(validator=Number(gt=0))] = 3e-4
+    """Of Adam; the paper's is 1e-4."""
+    lr_scheduler: Literal["constant", "linear", "cosine"] = "cosine"
+    """How the learning rate goes to 0 by the end of a stage, or stays."""
+    max_grad_norm: Annotated[float | None, Parameter(validator=Number(gt=0))] = None
+    """Shorten gradients that are longer than this."""
+    max_train_steps: Annotated[int | None, Positive] = None
+    """Optimiser steps of each stage; overrides --num_train_epochs."""
+    num_train_epochs: Annotated[int | None, Positive] = None
+    """Passes over the data in each stage; 200 by default (scenes: 1200 steps)."""
+    seed: Annotated[int, Parameter(validator=Number(gte=0))] = 0
+    """Of weights, order and augmentation."""
+    use_ema: bool = False
+    """Average the weights over the steps and save the average."""
+    perceptual_net: str = "vgg16"
+    """vgg16 (in the box), vgg19, timm/vgg16.tv_in1k (from the Hub) or a safetensors file."""
+    loss_weights: Literal["calibrate", "cityscapes-256p", "cityscapes-512p", "cityscapes-1024p", "gta5-256p"] = (
+        "calibrate"
+    )
+    """Measured so that each term counts as much, or those of a published checkpoint, for its own feature network."""
+    calibration_step: Annotated[int | None, Parameter(validator=Number(gte=0))] = None
+    """Measure the loss weights after this step of each stage, all being 1 before; 0, at the start, by default."""
+    calibration_epoch: Annotated[float | None, Parameter(validator=Number(gt=0))] = None
+    """The same in epochs; 100 in the paper."""
+    mixed_precision: Literal["no", "fp16", "bf16"] | None = None
+    """For the cascade; the loss stays in float32. By default what accelerate was configured for, else no."""
+    gradient_checkpointing: bool = False
+    """Keep less of each module for the gradient and compute it again: less memory, more time."""
+    loss_image_by_image: bool = False
+    """With several images per layout, keep the features of one at a time: less memory, more time."""
+    channels_last: bool = False
+    """Keep the cascade's numbers pixel by pixel: meant for GPUs with mixed precision, no gain on CPUs."""
+    torch_compile: bool = False
+    """Compile network and features: a slow start, meant for GPUs, no gain on CPUs."""
+    allow_tf32: bool = False
+    """Multiply float32 with fewer digits on NVIDIA GPUs that can: faster."""
+    checkpointing_steps: Annotated[int, Positive] = 500
+    """Steps between checkpoints."""
+    checkpoints_total_limit: Annotated[int | None, Positive] = 2
+    """How many checkpoints stay."""
+    resume_from_checkpoint: str | None = None
+    """A checkpoint's folder, or "latest": the last in the output folder, or the beginning if there is none yet."""
+    validation_steps: Annotated[int, Positive] = 250
+    """Steps between grids and validation losses on held-out rows."""
+    report_to: Annotated[tuple[Literal["tensorboard", "trackio", "wandb"], ...], Parameter(consume_multiple=True)] = ()
+    """Trackers that get numbers and grids as well."""
+    push_to_hub: bool = False
+    """Upload the result."""
+    hub_model_id: str | None = None
+    """organisation/name on the Hub; the output folder's name by default."""
+    dry_run: bool = False
+    """Try everything with two steps of each stage, leave nothing behind, and say what the run will take."""
+
+
+def apply_preset(app: App, commands: tuple[str, ...], arguments: ArgumentCollection) -> None:
+    """Fills in what the command line leaves open from the preset that it names."""
+    given = {argument.name: argument.tokens[0].value for argument in arguments if argument.tokens}
+    if (name := given.get("--preset")) in PRESETS:
+        settings = PRESETS[name].copy()
+        if {"--calibration_step", "--loss_weights"} & set(given):
+            settings.pop("calibration_epoch", None)
+        Dict(settings, source=f"--preset {name}")(app, commands, arguments)
+
+
+def public(value: Any) -> Any:
+    """A setting as it may be published in the training record: of a local file or folder only the name."""
+    if isinstance(value, Path) or (isinstance(value, str) and Path(value).exists()):
+        return Path(value).resolve().name
+    return list(value) if isinstance(value, tuple) else value
