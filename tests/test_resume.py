@@ -321,6 +321,8 @@ def test_a_finished_run_is_not_run_again(one_stage: Run, tmp_path: Path) -> None
         assert (tmp_path / "run" / "training_log.jsonl").stat().st_mtime_ns == before
         for checkpoint in (tmp_path / "run").glob("checkpoint-*"):  # a short run has none
             shutil.rmtree(checkpoint)
+    other = [*replaced(common, ["--learning_rate", "0.001"]), "--resume_from_checkpoint", "latest"]
+    assert "holds a trained model and no checkpoint" in fails(*other, "--output_dir", tmp_path / "run")
 
 
 def test_workers_change_nothing(one_stage: Run, tmp_path: Path) -> None:

@@ -141,8 +141,7 @@ class Preparation:
             "seed": args.seed,
         }
         self.progress = self.read_progress(self.checkpoint) if self.checkpoint else None
-        done = steps_of_model(args.output_dir) == self.limit(self.stages[-1])
-        self.finished = done and args.resume_from_checkpoint == "latest" and rehearsed_steps is None
+        self.finished = args.resume_from_checkpoint == "latest" and rehearsed_steps is None and self.has_finished()
         if self.checkpoint is None and not self.finished and (args.output_dir / WEIGHTS).exists():
             raise FileExistsError(
                 f"{args.output_dir} holds a trained model and no checkpoint to go on from: give another --output_dir."
@@ -215,6 +214,17 @@ class Preparation:
             self.accelerator.print(f"other settings than before: {', '.join(changed)}")
         return progress
 
+    def has_finished(self) -> bool:
+        """Whether the output folder holds the model of this very run; training.json is the last file that it writes."""
+        try:
+            record = json.loads((self.args.output_dir / TRAINING_RECORD).read_text())
+            steps, settings = record["result"]["steps"], record["settings"]
+        except (OSError, ValueError, KeyError, TypeError):
+            return False
+        of_stage = {"resolution", "widths", "num_images"}  # which the record has for the last stage
+        same = all(settings.get(k) == v for k, v in self.settings.items() if k not in FREE_SETTINGS | of_stage)
+        return same and steps == self.limit(self.stages[-1])
+
     def limit(self, stage: Stage) -> int:
         """How many steps of a stage are run."""
         return cast(int, stage.steps) if self.rehearsed_steps is None else self.rehearsed_steps
@@ -233,17 +243,6 @@ def hub_name(args: Arguments) -> str:
         except ValueError as error:
             raise ValueError(f"--hub_model_id: {error}") from error
     return name
-
-
-def steps_of_model(folder: Path) -> int | None:
-    """How many steps the last stage of the trained model in a folder had; None if no whole model is there.
-
-    training.json is the last file that a run writes.
-    """
-    try:
-        return cast(int, json.loads((folder / TRAINING_RECORD).read_text())["result"]["steps"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
 
 
 def read_train_modules(text: str, modules: int) -> int | None:
