@@ -78,7 +78,7 @@ class TrainingLog:
             return
         from matplotlib.figure import Figure  # seconds, which a start need not wait for
 
-        steps, *lines = np.frombuffer(self._points).reshape(-1, 2 + len(LAYERS)).T
+        steps, *lines = np.array(self._points).reshape(-1, 2 + len(LAYERS)).T
         per_point = -(-len(steps) // CURVE_POINTS)
         starts = np.arange(0, len(steps), per_point)
 
@@ -99,7 +99,8 @@ class TrainingLog:
                 axes.axvline(change, color="0.7", linewidth=1)
             axes.set(title=title, xlabel="step")
             axes.grid(alpha=0.3)
-            axes.legend()
+        whole.legend()
+        terms.legend(loc="upper left", bbox_to_anchor=(1, 1))  # beside the lines, which fill the plot
         drawn = BytesIO()
         figure.savefig(drawn, format="png")
         save_picture(Image.open(drawn).convert("RGB"), self.curves)
