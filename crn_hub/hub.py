@@ -213,6 +213,11 @@ def reason(error: BaseException) -> str:
     return clause(re.sub(r" \(\S+/\S+\)", "", first_sentence)) or type(error).__name__  # without addresses
 
 
+def short_name(name: str) -> str:
+    """A name for reports and records: a Hub id as it is, of a local file or folder only the last part."""
+    return Path(name).resolve().name if os.path.exists(name) else name
+
+
 def check_repo_id(repo_id: str) -> None:
     """Raises a ValueError unless this can be the name of a repo on the Hub."""
     try:

@@ -22,6 +22,34 @@ PUBLISHED_WEIGHTS = {
 }
 
 
+def class_masks(ids: Tensor, num_classes: int, features: list[Tensor]) -> list[Tensor]:
+    """L_p at the size of each layer: ids (B, H, W), 0..n-1 or 255 -> masks (B, n + 1, h, w), unlabelled last."""
+    channel = ids.long().masked_fill(ids == UNLABELLED, num_classes)[:, None]
+    masks = torch.zeros((len(ids), num_classes + 1, *ids.shape[-2:]), device=ids.device).scatter_(1, channel, 1.0)
+    return [F.adaptive_avg_pool2d(masks, (layer.shape[-2], layer.shape[-1])) for layer in features]
+
+
+def class_errors(given: list[Tensor], wanted: list[Tensor], masks: list[Tensor]) -> Tensor:
+    """For each class and layer mean_ij(L_p(i,j) * mean_c |phi_l(photograph) - phi_l(image u)|).
+
+    (code) The mean runs over all pixels of a layer and the mask zeroes those of other classes, so the classes of an
+    image add up to the plain mean difference.
+
+    Args:
+        given: for each layer the features of the images (B, K, C, h, w).
+        wanted: those of the photographs (B, C, h, w).
+        masks: of `class_masks` (B, n + 1, h, w).
+
+    Returns:
+        (B, K, n + 1, layers).
+    """
+    errors = []
+    for of_photographs, of_images, mask in zip(wanted, given, masks, strict=True):
+        difference = (of_images - of_photographs[:, None]).abs().mean(dim=2)
+        errors.append(torch.einsum("bkhw,bphw->bkp", difference, mask) / mask[0, 0].numel())
+    return torch.stack(errors, dim=-1)
+
+
 class PerceptualLoss(nn.Module):
     """Matches the features of an output to those of the photograph, class by class.
 
@@ -111,23 +139,12 @@ class PerceptualLoss(nn.Module):
         """For each layer the features of the photographs (B, C, h, w), and the class masks (B, n + 1, h, w)."""
         with torch.no_grad():
             wanted = self.features((photographs.float() + 1) * 127.5)
-            channel = ids.long().masked_fill(ids == UNLABELLED, self.num_classes)[:, None]
-            shape = (len(ids), self.num_classes + 1, *ids.shape[-2:])
-            masks = torch.zeros(shape, device=ids.device).scatter_(1, channel, 1.0)
-            return wanted, [F.adaptive_avg_pool2d(masks, features.shape[-2:]) for features in wanted]
+            return wanted, class_masks(ids, self.num_classes, wanted)
 
     def _errors(self, images: Tensor, wanted: list[Tensor], masks: list[Tensor]) -> Tensor:
-        """(B, K, n + 1, layers): lambda_l * mean_ij(L_p(i,j) * mean_c |phi_l(photograph) - phi_l(image u)|).
-
-        (code) The mean runs over all pixels of a layer and the mask zeroes those of other classes, so the classes of
-        an image add up to its plain perceptual loss.
-        """
+        """(B, K, n + 1, layers): the errors of the classes, times the layer weights."""
         given = self.features((images.flatten(0, 1) + 1) * 127.5)
-        errors = []
-        for of_photograph, of_images, mask in zip(wanted, given, masks, strict=True):
-            difference = (of_images.unflatten(0, images.shape[:2]) - of_photograph[:, None]).abs().mean(dim=2)
-            errors.append(torch.einsum("bkhw,bphw->bkp", difference, mask) / mask[0, 0].numel())
-        return torch.stack(errors, dim=-1) * self.layer_weights
+        return class_errors([of.unflatten(0, images.shape[:2]) for of in given], wanted, masks) * self.layer_weights
 
     def _gradient(self, images: Tensor, errors: Tensor, wanted: list[Tensor], masks: list[Tensor]) -> Tensor:
         """(B, K, 3, H, W): of the loss with respect to the images, one image at a time."""

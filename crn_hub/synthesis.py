@@ -56,12 +56,16 @@ def synthesize(
     with torch.inference_mode():
         images = network(fitted)[0, :num_images]
     photographs = [Image.fromarray(pixels) for pixels in to_pixels(images)]
-    if (height, width) != tuple(network_size):
-        # Pillow scales rows before columns: a wish for millions of columns and few rows would cost all the rows.
-        if height < network_size[0]:
-            photographs = [p.resize((p.width, height), Image.Resampling.LANCZOS) for p in photographs]
-        photographs = [p.resize((width, height), Image.Resampling.LANCZOS) for p in photographs]
-    return photographs
+    return [resize_picture(photograph, (height, width)) for photograph in photographs]
+
+
+def resize_picture(picture: Image.Image, size: tuple[int, int]) -> Image.Image:
+    """A picture of `size` = (height, width), by Lanczos' filter; the same one if it has that size."""
+    height, width = size
+    # Pillow scales rows before columns: a wish for millions of columns and few rows would cost all the rows.
+    if height < picture.height:
+        picture = picture.resize((picture.width, height), Image.Resampling.LANCZOS)
+    return picture if picture.size == (width, height) else picture.resize((width, height), Image.Resampling.LANCZOS)
 
 
 def compose(photographs: Sequence[Image.Image], choice: np.ndarray) -> Image.Image:

@@ -1,7 +1,8 @@
-"""Texts from outside as parts of our own sentences: on one line, of bounded length, and without control characters."""
+"""Texts: from outside as parts of our own sentences (one line, bounded, no control characters), and into files."""
 
 import re
 from collections.abc import Iterable
+from pathlib import Path
 
 
 def one_line(text: str) -> str:
@@ -20,3 +21,13 @@ def some(names: Iterable[object], at_most: int = 3) -> str:
     names = [*names]
     more = f" and {len(names) - at_most} more" if len(names) > at_most else ""
     return ", ".join(clause(name) for name in names[:at_most]) + more or "nothing"
+
+
+def write_text(file: Path, text: str) -> None:
+    """Writes a file that appears whole or not at all."""
+    draft = file.with_name(f".{file.name}.part")
+    try:
+        draft.write_text(text, encoding="utf-8")
+        draft.replace(file)
+    finally:
+        draft.unlink(missing_ok=True)

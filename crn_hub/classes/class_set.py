@@ -233,14 +233,20 @@ class ClassSet:
 
         A name counts before an alias; case doesn't.
         """
-        known = {alias.casefold(): name for name, several in other.aliases.items() for alias in several}
-        known |= {name.casefold(): name for name in other.names}
         table = np.full(256, UNLABELLED, np.uint8)
         for index, name in enumerate(self.names):
-            called = (name, *self.aliases.get(name, ()))
-            if match := next((known[n.casefold()] for n in called if n.casefold() in known), None):
-                table[index] = other.names.index(match)
+            table[index] = other.find_name(name, *self.aliases.get(name, ()))
         return table
+
+    def find_name(self, *names: str) -> int:
+        """The id of the class that goes by the first of these names that any goes by; 255 if none does.
+
+        A name counts before an alias; case doesn't.
+        """
+        known = {alias.casefold(): name for name, several in self.aliases.items() for alias in several}
+        known |= {name.casefold(): name for name in self.names}
+        match = next((known[name.casefold()] for name in names if name.casefold() in known), None)
+        return UNLABELLED if match is None else self.names.index(match)
 
     def to_image(self, ids: np.ndarray) -> Image.Image:
         """Ids (H, W) -> a palette image: its indices are the ids, its colours the class colours."""

@@ -1,5 +1,6 @@
 """Rows of photograph and label map -> tensors of the network's size: checks, cropping, resizing, augmentation."""
 
+import copy
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -58,6 +59,12 @@ class PairDataset(Dataset[dict[str, Any]]):
     def set_epoch(self, epoch: int) -> None:
         """Chooses the augmentation of the epoch; accelerate's data loader calls this."""
         self.epoch = epoch
+
+    def at_size(self, size: tuple[int, int]) -> "PairDataset":
+        """The same rows at another (height, width), decoded once for both where the cache has room."""
+        other = copy.copy(self)
+        other.size = size
+        return other
 
     def __len__(self) -> int:
         return len(self.used)
@@ -173,6 +180,12 @@ class PairDataset(Dataset[dict[str, Any]]):
                     files.append((stored[column] or {}).get("path"))
         named = ", ".join(dict.fromkeys(file for file in files if file))
         return f"{self.called} {row}" + (f" ({named})" if named else "")
+
+
+def spread(length: int, count: int) -> list[int]:
+    """`count` indices spread evenly over 0..length-1, or all if there are fewer."""
+    count = min(count, length)
+    return [i * length // count for i in range(count)]
 
 
 def _box_of_aspect(

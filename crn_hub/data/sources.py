@@ -41,13 +41,45 @@ def scene_rows(length: int, size: tuple[int, int]) -> tuple[SceneRows, SceneRows
 def load_rows(
     name: str, image_column: str = "image", label_column: str = "label", max_train_samples: int | None = None
 ) -> tuple[Any, Any]:
-    """(training rows, held-out rows) of a data set: a Hub id, a folder that `load_dataset` reads, or one that
-    `Dataset.save_to_disk` wrote. Without a validation split the last rows are held out of training.
+    """(training rows, held-out rows) of a data set.
+
+    Raises:
+        FileNotFoundError, ConnectionError, ValueError: as `load_splits` and `hold_out`.
+    """
+    train, held_out, _ = hold_out(name, load_splits(name, image_column, label_column))
+    if max_train_samples is not None:
+        train = train.select(range(min(max_train_samples, len(train))))
+    return train, held_out
+
+
+def hold_out(name: str, splits: dict[str, Any]) -> tuple[Any, Any, str]:
+    """Training rows, held-out rows, and what these are called: a split, or "last rows" of a data set without one.
+
+    Raises:
+        ValueError: if the data set `name` has too few rows.
+    """
+    train = splits.get("train", next(iter(splits.values())))
+    called = next((s for s in VALIDATION_SPLITS if s in splits and splits[s] is not train), "last rows")
+    if called in splits:
+        held_out = splits[called]
+    else:
+        if len(train) < 2:
+            raise ValueError(f"{name}: {len(train)} rows are too few: one is held out, so 2 are the least.")
+        kept = len(train) - min(HELD_OUT, max(1, len(train) // 10))
+        train, held_out = train.select(range(kept)), train.select(range(kept, len(train)))
+    if not len(train) or not len(held_out):
+        raise ValueError(f"{name}: {len(train)} rows to train on and {len(held_out)} held out; each needs at least 1.")
+    return train, held_out, called
+
+
+def load_splits(name: str, image_column: str, label_column: str) -> dict[str, Any]:
+    """The splits of a data set, by name: a Hub id, a folder that `load_dataset` reads, or one that
+    `Dataset.save_to_disk` wrote, which counts as "train".
 
     Raises:
         FileNotFoundError: if there is no such data set.
         ConnectionError: if the Hub could not be reached or refused.
-        ValueError: if it lacks a column or has too few rows.
+        ValueError: if it cannot be read, or lacks a column.
     """
     from datasets import Dataset, load_dataset, load_from_disk
     from datasets.exceptions import DatasetNotFoundError
@@ -74,21 +106,11 @@ def load_rows(
             raise ConnectionError(f"{name}: could not be fetched from the Hub: {reason(trouble)}.") from error
         raise ValueError(f"{name or 'an empty name'}: cannot be read as a data set ({reason(error)}).") from error
     splits = {"train": loaded} if isinstance(loaded, Dataset) else dict(loaded)
-    train = splits.get("train", next(iter(splits.values())))
-    for column in (image_column, label_column):
-        if column not in train.column_names:
-            raise ValueError(f"{name}: no column {column!r}; there are {', '.join(train.column_names)}.")
-    held_out = next((splits[s] for s in VALIDATION_SPLITS if s in splits and splits[s] is not train), None)
-    if held_out is None:
-        if len(train) < 2:
-            raise ValueError(f"{name}: {len(train)} rows are too few: one is held out, so 2 are the least.")
-        kept = len(train) - min(HELD_OUT, max(1, len(train) // 10))
-        train, held_out = train.select(range(kept)), train.select(range(kept, len(train)))
-    if not len(train) or not len(held_out):
-        raise ValueError(f"{name}: {len(train)} rows to train on and {len(held_out)} held out; each needs at least 1.")
-    if max_train_samples is not None:
-        train = train.select(range(min(max_train_samples, len(train))))
-    return train, held_out
+    for rows in splits.values():
+        for column in (image_column, label_column):
+            if column not in rows.column_names:
+                raise ValueError(f"{name}: no column {column!r}; there are {', '.join(rows.column_names)}.")
+    return splits
 
 
 def find_classes(name: str, given: str | None = None) -> ClassSet:

@@ -9,6 +9,7 @@ from cyclopts.argument import ArgumentCollection
 from cyclopts.config import Dict
 from cyclopts.validators import Number
 
+from crn_hub.hub import short_name
 from crn_hub.training.stages import PRESETS
 
 # Settings of which the result does not depend, so that a resumed run may have others without a word.
@@ -129,6 +130,8 @@ def apply_preset(app: App, commands: tuple[str, ...], arguments: ArgumentCollect
 
 def public(value: Any) -> Any:
     """A setting as it may be published in the training record: of a local file or folder only the name."""
-    if isinstance(value, Path) or (isinstance(value, str) and Path(value).exists()):
-        return Path(value).resolve().name
+    if isinstance(value, Path):
+        return value.resolve().name
+    if isinstance(value, str):
+        return short_name(value)
     return list(value) if isinstance(value, tuple) else value

@@ -15,7 +15,7 @@ from huggingface_hub import HfApi
 from tqdm import tqdm
 
 from crn_hub.classes import ClassSet, LayoutError
-from crn_hub.data import PairDataset, dataset_license, find_classes, load_rows, scene_rows
+from crn_hub.data import PairDataset, dataset_license, find_classes, load_rows, scene_rows, spread
 from crn_hub.hub import check_repo_id, pushing
 from crn_hub.losses import PUBLISHED_WEIGHTS, PerceptualLoss
 from crn_hub.model import CRN, TRAINING_RECORD, WEIGHTS
@@ -258,9 +258,3 @@ def use_all_cores() -> None:
     """The launcher leaves one thread unless told otherwise; takes all cores that this process may run on."""
     if torch.get_num_threads() == 1:
         torch.set_num_threads(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
-
-
-def spread(length: int, count: int) -> list[int]:
-    """`count` indices spread evenly over 0..length-1, or all if there are fewer."""
-    count = min(count, length)
-    return [i * length // count for i in range(count)]
