@@ -1,0 +1,185 @@
+"""Segmentation networks behind one interface: a small one trained here from scratch, and checkpoints of transformers.
+
+The small one is LR-ASPP on MobileNetV3-Large (Howard et al., "Searching for MobileNetV3", ICCV 2019), torchvision's
+implementation without its weights: it shares nothing with the VGG that the perceptual loss looks through.
+"""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+from torchvision.models.segmentation import lraspp_mobilenet_v3_large
+
+from crn_hub.classes import UNLABELLED, ClassSet
+from crn_hub.hub import TEXT_BYTES, Source, client_error, reason, short_name
+from crn_hub.text import clause, some, write_text
+
+CONFIG, WEIGHTS, MAX_BYTES = "config.json", "model.safetensors", 2**26  # the small network has 13 MB
+ARCHITECTURE = "lraspp_mobilenet_v3_large"
+NORM_MOMENTUM = 0.1  # torchvision's 0.01 is for training of many thousands of steps
+
+
+class Segmenter(nn.Module):
+    """What every segmentation network does here.
+
+    Args:
+        name: what reports call it.
+        classes: the classes to answer in.
+        ids: for each of the network's own labels the id in `classes`, 255 for a label that is none of them.
+    """
+
+    channels: Tensor
+
+    def __init__(self, name: str, classes: ClassSet, ids: np.ndarray):
+        super().__init__()
+        self.name, self.classes = name, classes
+        self.known = [index in ids for index in range(len(classes))]  # the classes that it can find
+        channels = np.where(ids == UNLABELLED, len(classes), ids).astype(np.int64)
+        self.register_buffer("channels", torch.from_numpy(channels), persistent=False)
+        if not any(self.known):
+            raise ValueError(f"{name}: none of its labels is one of the classes {some(classes.names)}.")
+
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """RGB (B, 3, H, W) on the 0..255 scale -> scores (B, n + 1, H, W) and features (B, C).
+
+        The last channel of the scores is for labels that are no class; a class that the network cannot find has -inf.
+        Where several labels are one class, the highest counts. Features are the means over the picture.
+        """
+        scores, features = self.scores_of_labels(images)
+        scores = F.interpolate(scores, images.shape[-2:], mode="bilinear", align_corners=False)
+        shape = (len(scores), len(self.classes) + 1, *images.shape[-2:])
+        of_classes = torch.full(shape, -torch.inf, device=scores.device, dtype=scores.dtype)
+        return of_classes.index_reduce(1, self.channels, scores, "amax"), features
+
+    def scores_of_labels(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """RGB (B, 3, H, W) on the 0..255 scale -> scores of its own labels (B, labels, h, w), features (B, C)."""
+        raise NotImplementedError
+
+    def label(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """RGB (B, 3, H, W) on the 0..255 scale -> ids uint8 (B, H, W), 255 for what is no class; features (B, C)."""
+        scores, features = self(images)
+        best = scores.argmax(dim=1)
+        return best.masked_fill(best == len(self.classes), UNLABELLED).byte(), features
+
+
+class SmallSegmenter(Segmenter):
+    """LR-ASPP on MobileNetV3-Large, 3.2 M parameters, which looks at pictures brought to one size.
+
+    Args:
+        own_classes: the classes it is trained for.
+        size: (height, width) in pixels that pictures are brought to.
+        classes: the classes to answer in, by names; its own by default.
+        name: what reports call it.
+        training: a record of its training, plain JSON; "validation" in it is what reports show.
+    """
+
+    def __init__(
+        self,
+        own_classes: ClassSet,
+        size: tuple[int, int],
+        classes: ClassSet | None = None,
+        name: str = "",
+        training: dict[str, Any] | None = None,
+    ):
+        classes = classes or own_classes
+        super().__init__(name, classes, own_classes.translation_to(classes)[: len(own_classes)])
+        self.own_classes, self.size, self.training_record = own_classes, size, training or {}
+        self.network = lraspp_mobilenet_v3_large(weights=None, weights_backbone=None, num_classes=len(own_classes))
+        for module in self.network.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                module.momentum = NORM_MOMENTUM
+
+    def scores_of_labels(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        if tuple(images.shape[-2:]) != tuple(self.size):
+            images = F.interpolate(images, self.size, mode="bilinear", align_corners=False, antialias=True)
+        features = self.network.backbone(images / 127.5 - 1)
+        return self.network.classifier(features), features["high"].mean(dim=(2, 3))
+
+    def save_pretrained(self, folder: str | os.PathLike[str]) -> None:
+        """Writes config.json and model.safetensors, each by renaming."""
+        folder = Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        config = {
+            "architecture": ARCHITECTURE,
+            "classes": self.own_classes.to_list(),
+            "size": list(self.size),
+            "training": self.training_record,
+        }
+        draft = folder / f".{WEIGHTS}.part"
+        save_file({k: v.contiguous().cpu() for k, v in self.network.state_dict().items()}, draft, {"format": "pt"})
+        draft.replace(folder / WEIGHTS)
+        write_text(folder / CONFIG, json.dumps(config, indent=2))
+
+
+class TransformersSegmenter(Segmenter):
+    """A checkpoint for semantic segmentation of the transformers library, with its own preprocessing.
+
+    Its labels are matched to classes by name and alias.
+    """
+
+    def __init__(self, name: str, classes: ClassSet, network: Any, processor: Any):
+        labels = network.config.id2label
+        # "building, edifice" and "car;auto" are how some checkpoints write several names.
+        ids = [classes.find_name(*map(str.strip, labels[i].replace(";", ",").split(","))) for i in sorted(labels)]
+        super().__init__(name, classes, np.array(ids))
+        self.network, self.processor = network, processor
+        if getattr(processor, "do_center_crop", False):
+            processor.do_center_crop = False  # the answer is for the whole picture
+
+    def scores_of_labels(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        pictures = list(images.round().clamp(0, 255).byte().cpu())
+        inputs = self.processor(images=pictures, return_tensors="pt", input_data_format="channels_first")
+        given = self.network(pixel_values=inputs["pixel_values"].to(images.device), output_hidden_states=True)
+        last = given.hidden_states[-1]  # (B, C, h, w) of convolutions, (B, tokens, C) of some transformers
+        return given.logits, last.mean(dim=(2, 3)) if last.ndim == 4 else last.mean(dim=1)
+
+
+def load_segmenter(name: str, classes: ClassSet) -> Segmenter:
+    """A segmentation network by folder or Hub id: one of `crn train-segmenter`, or a checkpoint of transformers.
+
+    Args:
+        name: a folder or a Hub id.
+        classes: the classes to answer in, matched by names.
+
+    Raises:
+        FileNotFoundError: if there is neither such a folder nor such a repo.
+        ConnectionError: if the Hub could not be reached or refused.
+        ValueError: if it is no segmentation network, or knows none of the classes.
+    """
+    with Source(name) as source:
+        try:
+            config = json.loads(source.fetch(CONFIG, TEXT_BYTES).read_text(encoding="utf-8"))
+        except (ValueError, RecursionError) as error:
+            raise ValueError(f"{name}: {CONFIG} is not readable JSON ({clause(error)}).") from error
+        if not isinstance(config, dict) or config.get("architecture") != ARCHITECTURE:
+            return _load_transformers(name, classes)
+        try:
+            height, width = config["size"]
+            own = ClassSet.from_list(config["classes"])
+            segmenter = SmallSegmenter(own, (height, width), classes, short_name(name), config.get("training"))
+            segmenter.network.load_state_dict(load_file(source.fetch(WEIGHTS, MAX_BYTES)))
+        except (KeyError, TypeError, RuntimeError, SafetensorError) as error:
+            raise ValueError(f"{name}: not a whole segmentation network ({clause(repr(error))}).") from error
+    return segmenter.requires_grad_(False).eval()
+
+
+def _load_transformers(name: str, classes: ClassSet) -> Segmenter:
+    try:
+        from transformers import AutoImageProcessor, AutoModelForSemanticSegmentation
+    except ImportError as error:
+        raise ValueError(f"{name}: needs the package transformers; pip install transformers brings it.") from error
+    try:
+        processor = AutoImageProcessor.from_pretrained(name)
+        network = AutoModelForSemanticSegmentation.from_pretrained(name, use_safetensors=True)
+    except Exception as error:  # of many kinds of models, each in its own way
+        if trouble := client_error(error):
+            raise ConnectionError(f"{name}: could not be fetched from the Hub: {reason(trouble)}.") from error
+        raise ValueError(f"{name}: cannot be read as a network for semantic segmentation ({clause(error)}).") from error
+    return TransformersSegmenter(short_name(name), classes, network, processor).requires_grad_(False).eval()

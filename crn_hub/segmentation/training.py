@@ -1,0 +1,151 @@
+"""Training of the small segmentation network on photographs and their label maps, in minutes on a CPU."""
+
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torchvision import tv_tensors
+from torchvision.transforms import v2
+from tqdm import tqdm
+
+from crn_hub.classes import UNLABELLED
+from crn_hub.data import PairDataset, find_classes, load_rows
+from crn_hub.hub import short_name
+from crn_hub.segmentation.agreement import class_iou, count_pixels, pixel_accuracy
+from crn_hub.segmentation.networks import Segmenter, SmallSegmenter
+
+BATCH_SIZE, LEARNING_RATE, WEIGHT_DECAY, WARM_UP = 8, 4e-3, 1e-2, 0.1
+SMALLEST_CROP, ASPECTS, COLOR_JITTER = (
+    0.35,
+    (0.8, 1.25),
+    0.3,
+)  # of the area; relative to the picture's; see v2.ColorJitter
+SMALLEST, CACHE_BYTES = 32, 2**31  # pixels of each side; decoded rows in memory
+
+
+def make_segmenter(
+    dataset: str,
+    columns: tuple[str, str],
+    classes: str | None,
+    output: Path,
+    size: tuple[int, int],
+    steps: int,
+    seed: int,
+) -> dict[str, Any]:
+    """Trains a network on a data set and saves it in `output`; the arguments are those of `crn train-segmenter`.
+
+    Returns what `validate_segmenter` finds on held-out rows.
+
+    Raises:
+        FileNotFoundError, ConnectionError: the data set is not to be had.
+        ValueError: what is wrong with the data or the arguments; one sentence.
+    """
+    if min(size) < SMALLEST:
+        raise ValueError(f"--size {size[0]} {size[1]}: each side must be at least {SMALLEST} pixels.")
+    rows, held_out = load_rows(dataset, *columns)
+    class_set = find_classes(dataset, classes)
+    # Twice the size, so that crops are sharp.
+    data = PairDataset(rows, class_set, (2 * size[0], 2 * size[1]), *columns, cache_bytes=CACHE_BYTES)
+    unseen = PairDataset(held_out, class_set, size, *columns, called="held-out row")
+    data.check(tqdm(data.used, desc="checking rows", unit="row"), skip_bad=False)
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        segmenter = SmallSegmenter(class_set, size)
+    began = time.perf_counter()
+    train_segmenter(segmenter, data, steps, seed, device)
+    hours = (time.perf_counter() - began) / 3600
+    scores = validate_segmenter(segmenter, unseen)
+    segmenter.training_record = {
+        "dataset": short_name(dataset),
+        "rows": len(data),
+        "steps": steps,
+        "batch_size": BATCH_SIZE,
+        "seed": seed,
+        "hours": round(hours, 3),
+        "validation": scores,
+    }
+    segmenter.save_pretrained(output)
+    return scores
+
+
+def train_segmenter(segmenter: SmallSegmenter, data: PairDataset, steps: int, seed: int, device: torch.device) -> None:
+    """Trains the network in place: cross-entropy, AdamW, one cycle of the learning rate, random crops and colours.
+
+    Classes count by the inverse root of their share of the pixels, so that small ones are not given up.
+
+    Args:
+        data: pairs of the classes of the segmenter, best of twice its size, so that crops are sharp.
+        steps: of `BATCH_SIZE` pairs.
+        seed: of order and augmentation.
+        device: where to train; the network stays there.
+    """
+    network, n = segmenter.to(device).network.train(), len(segmenter.own_classes)
+    weights = _class_weights(data, n).to(device)
+    optimizer = torch.optim.AdamW(network.parameters(), lr=LEARNING_RATE, weight_decay=WEIGHT_DECAY)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, LEARNING_RATE, steps, pct_start=WARM_UP)
+    aspect = segmenter.size[1] / segmenter.size[0]
+    augment = v2.Compose(
+        [
+            v2.RandomResizedCrop(
+                segmenter.size, (SMALLEST_CROP, 1.0), (ASPECTS[0] * aspect, ASPECTS[1] * aspect), antialias=True
+            ),
+            v2.RandomHorizontalFlip(),
+            v2.ColorJitter(COLOR_JITTER, COLOR_JITTER, COLOR_JITTER),
+        ]
+    )
+    rows: list[int] = []
+    with torch.random.fork_rng(), tqdm(total=steps, desc="training the segmenter", unit="step") as bar:
+        torch.manual_seed(seed)
+        for _ in range(steps):
+            photographs: list[Tensor] = []
+            labels: list[Tensor] = []
+            while len(labels) < BATCH_SIZE:
+                rows = rows or torch.randperm(len(data)).tolist()
+                pair = data[rows.pop()]
+                photograph, ids = augment(tv_tensors.Image((pair["photograph"] + 1) / 2), tv_tensors.Mask(pair["ids"]))
+                photographs.append(photograph * 255)
+                labels.append(ids.long())
+            scores, _ = segmenter.scores_of_labels(torch.stack(photographs).to(device))
+            scores = F.interpolate(scores, segmenter.size, mode="bilinear", align_corners=False)
+            wanted = torch.stack(labels).to(device)
+            loss = F.cross_entropy(scores, wanted, weights, ignore_index=UNLABELLED)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            schedule.step()
+            bar.update()
+            bar.set_postfix(loss=f"{loss.item():.3f}")
+    network.eval()
+
+
+def _class_weights(data: PairDataset, n: int) -> Tensor:
+    """(n,): the inverse root of each class's share of the labelled pixels, 1 on average over these; 0 for no pixel."""
+    counts = np.zeros(n)
+    for row in tqdm(data.used, desc="counting classes", unit="row"):
+        counts += np.bincount(data.decode(row)[1].ravel(), minlength=256)[:n]
+    share = counts / max(counts.sum(), 1)
+    weights = np.divide(1, np.sqrt(share), out=np.zeros(n), where=share > 0)
+    return torch.tensor(weights / max((weights * share).sum(), 1e-12), dtype=torch.float32)
+
+
+@torch.inference_mode()
+def validate_segmenter(segmenter: Segmenter, data: PairDataset) -> dict[str, Any]:
+    """How well it does on photographs with labels: {"miou", "pixel_accuracy", "class_iou", "rows"}; see `agreement`."""
+    device, n, counts = segmenter.channels.device, len(data.classes), []
+    for pair in tqdm([data[i] for i in range(len(data))], desc="validating the segmenter", unit="row"):
+        ids, _ = segmenter.label(((pair["photograph"] + 1) * 127.5)[None].to(device))
+        counts.append(count_pixels(ids[0].cpu().numpy(), pair["ids"].numpy(), n))
+    found = class_iou(np.sum(counts, axis=0))
+    return {
+        "miou": float(np.nanmean(found)),
+        "pixel_accuracy": float(pixel_accuracy(np.sum(counts, axis=0))),
+        "class_iou": {
+            name: None if np.isnan(iou) else float(iou) for name, iou in zip(data.classes.names, found, strict=True)
+        },
+        "rows": len(data),
+    }
