@@ -47,6 +47,25 @@ HUB_LICENSES = frozenset(
 
 
 @dataclass(frozen=True)
+class Measured:
+    """What an evaluation found of one measure: texts of one line, not yet escaped.
+
+    Attributes:
+        value: a finite number.
+        interval: low and high end; None if unknown.
+        of_photographs: what recorded photographs reach; None if unknown.
+        conditions: what the value depends on, name -> text or number.
+    """
+
+    name: str
+    type: str
+    value: float
+    interval: tuple[float, float] | None
+    of_photographs: float | None
+    conditions: dict[str, str | float]
+
+
+@dataclass(frozen=True)
 class Training:
     """What a training record says, ready to be shown: texts of one line, not yet escaped; "" where it says nothing.
 
@@ -60,6 +79,9 @@ class Training:
         published_weights: the checkpoint whose loss weights these are; "" if they were measured.
         converted_from: what the weights, or those of the first stage, were converted from.
         unknown_start: whether the first stage began with weights of which nothing is recorded.
+        evaluated_on, evaluated_hub_dataset, evaluated_split: the rows of `crn evaluate`.
+        measures: what it found.
+        evaluation_notes: what makes these numbers comparable.
     """
 
     stages: list[dict[str, str]]
@@ -73,6 +95,11 @@ class Training:
     published_weights: str
     converted_from: str
     unknown_start: bool
+    evaluated_on: str
+    evaluated_hub_dataset: str
+    evaluated_split: str
+    measures: list[Measured]
+    evaluation_notes: list[str]
 
 
 def read_training(record: dict[str, Any]) -> Training:
@@ -90,16 +117,13 @@ def read_training(record: dict[str, Any]) -> Training:
         _facts({**s, **result, "data": name if len(set(data) - {""}) > 1 else None})
         for s, result, name in zip(settings, results, data, strict=True)
     ]
-    hub_dataset = _string(record.get("hub_dataset"))
-    try:
-        validate_repo_id(hub_dataset)
-    except HFValidationError:
-        hub_dataset = ""
+    evaluation = _object(record.get("evaluation"))
+    measures = [_measured(_object(measure)) for measure in _list(evaluation.get("measures"))]
     weights = {one_line(layer): _finite(weight) for layer, weight in _object(record.get("loss_weights")).items()}
     return Training(
         stages=[stage for stage in stages if any(stage.values())],
         dataset=_string(record.get("dataset")),
-        hub_dataset=hub_dataset,
+        hub_dataset=_hub_id(record.get("hub_dataset")),
         license=_string(record.get("license")),
         notes=_string(record.get("notes")),
         hours=sum(_finite(result.get("hours")) or 0 for result in results),
@@ -108,6 +132,11 @@ def read_training(record: dict[str, Any]) -> Training:
         published_weights=_string(settings[-1].get("loss_weights")).replace("calibrate", ""),
         converted_from=_string(chain[0].get("converted_from")),
         unknown_start=bool(_string(settings[0].get("init_from"))),
+        evaluated_on=_string(evaluation.get("dataset")),
+        evaluated_hub_dataset=_hub_id(evaluation.get("hub_dataset")),
+        evaluated_split=_string(evaluation.get("split")),
+        measures=[measure for measure in measures if measure is not None],
+        evaluation_notes=[note for note in map(_string, _list(evaluation.get("notes"))) if note],
     )
 
 
@@ -172,18 +201,18 @@ def write_card(
         + (f"all {num_images} photographs come" if num_images > 1 else "the photograph comes")
         + " back at the layout's own size.",
         "## Classes",
-        _table(
+        markdown_table(
             ["id", "colour", "name", "also known as"],
             [
                 *(
-                    [str(index), _swatch(color), _escape(name), _escape(", ".join(classes.aliases.get(name, ())))]
+                    [str(index), _swatch(color), escape(name), escape(", ".join(classes.aliases.get(name, ())))]
                     for index, (name, color) in enumerate(zip(classes.names, classes.colors, strict=True))
                 ),
                 [str(UNLABELLED), _swatch(classes.unlabelled_color), "*unlabelled*", ""],
             ],
         ),
         "## Network",
-        _table(
+        markdown_table(
             ["property", "value"],
             [
                 ["images", f"{size} pixels (width x height)"],
@@ -199,6 +228,7 @@ def write_card(
         ),
         "## Training",
         *_training_sections(training),
+        *_evaluation_sections(training),
         "## Licence",
         f"{_license_sentence(training.license)} The code of `crn_hub` is under the MIT licence.",
         "## Limits",
@@ -207,7 +237,7 @@ def write_card(
         "them as photographs of real places or events.",
     ]
     if training.notes:
-        sections.append(_escape(training.notes))
+        sections.append(escape(training.notes))
     text = "\n\n".join(sections) + "\n"
     path.write_text(f"{text}\n<!-- made by crn_hub {_fingerprint(text)} -->\n", encoding="utf-8")
     ModelCard.load(path)  # the front matter reads back, or this raises
@@ -269,6 +299,37 @@ def _string(value: Any) -> str:
     return one_line(value) if isinstance(value, str) else ""
 
 
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
+def _hub_id(value: Any) -> str:
+    try:
+        validate_repo_id(text := _string(value))
+    except HFValidationError:
+        return ""
+    return text
+
+
+def _measured(record: dict[str, Any]) -> Measured | None:
+    name, value = _string(record.get("name")), _finite(record.get("value"))
+    if not name or value is None:
+        return None
+    low, high = _finite(record.get("low")), _finite(record.get("high"))
+    conditions = {
+        one_line(key): finite if (finite := _finite(condition)) is not None else _string(condition)
+        for key, condition in _object(record.get("conditions")).items()
+    }
+    return Measured(
+        name,
+        _string(record.get("type")) or _slug(name),
+        value,
+        (low, high) if low is not None and high is not None else None,
+        _finite(record.get("of_photographs")),
+        conditions,
+    )
+
+
 def _facts(stage: dict[str, Any]) -> dict[str, str]:
     """Settings and result of one stage -> what people want to know of it; all else is in training.json."""
     texts = {name: _text(value) for name, value in stage.items()}
@@ -313,6 +374,20 @@ def _front_matter(training: Training, model_name: str) -> str:
                 metric_value=float(f"{training.validation_loss:.4g}"),
             )
         )
+    results += [
+        EvalResult(
+            task_type="image-to-image",
+            dataset_name=training.evaluated_on,
+            dataset_type=training.evaluated_hub_dataset or _slug(training.evaluated_on),
+            dataset_split=training.evaluated_split or None,
+            metric_type=measure.type,
+            metric_name=measure.name,
+            metric_value=float(f"{measure.value:.4g}"),
+            metric_args=measure.conditions or None,
+        )
+        for measure in training.measures
+        if training.evaluated_on
+    ]
     data = ModelCardData(
         **{**CARD_METADATA, "tags": list(CARD_METADATA["tags"])},
         license=license_id or None,
@@ -328,14 +403,14 @@ def _training_sections(training: Training) -> list[str]:
     stages = training.stages
     sentences = []
     if training.hub_dataset:
-        name = _escape(training.dataset or training.hub_dataset)
+        name = escape(training.dataset or training.hub_dataset)
         sentences.append(f"Data: [{name}](https://huggingface.co/datasets/{training.hub_dataset}).")
     elif training.dataset:
-        sentences.append(f"Data: {_escape(training.dataset)}.")
+        sentences.append(f"Data: {escape(training.dataset)}.")
     if training.converted_from and not stages:
-        sentences.append(f"Converted from {_escape(training.converted_from)}.")
+        sentences.append(f"Converted from {escape(training.converted_from)}.")
     elif training.converted_from:
-        sentences.append(f"Training started from weights converted from {_escape(training.converted_from)}.")
+        sentences.append(f"Training started from weights converted from {escape(training.converted_from)}.")
     elif training.unknown_start:
         sentences.append("Training started from weights of which nothing is recorded.")
     if not stages and not sentences:
@@ -349,9 +424,11 @@ def _training_sections(training: Training) -> list[str]:
     differing = [name for name in names if len({stage[name] for stage in stages}) > 1]
     if differing:
         head = ["", *(f"stage {n}" for n, _ in enumerate(stages, 1))]
-        sections.append(_table(head, [[name, *(_escape(stage[name]) for stage in stages)] for name in differing]))
-    if common := [[name, _escape(stages[0][name])] for name in names if name not in differing]:
-        sections.append(_table(["in every stage" if differing else "setting or result", "value"], common))
+        sections.append(
+            markdown_table(head, [[name, *(escape(stage[name]) for stage in stages)] for name in differing])
+        )
+    if common := [[name, escape(stages[0][name])] for name in names if name not in differing]:
+        sections.append(markdown_table(["in every stage" if differing else "setting or result", "value"], common))
     if training.validation_loss is not None:
         sections.append(
             "The validation loss is the training's perceptual loss on held-out rows; lower is better. Each run "
@@ -360,15 +437,35 @@ def _training_sections(training: Training) -> list[str]:
     if training.loss_weights:
         sections += [
             "### Loss weights",
-            f"Those of the published checkpoint {_escape(training.published_weights)}:"
+            f"Those of the published checkpoint {escape(training.published_weights)}:"
             if training.published_weights
             else "Measured so that each term contributes equally:",
-            _table(
+            markdown_table(
                 ["layer", "weight"],
-                [[_escape(layer), f"{weight:.4g}"] for layer, weight in training.loss_weights.items()],
+                [[escape(layer), f"{weight:.4g}"] for layer, weight in training.loss_weights.items()],
             ),
         ]
     return sections
+
+
+def _evaluation_sections(training: Training) -> list[str]:
+    if not training.measures:
+        return []
+    rows = [
+        [
+            escape(measure.name),
+            f"{measure.value:.4g}",
+            " to ".join(f"{end:.4g}" for end in measure.interval or ()),
+            "" if measure.of_photographs is None else f"{measure.of_photographs:.4g}",
+        ]
+        for measure in training.measures
+    ]
+    return [
+        "## Evaluation",
+        f"Measured by `crn evaluate` on {escape(training.evaluated_on) or 'data that are not recorded'}:",
+        markdown_table(["measure", "value", "95 % interval", "of photographs"], rows),
+        "\n".join(f"- {escape(note)}" for note in training.evaluation_notes),
+    ]
 
 
 def _license_sentence(license: str) -> str:
@@ -377,7 +474,7 @@ def _license_sentence(license: str) -> str:
             "No licence is recorded for the weights: ask those who publish them, and mind the terms of the data they "
             "were trained on."
         )
-    name = _escape(license)
+    name = escape(license)
     if parts := re.fullmatch(r"cc-(by[a-z-]*)-(\d\.\d)", license.lower()):
         name = f"[CC {parts[1].upper()} {parts[2]}](https://creativecommons.org/licenses/{parts[1]}/{parts[2]}/)"
     return f"Licence of the weights: {name}; it follows from the data they were trained on."
@@ -388,16 +485,16 @@ def _caption(sample: str, num_images: int) -> str:
     if sample == "samples/loss-curves.png":
         return "The training loss and that of held-out rows, step by step, and the loss's terms."
     if sample != "samples/held-out.png":
-        return _escape(Path(sample).stem)
+        return escape(Path(sample).stem)
     outputs = f"{num_images} photographs of the network" if num_images > 1 else "the network's photograph"
     return f"Layouts held out of training, one in each row: layout, {outputs}, recorded photograph."
 
 
-def _table(head: list[str], rows: list[list[str]]) -> str:
+def markdown_table(head: list[str], rows: list[list[str]]) -> str:
     return "\n".join(f"| {' | '.join(row)} |" for row in [head, ["---"] * len(head), *rows])
 
 
-def _escape(text: str) -> str:
+def escape(text: str) -> str:
     """A text from outside so that Markdown shows it as it is: on one line, no markup, no HTML, no end of a cell."""
     text = re.sub(r"([\\`*_\[\]<>|~#&$])", r"\\\1", one_line(text))
     return re.sub(r"^\d*(?=[-+=.)]+(\s|$))", r"\g<0>\\", text)  # "1. x", "- x", "---": of a list, or a rule

@@ -394,15 +394,26 @@ class CRN(nn.Module):
             OSError: the folder cannot be written.
             TypeError: `training_record` holds what JSON cannot.
         """
-        folder = Path(save_directory)
+        self._save(Path(save_directory), repo_id, with_weights=True)
+
+    def save_card(self, save_directory: str | os.PathLike[str]) -> None:
+        """Writes what describes the model into a folder where it is saved already: as `save_pretrained`, but the
+        weights stay as they are.
+
+        Raises:
+            FileExistsError, OSError, TypeError: as `save_pretrained`.
+        """
+        self._save(Path(save_directory), None, with_weights=False)
+
+    def _save(self, folder: Path, repo_id: str | None, with_weights: bool) -> None:
         if blocking := [path for path in (folder, *folder.parents) if os.path.lexists(path) and not path.is_dir()]:
             raise FileExistsError(f"{blocking[0]}: a file, where a folder is needed to save the model.")
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder, prefix=".saving-") as temporary:
             draft = Path(temporary)
-            save_file(
-                {k: v.contiguous().cpu() for k, v in self.state_dict().items()}, draft / WEIGHTS, {"format": "pt"}
-            )
+            if with_weights:
+                tensors = {k: v.contiguous().cpu() for k, v in self.state_dict().items()}
+                save_file(tensors, draft / WEIGHTS, {"format": "pt"})
             (draft / CONFIG).write_text(json.dumps(self._config(), indent=2), encoding="utf-8")
             if self.training_record:
                 (draft / TRAINING_RECORD).write_text(json.dumps(self.training_record, indent=2), encoding="utf-8")

@@ -1,0 +1,1 @@
+"""Measures of photographs made from layouts: how real, how faithful, how diverse."""

@@ -1,0 +1,68 @@
+"""Distances between two sets of pictures, from features of each: Fréchet's and the kernel distance.
+
+With the pool of Inception-v3 they are FID (Heusel et al., NeurIPS 2017) and KID (Binkowski et al., ICLR 2018); with any
+other network they are not, and are not called so.
+"""
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torchmetrics.image.fid import FrechetInceptionDistance
+from torchmetrics.image.kid import maximum_mean_discrepancy, poly_mmd
+
+
+class _Given(nn.Module):
+    """Stands for a feature network where the features are there already."""
+
+    def __init__(self, num_features: int):
+        super().__init__()
+        self.num_features = num_features
+
+    def forward(self, features: Tensor) -> Tensor:
+        return features
+
+
+def frechet_distance(real: np.ndarray, given: np.ndarray) -> float:
+    """Between the Gaussians of two sets of features (N, C) and (M, C); 0 or more, in squared units of the features."""
+    metric = FrechetInceptionDistance(feature=_Given(real.shape[1]))
+    metric.update(torch.from_numpy(real).double(), real=True)
+    metric.update(torch.from_numpy(given).double(), real=False)
+    return max(float(metric.compute()), 0.0)
+
+
+def kernel_distance(real: np.ndarray, given: np.ndarray) -> float:
+    """The squared maximum mean discrepancy of two sets of features (N, C), by the cubic kernel (x·y / C + 1)³.
+
+    Unbiased, so it may be below 0: that of all rows at once, where KID takes the mean over random subsets.
+    """
+    return float(poly_mmd(torch.from_numpy(real).double(), torch.from_numpy(given).double()))
+
+
+class Resampling:
+    """Both distances of many resamples of the rows, from inner products that are computed once.
+
+    Args:
+        real, given: features (N, C) of the same rows.
+    """
+
+    def __init__(self, real: np.ndarray, given: np.ndarray):
+        x, y = torch.from_numpy(real).double(), torch.from_numpy(given).double()
+        self.num_features = x.shape[1]
+        self.products = x @ x.T, x @ y.T, y @ y.T
+
+    def frechet(self, rows: np.ndarray) -> float:
+        """Fréchet's distance of these rows: for centred features X and Y of N rows each, the trace of the root of
+        their covariances' product is the sum of the singular values of X Yᵀ / (N - 1), which has N x N numbers."""
+        n, centred, means = len(rows), [], []
+        for products in self.products:
+            block = products[rows][:, rows]
+            means.append(block.mean())
+            centred.append(block - block.mean(dim=0) - block.mean(dim=1, keepdim=True) + block.mean())
+        of_means = means[0] - 2 * means[1] + means[2]
+        spread = centred[0].trace() + centred[2].trace() - 2 * torch.linalg.svdvals(centred[1]).sum()
+        return float(of_means + spread / (n - 1))
+
+    def kernel(self, rows: np.ndarray) -> float:
+        """The kernel distance of these rows."""
+        xx, xy, yy = ((p[rows][:, rows] / self.num_features + 1) ** 3 for p in self.products)
+        return float(maximum_mean_discrepancy(xx, xy, yy))

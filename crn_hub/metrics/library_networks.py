@@ -1,0 +1,49 @@
+"""Networks whose weights other libraries fetch: Inception for FID and KID, AlexNet for LPIPS.
+
+- FID: Heusel et al., NeurIPS 2017; KID: Binkowski et al., ICLR 2018; both on the pool of the Inception-v3 that
+  torch-fidelity converted from the original TensorFlow weights.
+- LPIPS: Zhang et al., CVPR 2018, version 0.1 on AlexNet with torchvision's weights.
+
+They lie in the cache of torch.hub once they have been fetched.
+"""
+
+import os
+import socket
+from collections.abc import Callable
+from typing import Any
+
+from torchmetrics.image.fid import NoTrainInceptionV3
+from torchmetrics.image.lpip import LearnedPerceptualImagePatchSimilarity
+
+from crn_hub.text import clause
+
+TIMEOUT = 20.0  # seconds that a server may be silent
+TENSORS_ONLY = "TORCH_FORCE_WEIGHTS_ONLY_LOAD"  # PyTorch's own switch: unpickle nothing but tensors
+
+
+def load_inception() -> tuple[Any, str]:
+    """uint8 (B, 3, H, W) -> features (B, 2048), or None and why the weights could not be had."""
+    return _try(lambda: NoTrainInceptionV3(name="inception-v3-compat", features_list=["2048"]))
+
+
+def load_lpips() -> tuple[Any, str]:
+    """LPIPS of images (1, 3, H, W), -1..1: a function of two; or None and why the weights could not be had."""
+    metric, trouble = _try(lambda: LearnedPerceptualImagePatchSimilarity(net_type="alex"))
+    return (None, trouble) if metric is None else (metric.requires_grad_(False).eval(), "")
+
+
+def _try(build: Callable[[], Any]) -> tuple[Any, str]:
+    """What `build` makes, or None and why it could not; nothing but tensors is unpickled meanwhile."""
+    forced, timeout = os.environ.get(TENSORS_ONLY), socket.getdefaulttimeout()
+    os.environ[TENSORS_ONLY] = "1"
+    socket.setdefaulttimeout(TIMEOUT)
+    try:
+        return build(), ""
+    except Exception as error:  # of urllib, torch.hub and pickle, each in its own way
+        return None, clause(getattr(error, "reason", error))  # what is in a URLError
+    finally:
+        socket.setdefaulttimeout(timeout)
+        if forced is None:
+            del os.environ[TENSORS_ONLY]
+        else:
+            os.environ[TENSORS_ONLY] = forced

@@ -1,0 +1,242 @@
+"""An evaluation as one table, for the console, Markdown, CSV and JSON, and as a part of model cards."""
+
+import csv
+import io
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from crn_hub.card import escape, is_unedited, markdown_table, number
+from crn_hub.metrics.evaluation import Evaluation
+from crn_hub.metrics.records import ModelOnRows
+from crn_hub.metrics.summary import MEASURES, Summary, Value
+from crn_hub.model import CARD, TRAINING_RECORD
+from crn_hub.text import one_line, write_text
+
+PIPE_WIDTH = 120  # columns, where no terminal says how many there are
+OTHERS, PHOTOGRAPHS = "other photographs", "photographs"
+ARROWS = {"lower": "↓", "higher": "↑"}
+
+
+def columns_of(evaluation: Evaluation) -> dict[str, Summary]:
+    """The columns of the table: models, then the photographs that they are compared with, by name."""
+    columns = {model.name: summary for model, summary in evaluation.models}
+    if evaluation.others is not None:
+        columns[OTHERS] = evaluation.others
+    if evaluation.photographs is not None:
+        columns[PHOTOGRAPHS] = evaluation.photographs
+    return columns
+
+
+def titles_of(evaluation: Evaluation) -> dict[str, str]:
+    """The measures that were taken of a model, by key, in order: titles with arrows that point to better."""
+    taken = {key for _, summary in evaluation.models for key in summary.measures}
+    return {
+        measure.key: f"{measure.title.format(features=evaluation.features)} {ARROWS[measure.better]}"
+        for measure in MEASURES
+        if measure.key in taken
+    }
+
+
+def notes_of(evaluation: Evaluation) -> list[str]:
+    """What stands under the table."""
+    notes = [*evaluation.notes]
+    if evaluation.others is not None:
+        notes.append(
+            "Other photographs: recorded ones of other rows in the place of a model's, as a measure for the measures; "
+            "real, but with nothing of the layouts."
+        )
+    return notes + [_unknown(model) for model, _ in evaluation.models if model.unknown]
+
+
+def _unknown(model: ModelOnRows) -> str:
+    return f"{model.name} has no class for {', '.join(model.unknown)}: unlabelled in the layouts that it gets."
+
+
+def print_table(evaluation: Evaluation) -> None:
+    """Prints the table and its notes to stdout; many models in several tables, one below the other."""
+    console = Console(markup=False, highlight=False, emoji=False)
+    if not console.is_terminal:
+        console.width = PIPE_WIDTH
+    titles, columns = titles_of(evaluation), columns_of(evaluation)
+    first = max(map(len, titles.values()))
+    per_table = max(1, (console.width - first - 2) // 24)
+    names = [*columns]
+    for start in range(0, len(names), per_table):
+        table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+        table.add_column("", no_wrap=True)
+        shown = names[start : start + per_table]
+        for name in shown:
+            table.add_column(Text(one_line(name)), min_width=22)
+        for key, title in titles.items():
+            table.add_row(title, *(cell(columns[name].measures.get(key)) for name in shown))
+        console.print(table)
+        console.print()
+    for note in notes_of(evaluation):
+        console.print(f"- {note}", soft_wrap=not console.is_terminal)
+
+
+def write_report(evaluation: Evaluation, output: Path) -> list[Path]:
+    """Writes table.md, table.csv and results.json into a folder; returns them."""
+    texts = {"table.md": _markdown(evaluation), "table.csv": _csv(evaluation), "results.json": _json(evaluation)}
+    for name, text in texts.items():
+        write_text(output / name, text)
+    return [output / name for name in texts]
+
+
+def update_cards(evaluation: Evaluation) -> list[Path]:
+    """Writes the results into training.json and card of the models that lie in local folders; returns these files.
+
+    Cards that people have edited stay as they are.
+    """
+    written = []
+    for model, summary in evaluation.models:
+        if model.folder.is_dir():
+            model.model.training_record["evaluation"] = _for_card(evaluation, model, summary)
+            model.model.save_card(model.folder)
+            card = model.folder / CARD
+            written += [model.folder / TRAINING_RECORD, *([card] if is_unedited(card) else [])]
+    return written
+
+
+def _for_card(evaluation: Evaluation, model: ModelOnRows, summary: Summary) -> dict[str, Any]:
+    """What `crn_hub.card` shows of an evaluation: the measures, each with what it depends on."""
+    facts, titles = evaluation.facts, titles_of(evaluation)
+    height, width = facts["size"]
+    conditions = {
+        "images": facts["rows"],
+        "size": f"{width} x {height}",
+        "resize": "photographs bicubic with antialiasing, label maps nearest neighbour, outputs Lanczos",
+    }
+    networks = {
+        "inception": "Inception-v3",
+        "alexnet": "AlexNet",
+        "segmenter": (facts["segmenter"] or {}).get("name"),
+        "perceptual": evaluation.features,
+        "": None,
+    }
+    measures = []
+    for measure in MEASURES:
+        value = summary.measures.get(measure.key)
+        if value is None or not math.isfinite(value.value):
+            continue
+        network = networks[measure.network]
+        of_photographs = evaluation.photographs.measures.get(measure.key) if evaluation.photographs else None
+        measures.append(
+            {
+                "name": titles[measure.key],
+                "type": measure.hub,
+                "value": value.value,
+                "low": _finite(value.low),
+                "high": _finite(value.high),
+                "of_photographs": of_photographs.value if of_photographs else None,
+                "conditions": conditions
+                | ({"ignored": "unlabelled pixels"} if measure.key in ("miou", "pixel_accuracy") else {})
+                | ({"network": network} if network else {}),
+            }
+        )
+    return {
+        "dataset": facts["dataset"],
+        "hub_dataset": facts["hub_dataset"],
+        "split": facts["split"],
+        "measures": measures,
+        "notes": [*evaluation.notes, *([_unknown(model)] if model.unknown else [])],
+    }
+
+
+def cell(value: Value | None) -> str:
+    """A value and its interval as people read them: "0.393 (0.371, 0.415)"; a dash for none."""
+    if value is None or math.isnan(value.value):
+        return "-"
+    if value.low is None or value.high is None:
+        return short(value.value)
+    return f"{short(value.value)} ({short(value.low)}, {short(value.high)})"
+
+
+def short(value: float) -> str:
+    """Three significant digits, without powers of ten where that is readable."""
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:#.3g}".rstrip(".")
+
+
+def _markdown(evaluation: Evaluation) -> str:
+    titles, columns = titles_of(evaluation), columns_of(evaluation)
+    rows = [[title, *(cell(c.measures.get(key)) for c in columns.values())] for key, title in titles.items()]
+    models = [model for model, _ in evaluation.models]
+    blanks = [""] * (len(columns) - len(models))
+    rows += [
+        ["images per layout (k)", *(str(m.model.num_images) for m in models), *blanks],
+        ["GFLOP per layout", *(number(m.model.gflop) for m in models), *blanks],
+        ["parameters", *(f"{m.model.num_parameters:,}" for m in models), *blanks],
+    ]
+    head = ["", *map(escape, columns)]
+    parts = [markdown_table(head, rows)]
+    if any(c.class_iou is not None for c in columns.values()):
+        names = evaluation.data.classes.names
+        found = {name: c.class_iou for name, c in columns.items() if c.class_iou is not None}
+        parts += [
+            "IoU of each class:",
+            markdown_table(
+                ["", *map(escape, found)],
+                [
+                    [escape(label), *("-" if np.isnan(iou[i]) else f"{iou[i]:.3f}" for iou in found.values())]
+                    for i, label in enumerate(names)
+                ],
+            ),
+        ]
+    parts.append("\n".join(f"- {escape(note)}" for note in notes_of(evaluation)))
+    return "\n\n".join(parts) + "\n"
+
+
+def _csv(evaluation: Evaluation) -> str:
+    """One line per model and measure."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["model", "measure", "value", "low", "high"])
+    for name, summary in columns_of(evaluation).items():
+        for key, value in summary.measures.items():
+            writer.writerow([name, key, *("" if v is None else repr(v) for v in (value.value, value.low, value.high))])
+    return text.getvalue()
+
+
+def _json(evaluation: Evaluation) -> str:
+    results = {
+        "facts": evaluation.facts,
+        "notes": notes_of(evaluation),
+        "models": [
+            {
+                "name": model.name,
+                "fingerprint": model.key,
+                "size": list(model.model.size),
+                "num_images": model.model.num_images,
+                "gflop": model.model.gflop,
+                "parameters": model.model.num_parameters,
+                **_plain(evaluation, summary),
+            }
+            for model, summary in evaluation.models
+        ],
+        OTHERS: _plain(evaluation, evaluation.others),
+        PHOTOGRAPHS: _plain(evaluation, evaluation.photographs),
+    }
+    return json.dumps(results, indent=2) + "\n"
+
+
+def _plain(evaluation: Evaluation, summary: Summary | None) -> Any:
+    if summary is None:
+        return None
+    names, iou = (*evaluation.data.classes.names, "unlabelled"), summary.class_iou
+    return {
+        "measures": {key: [_finite(v) for v in (m.value, m.low, m.high)] for key, m in summary.measures.items()},
+        "class_iou": dict(zip(names, map(_finite, iou), strict=False)) if iou is not None else None,
+        "class_perceptual": dict(zip(names, map(_finite, summary.class_perceptual), strict=True)),
+    }
+
+
+def _finite(value: float | None) -> float | None:
+    """JSON has neither infinity nor nan."""
+    return None if value is None or not math.isfinite(value) else float(value)

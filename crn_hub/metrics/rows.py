@@ -1,0 +1,136 @@
+"""What is measured of one row: the photographs made of a layout, beside the recorded one.
+
+Every measure is taken of what a user gets: 8 bits per channel, at the size of the evaluation.
+"""
+
+from collections.abc import Iterable
+from itertools import combinations
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+from torchmetrics.functional.image import peak_signal_noise_ratio, structural_similarity_index_measure
+
+from crn_hub.classes import UNLABELLED
+from crn_hub.losses import class_errors, class_masks
+from crn_hub.metrics.library_networks import load_inception, load_lpips
+from crn_hub.perceptual import LAYERS, FeatureNetwork
+from crn_hub.segmentation import Segmenter
+from crn_hub.segmentation.agreement import count_pixels
+
+Record = dict[str, np.ndarray]  # what is known of one row and one model
+
+
+class Reference(NamedTuple):
+    """The recorded photograph of a row, ready to be compared with."""
+
+    pixels: Tensor  # uint8 (1, 3, H, W)
+    features: list[Tensor]  # (1, C, h, w) of each layer
+    masks: list[Tensor]  # (1, n + 1, h, w) of each layer
+    ids: np.ndarray  # uint8 (H, W)
+
+
+class Meter:
+    """The networks that measures look through.
+
+    `layer_weights` (layers,) are set by `calibrate`.
+
+    Args:
+        num_classes: n of the layouts.
+        features: of the perceptual distance.
+        segmenter: finds the classes in a picture; without one conformity is not measured.
+        device: where the networks work.
+    """
+
+    def __init__(self, num_classes: int, features: FeatureNetwork, segmenter: Segmenter | None, device: torch.device):
+        self.num_classes, self.device = num_classes, device
+        self.features = features.to(memory_format=torch.channels_last).to(device)
+        self.segmenter = segmenter.to(device) if segmenter is not None else None
+        self.findable = np.full(256, UNLABELLED, np.uint8)  # without the classes that the segmenter doesn't know
+        if segmenter is not None:
+            known = np.flatnonzero(segmenter.known)
+            self.findable[known] = known
+        self.inception, self.no_inception = load_inception()
+        self.lpips, self.no_lpips = load_lpips()
+        for network in (self.inception, self.lpips):
+            if network is not None:
+                network.to(device)
+        self.layer_weights = torch.ones(len(LAYERS), device=device)
+
+    @torch.inference_mode()
+    def look(self, pixels: np.ndarray, ids: np.ndarray) -> Reference:
+        """A recorded photograph, uint8 (H, W, 3), and its layout (H, W), made ready."""
+        images = self._tensor(pixels[None])
+        features = self.features(images.float())
+        masks = class_masks(torch.from_numpy(ids)[None].to(self.device), self.num_classes, features)
+        return Reference(images, features, masks, ids)
+
+    @torch.inference_mode()
+    def calibrate(self, pairs: Iterable[tuple[Reference, Reference]]) -> None:
+        """Sets the layer weights so that the photographs of a pair are 1 apart on average, each layer equally.
+
+        Raises:
+            ValueError: if the photographs are all alike.
+        """
+        errors = torch.stack([self._errors(one.features, other).sum(dim=0) for one, other in pairs]).mean(dim=0)
+        if not (errors > 0).all():
+            raise ValueError("the photographs of the rows are all alike: no distance can be measured by them.")
+        self.layer_weights = 1 / (len(LAYERS) * errors)
+
+    @torch.inference_mode()
+    def measure(self, images: np.ndarray, chosen: int, reference: Reference) -> Record:
+        """
+        Args:
+            images: uint8 (K, H, W, 3).
+            chosen: which of the K is measured; the others count for diversity only.
+            reference: the recorded photograph of the same layout.
+
+        Returns:
+            Numbers, by name: "perceptual" (n + 1,), the classes' shares of the distance; "share" (n + 1,) of the
+            pixels; "psnr" in dB, "ssim", "lpips"; "diversity", "lpips_diversity" for K > 1; "counts" (3, n) of
+            `count_pixels`; "frechet_..." (C,), the features for distances between sets of pictures.
+        """
+        pixels = self._tensor(images)
+        features = [self.features(image[None].float()) for image in pixels]
+        image = pixels[chosen : chosen + 1]
+        errors = self._errors(features[chosen], reference)
+        record: dict[str, Any] = {
+            "perceptual": (errors * self.layer_weights).sum(dim=-1),
+            "share": reference.masks[0].mean(dim=(0, 2, 3)),
+            "psnr": peak_signal_noise_ratio(image.float(), reference.pixels.float(), data_range=255.0),
+            "ssim": structural_similarity_index_measure(image.float(), reference.pixels.float(), data_range=255.0),
+            "features_perceptual": features[chosen][-1].mean(dim=(0, 2, 3)),
+        }
+        pairs = [*combinations(range(len(images)), 2)]
+        if pairs:
+            apart = [self._distance(features[i], features[j]) for i, j in pairs]
+            record["diversity"] = torch.stack(apart).mean()
+        if self.lpips is not None:
+            record["lpips"] = self._lpips(image, reference.pixels)
+            if pairs:
+                apart = [self._lpips(pixels[i : i + 1], pixels[j : j + 1]) for i, j in pairs]
+                record["lpips_diversity"] = torch.stack(apart).mean()
+        if self.inception is not None:
+            record["features_inception"] = self.inception(image)[0]
+        if self.segmenter is not None:
+            found, seen = self.segmenter.label(image.float())
+            record["counts"] = count_pixels(found[0].cpu().numpy(), self.findable[reference.ids], self.num_classes)
+            record["features_segmenter"] = seen[0]
+        return {name: v if isinstance(v, np.ndarray) else v.float().cpu().numpy() for name, v in record.items()}
+
+    def _errors(self, given: list[Tensor], reference: Reference) -> Tensor:
+        """(n + 1, layers), unweighted."""
+        return class_errors([layer[:, None] for layer in given], reference.features, reference.masks)[0, 0]
+
+    def _distance(self, one: list[Tensor], other: list[Tensor]) -> Tensor:
+        """The perceptual distance of two pictures, from the features of each layer."""
+        means = torch.stack([(a - b).abs().mean() for a, b in zip(one, other, strict=True)])
+        return (means * self.layer_weights).sum()
+
+    def _lpips(self, one: Tensor, other: Tensor) -> Tensor:
+        return self.lpips(one / 127.5 - 1, other / 127.5 - 1)
+
+    def _tensor(self, pixels: np.ndarray) -> Tensor:
+        """uint8 (K, H, W, 3) -> (K, 3, H, W) on the device."""
+        return torch.from_numpy(np.ascontiguousarray(pixels.transpose(0, 3, 1, 2))).to(self.device)

@@ -1,0 +1,139 @@
+"""Records of rows -> the measures of a model, each with an interval."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import NamedTuple
+
+import numpy as np
+
+from crn_hub.metrics.distributions import Resampling, frechet_distance, kernel_distance
+from crn_hub.metrics.rows import Record
+from crn_hub.segmentation.agreement import class_iou, pixel_accuracy
+
+RESAMPLES, WITHIN = 200, 1.96  # standard deviations: 95 % of a normal distribution
+MOST_RESAMPLED = 2000  # rows; for more of them each resample of Fréchet's distance would take seconds
+
+
+class Measure(NamedTuple):
+    """One of the measures.
+
+    Attributes:
+        key: in JSON and CSV.
+        title: in tables, where {features} is the feature network's name.
+        better: "lower" or "higher".
+        network: what it looks through, if anything: "inception", "alexnet", "segmenter" or "perceptual".
+        hub: the Hub's name of the metric.
+    """
+
+    key: str
+    title: str
+    better: str
+    network: str
+    hub: str
+
+
+MEASURES = (
+    Measure("fid", "FID", "lower", "inception", "fid"),
+    Measure("kid", "KID", "lower", "inception", "kid"),
+    Measure("frechet_segmenter", "Fréchet distance, segmenter", "lower", "segmenter", "frechet_distance"),
+    Measure("kernel_segmenter", "kernel distance, segmenter", "lower", "segmenter", "kernel_distance"),
+    Measure("frechet_perceptual", "Fréchet distance, {features}", "lower", "perceptual", "frechet_distance"),
+    Measure("kernel_perceptual", "kernel distance, {features}", "lower", "perceptual", "kernel_distance"),
+    Measure("miou", "mIoU", "higher", "segmenter", "mean_iou"),
+    Measure("pixel_accuracy", "pixel accuracy", "higher", "segmenter", "accuracy"),
+    Measure("perceptual", "perceptual distance, {features}", "lower", "perceptual", "perceptual_distance"),
+    Measure("lpips", "LPIPS", "lower", "alexnet", "lpips"),
+    Measure("ssim", "SSIM", "higher", "", "ssim"),
+    Measure("psnr", "PSNR, dB", "higher", "", "psnr"),
+    Measure("diversity", "distance between the k images, {features}", "higher", "perceptual", "perceptual_diversity"),
+    Measure("lpips_diversity", "LPIPS between the k images", "higher", "alexnet", "lpips_diversity"),
+)
+DISTANCES = {  # measure -> (features, how they are compared)
+    "fid": ("features_inception", "frechet"),
+    "kid": ("features_inception", "kernel"),
+    "frechet_segmenter": ("features_segmenter", "frechet"),
+    "kernel_segmenter": ("features_segmenter", "kernel"),
+    "frechet_perceptual": ("features_perceptual", "frechet"),
+    "kernel_perceptual": ("features_perceptual", "kernel"),
+}
+
+
+@dataclass(frozen=True)
+class Value:
+    """A measure's value and its 95 % interval, None where there is none."""
+
+    value: float
+    low: float | None
+    high: float | None
+
+
+@dataclass(frozen=True)
+class Summary:
+    """The measures of one model.
+
+    Attributes:
+        measures: by the keys of `MEASURES`; those that were not measured are missing.
+        class_iou: (n,) 0..1, nan for classes without a labelled pixel; None if not measured.
+        class_perceptual: (n + 1,) the perceptual distance over the pixels of each class, unlabelled last; nan for
+            classes without any.
+        row_perceptual: (N,) the perceptual distance of each row.
+    """
+
+    measures: dict[str, Value]
+    class_iou: np.ndarray | None
+    class_perceptual: np.ndarray
+    row_perceptual: np.ndarray
+
+
+def summarise(records: Sequence[Record], real: Sequence[Record]) -> Summary:
+    """
+    Args:
+        records: of the rows, measured of a model's pictures.
+        real: of the same rows, measured of the recorded photographs themselves.
+
+    The intervals are the value plus and minus 1.96 standard deviations over 200 resamples of the rows, drawn with
+    replacement; the same draws for every model.
+    """
+    stacked = {name: np.stack([record[name] for record in records]) for name in records[0]}
+    count = len(records)
+    draws = np.random.default_rng(0).integers(0, count, (RESAMPLES, count))
+    everything = np.arange(count)
+    measures: dict[str, Value] = {}
+
+    def add(key: str, of_rows: Callable[[np.ndarray], float], value: float | None = None, spread: bool = True) -> None:
+        value = of_rows(everything) if value is None else value
+        deviation = float(np.nanstd([of_rows(rows) for rows in draws])) if spread else None
+        around = (None, None) if deviation is None else (value - WITHIN * deviation, value + WITHIN * deviation)
+        measures[key] = Value(value, *around)
+
+    for key, (features, how) in DISTANCES.items():
+        if features in stacked:
+            of_photographs = np.stack([record[features] for record in real])
+            again = Resampling(of_photographs, stacked[features])
+            if how == "frechet":
+                value = frechet_distance(of_photographs, stacked[features])
+                add(key, again.frechet, value, spread=count <= MOST_RESAMPLED)
+            else:
+                add(key, again.kernel, kernel_distance(of_photographs, stacked[features]))
+    if "counts" in stacked:
+        add("miou", lambda rows: float(np.nanmean(class_iou(stacked["counts"][rows].sum(axis=0)))))
+        add("pixel_accuracy", lambda rows: float(pixel_accuracy(stacked["counts"][rows].sum(axis=0))))
+    stacked["perceptual_sum"] = stacked["perceptual"].sum(axis=1)
+    for key in ("lpips", "ssim", "psnr", "diversity", "lpips_diversity"):
+        if key in stacked:
+            add(key, partial(_mean, stacked[key]))
+    add("perceptual", partial(_mean, stacked["perceptual_sum"]))
+
+    share = stacked["share"].sum(axis=0)
+    of_classes = np.divide(stacked["perceptual"].sum(axis=0), share, out=np.full(len(share), np.nan), where=share > 0)
+    return Summary(
+        {measure.key: measures[measure.key] for measure in MEASURES if measure.key in measures},
+        class_iou(stacked["counts"].sum(axis=0)) if "counts" in stacked else None,
+        of_classes,
+        stacked["perceptual_sum"],
+    )
+
+
+def _mean(values: np.ndarray, rows: np.ndarray) -> float:
+    return float(values[rows].mean())
