@@ -254,9 +254,8 @@ def evaluate(
         from crn_hub.metrics import pictures, report
         from crn_hub.metrics.evaluation import evaluate as measure
     except ModuleNotFoundError as error:
-        raise ValueError(
-            f"crn evaluate needs {error.name}: pip install 'crn_hub[eval]' brings what it needs."
-        ) from error
+        package = str(error.name).partition(".")[0]
+        raise ValueError(f"evaluate needs {package}: pip install 'crn_hub[eval]' brings it.") from error
 
     evaluation = measure(
         models,

@@ -103,6 +103,7 @@ def summarise(records: Sequence[Record], real: Sequence[Record]) -> Summary:
 
     def add(key: str, of_rows: Callable[[np.ndarray], float], value: float | None = None, spread: bool = True) -> None:
         value = of_rows(everything) if value is None else value
+        spread = spread and np.isfinite(value)  # PSNR of a photograph with itself is infinite
         deviation = float(np.nanstd([of_rows(rows) for rows in draws])) if spread else None
         around = (None, None) if deviation is None else (value - WITHIN * deviation, value + WITHIN * deviation)
         measures[key] = Value(value, *around)

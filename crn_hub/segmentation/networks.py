@@ -56,7 +56,8 @@ class Segmenter(nn.Module):
         scores = F.interpolate(scores, images.shape[-2:], mode="bilinear", align_corners=False)
         shape = (len(scores), len(self.classes) + 1, *images.shape[-2:])
         of_classes = torch.full(shape, -torch.inf, device=scores.device, dtype=scores.dtype)
-        return of_classes.index_reduce(1, self.channels, scores, "amax"), features
+        channels = self.channels[:, None, None].expand_as(scores)
+        return of_classes.scatter_reduce(1, channels, scores, "amax"), features
 
     def scores_of_labels(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """RGB (B, 3, H, W) on the 0..255 scale -> scores of its own labels (B, labels, h, w), features (B, C)."""
@@ -161,12 +162,15 @@ def load_segmenter(name: str, classes: ClassSet) -> Segmenter:
         if not isinstance(config, dict) or config.get("architecture") != ARCHITECTURE:
             return _load_transformers(name, classes)
         try:
-            height, width = config["size"]
-            own = ClassSet.from_list(config["classes"])
-            segmenter = SmallSegmenter(own, (height, width), classes, short_name(name), config.get("training"))
+            height, width = map(int, config["size"])
+            own, training = ClassSet.from_list(config["classes"]), config.get("training")
+        except (KeyError, TypeError, ValueError) as error:
+            raise ValueError(f"{name}: {CONFIG} is of no segmentation network ({clause(repr(error))}).") from error
+        segmenter = SmallSegmenter(own, (height, width), classes, short_name(name), training)
+        try:
             segmenter.network.load_state_dict(load_file(source.fetch(WEIGHTS, MAX_BYTES)))
-        except (KeyError, TypeError, RuntimeError, SafetensorError) as error:
-            raise ValueError(f"{name}: not a whole segmentation network ({clause(repr(error))}).") from error
+        except (RuntimeError, SafetensorError) as error:
+            raise ValueError(f"{name}: {WEIGHTS} is not that of the network ({clause(error)}).") from error
     return segmenter.requires_grad_(False).eval()
 
 

@@ -1,0 +1,416 @@
+"""crn evaluate as people run it: tables, sheets, cards, going on after a stop, and refusals."""
+
+import csv
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from conftest import ROOT
+from huggingface_hub import ModelCard
+from PIL import Image
+from test_cli import crn
+from test_data import bad_folder, write_folder
+
+from crn_hub import CRN, ClassSet
+from crn_hub.metrics.evaluation import evaluate
+from crn_hub.segmentation import SmallSegmenter
+
+CAMVID = ClassSet.camvid()
+FEW = ClassSet(["heaven", "road"], [(1, 2, 3), (4, 5, 6)], {"heaven": ["sky"]})
+FILES = [
+    *("arithmetic.png", "classes.png", "contact-sheet.html", "contact-sheet.png"),
+    *("measured", "results.json", "table.csv", "table.md"),
+]
+
+
+@pytest.fixture(scope="module")
+def pairs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """20 rows, of which training holds out the last 2; more rows in a split of their own."""
+    folder = write_folder(tmp_path_factory.mktemp("pairs") / "streets", 12)
+    more = write_folder(folder.parent / "more", 9, first=50)
+    shutil.copy(next((more / "data").iterdir()), folder / "data" / "validation-00000-of-00001.parquet")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with models: small and large of CamVid's classes, and one that knows two of them."""
+    folder = tmp_path_factory.mktemp("models")
+    for seed, (name, classes, widths, k) in enumerate(
+        [
+            ("small", CAMVID, (4, 4, 4, 4), 2),
+            ("large", CAMVID, (8, 8, 8, 4, 4), 1),
+            ("few", FEW, (4, 4, 4, 4), 1),
+        ]
+    ):
+        torch.manual_seed(seed)
+        CRN(classes, widths, num_images=k).save_pretrained(folder / name)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def segmenter(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    torch.manual_seed(0)
+    folder = tmp_path_factory.mktemp("segmenter") / "chance"
+    SmallSegmenter(CAMVID, (32, 64)).save_pretrained(folder)
+    return folder
+
+
+def run(patch: pytest.MonkeyPatch, pairs: Path, output: Path, *arguments: object) -> int:
+    return crn(patch, "evaluate", *arguments, "--dataset", pairs, "--output", output)
+
+
+@pytest.fixture(scope="module")
+def evaluated(pairs: Path, models: Path, segmenter: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    output = tmp_path_factory.mktemp("evaluated") / "out"
+    names = [models / "small", models / "large", models / "few"]
+    with pytest.MonkeyPatch.context() as patch:
+        assert run(patch, pairs, output, *names, "--segmenter", segmenter) == 0
+    return output
+
+
+def results(output: Path) -> dict:
+    def constant(name: str) -> None:
+        raise ValueError(f"{name} is no JSON")
+
+    return json.loads((output / "results.json").read_text(), parse_constant=constant)
+
+
+# -- what it writes ----------------------------------------------------------------------------------
+
+
+def test_what_an_evaluation_leaves(evaluated: Path) -> None:
+    assert sorted(p.name for p in evaluated.iterdir()) == FILES
+    found = results(evaluated)
+    assert [model["name"] for model in found["models"]] == ["small", "large", "few"]
+    assert found["facts"]["rows"] == 9
+    assert found["facts"]["split"] == "validation"
+    assert found["facts"]["size"] == [64, 128]
+    small, large, _ = found["models"]
+    assert set(small["measures"]) == {
+        *("frechet_segmenter", "kernel_segmenter", "frechet_perceptual", "kernel_perceptual"),
+        *("miou", "pixel_accuracy", "perceptual", "ssim", "psnr", "diversity"),
+    }
+    assert "diversity" not in large["measures"]  # k = 1
+    for name, (value, low, high) in small["measures"].items():
+        assert low <= value <= high, name
+    assert set(found["photographs"]["measures"]) == {"miou", "pixel_accuracy"}
+    assert set(found["other photographs"]["measures"]) == set(large["measures"])
+    assert set(small["class_perceptual"]) == {*CAMVID.names, "unlabelled"}
+    assert small["gflop"] < large["gflop"]
+
+
+def test_the_tables_agree(evaluated: Path) -> None:
+    found = results(evaluated)
+    expected = {(m["name"], key): v for m in found["models"] for key, v in m["measures"].items()}
+    for name in ("photographs", "other photographs"):
+        expected |= {(name, key): v for key, v in found[name]["measures"].items()}
+    with (evaluated / "table.csv").open() as file:
+        lines = {
+            (line["model"], line["measure"]): [float(line[k]) for k in ("value", "low", "high")]
+            for line in csv.DictReader(file)
+        }
+    assert lines == expected
+    table = (evaluated / "table.md").read_text()
+    assert table.splitlines()[0] == "|  | small | large | few | other photographs | photographs |"
+    value, low, high = (f"{v:#.3g}" for v in expected["small", "miou"])
+    assert f"| mIoU ↑ | {value} ({low}, {high}) |" in table
+    for note in found["notes"]:
+        assert note.split("(")[0].replace("*", "\\*")[:40] in table
+
+
+def test_notes_say_what_makes_numbers_incomparable(evaluated: Path) -> None:
+    notes = " ".join(results(evaluated)["notes"])
+    for said in (
+        *("9 rows of streets (validation)", "9 rows are few", "128 x 64", "bicubic", "nearest neighbour", "Lanczos"),
+        *("Unlabelled pixels do not count", "chance (3.2 M parameters)", "VGG-16", "200 resamples"),
+        "few has no class for building, pole, pavement",
+    ):
+        assert said in notes, said
+
+
+def test_measures_without_their_networks_are_missing_and_named(evaluated: Path) -> None:
+    """Nothing of VGG's is ever called FID."""
+    found = results(evaluated)
+    assert not {"fid", "kid", "lpips"} & set(found["models"][0]["measures"])
+    assert "FID and KID were not measured" in " ".join(found["notes"])
+    assert "| FID" not in (evaluated / "table.md").read_text()
+
+
+def test_the_numbers_are_those_of_the_pictures(evaluated: Path, models: Path, pairs: Path) -> None:
+    """PSNR, computed from what the model itself makes of a row's layout."""
+    from crn_hub.data import PairDataset, load_rows
+
+    model = CRN.from_pretrained(models / "small")
+    rows = load_rows(str(pairs))[1]
+    expected = []
+    for i in range(9):
+        ids = PairDataset(rows, CAMVID, (32, 64))[i]["ids"].numpy()
+        image = np.asarray(model.synthesize(ids, size=(64, 128))[i % 2], float)
+        photograph = ((PairDataset(rows, CAMVID, (64, 128))[i]["photograph"] + 1) * 127.5).round()
+        error = ((image - photograph.permute(1, 2, 0).numpy()) ** 2).mean()
+        expected.append(10 * np.log10(255**2 / error))
+    measured = results(evaluated)["models"][0]["measures"]["psnr"][0]
+    assert measured == pytest.approx(np.mean(expected), rel=1e-4)
+
+
+def test_pictures(evaluated: Path) -> None:
+    with Image.open(evaluated / "contact-sheet.png") as sheet:
+        assert sheet.size == (90 + 5 * (256 + 4), 22 + 8 * (128 + 4))
+        assert len(sheet.convert("RGB").getcolors(2**24)) > 1000
+    for name in ("classes.png", "arithmetic.png"):
+        with Image.open(evaluated / name) as picture:
+            assert min(picture.size) > 300
+
+
+def test_the_page_holds_its_pictures_and_shows_names_as_they_are(
+    pairs: Path, models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    odd = shutil.copytree(models / "small", tmp_path / "<b>$x_1$|*bold*")
+    assert run(monkeypatch, pairs, tmp_path / "out", odd, "--max-rows", 3) == 0
+
+    class Page(HTMLParser):
+        def __init__(self) -> None:
+            super().__init__()
+            self.tags: list[str] = []
+            self.text = ""
+
+        def handle_starttag(self, tag: str, attrs: list) -> None:
+            self.tags.append(tag)
+            if tag == "img":
+                assert dict(attrs)["src"].startswith("data:image/jpeg;base64,")
+                assert dict(attrs)["alt"]
+
+        def handle_data(self, data: str) -> None:
+            self.text += data
+
+    page = Page()
+    page.feed((tmp_path / "out" / "contact-sheet.html").read_text())
+    assert page.tags.count("img") == 3 * 3
+    assert "b" not in page.tags
+    assert "<b>$x_1$|*bold*" in page.text
+    assert r"\<b\>\$x\_1\$\|\*bold\*" in (tmp_path / "out" / "table.md").read_text()
+
+
+# -- going on ----------------------------------------------------------------------------------------
+
+
+def stamps(output: Path) -> dict[str, int]:
+    return {str(p.relative_to(output)): p.stat().st_mtime_ns for p in output.rglob("*.npz")}
+
+
+def test_what_is_measured_is_not_measured_again(
+    pairs: Path, models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    output = tmp_path / "out"
+    assert run(monkeypatch, pairs, output, models / "small") == 0
+    before, numbers = stamps(output), results(output)
+    assert run(monkeypatch, pairs, output, models / "small") == 0
+    assert stamps(output) == before
+    assert results(output) == numbers
+    assert run(monkeypatch, pairs, output, models / "small", models / "few", "--size", 32, 64) == 0
+    after = stamps(output)
+    assert {name: after[name] for name in before} == before
+    assert len(after) == len(before) + 9
+    assert results(output)["models"][0] == numbers["models"][0]
+
+
+KILLED = """
+import os, signal, sys
+from crn_hub.metrics import records
+from crn_hub import cli
+save, calls = records._save, 0
+def dying(*arguments):
+    global calls
+    calls += 1
+    if calls == 11:
+        arguments[0].with_name("." + arguments[0].name + ".part").write_bytes(b"half")
+        os.kill(os.getpid(), signal.SIGKILL)
+    save(*arguments)
+records._save = dying
+cli.main()
+"""
+
+
+def test_a_killed_evaluation_goes_on(
+    pairs: Path, models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    assert run(monkeypatch, pairs, whole, models / "small") == 0
+    arguments = ["evaluate", models / "small", "--dataset", pairs, "--output", killed]
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
+    done = subprocess.run(
+        [sys.executable, "-c", KILLED, *map(str, arguments)], env=environment, capture_output=True, timeout=200
+    )
+    assert done.returncode == -signal.SIGKILL
+    before = stamps(killed)
+    assert len(before) == 10
+    assert run(monkeypatch, pairs, killed, models / "small") == 0
+    after = stamps(killed)
+    assert {name: after[name] for name in before} == before
+    assert after.keys() == stamps(whole).keys()
+    one, other = results(whole), results(killed)
+    assert one["facts"] == other["facts"]
+    for key, value in one["models"][0]["measures"].items():
+        assert other["models"][0]["measures"][key] == pytest.approx(value, rel=1e-3), key  # other numbers of threads
+
+
+def test_measurements_of_another_evaluation_are_not_mixed_in(
+    pairs: Path, models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    output = tmp_path / "out"
+    assert run(monkeypatch, pairs, output, models / "small", "--max-rows", 3) == 0
+    before = stamps(output)
+    capsys.readouterr()
+    assert run(monkeypatch, pairs, output, models / "small", "--max-rows", 4) == 2
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert "holds measurements of another evaluation: rows was 3, now 4" in said
+    assert stamps(output) == before
+
+
+def test_a_changed_model_is_measured_anew(
+    pairs: Path, models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    changing = shutil.copytree(models / "small", tmp_path / "changing")
+    assert run(monkeypatch, pairs, tmp_path / "out", changing, "--max-rows", 3) == 0
+    before = results(tmp_path / "out")["models"][0]
+    torch.manual_seed(9)
+    CRN(CAMVID, (4, 4, 4, 4), num_images=2).save_pretrained(changing)
+    assert run(monkeypatch, pairs, tmp_path / "out", changing, "--max-rows", 3) == 0
+    after = results(tmp_path / "out")["models"][0]
+    assert after["fingerprint"] != before["fingerprint"]
+    assert after["measures"]["psnr"] != before["measures"]["psnr"]
+
+
+# -- rows and cards ----------------------------------------------------------------------------------
+
+
+def test_other_rows(pairs: Path, models: Path, tmp_path: Path) -> None:
+    found = evaluate([str(models / "small")], str(pairs), tmp_path / "out", split="train", max_rows=5)
+    assert found.facts["split"] == "train"
+    assert found.data.used == [0, 2, 4, 7, 9]
+    assert found.photographs is None  # no segmenter
+
+
+def test_bad_rows_stop_it_or_are_left_out(
+    models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = bad_folder(tmp_path / "bad")
+    assert run(monkeypatch, folder, tmp_path / "out", models / "small", "--split", "train") == 2
+    assert "row " in (said := capsys.readouterr().err.splitlines()[-1])
+    assert "--skip-bad-rows leaves such rows out" in said
+    assert run(monkeypatch, folder, tmp_path / "out", models / "small", "--split", "train", "--skip-bad-rows") == 0
+    facts = results(tmp_path / "out")["facts"]
+    assert facts["rows_left_out"] > 0
+    assert f"{facts['rows_left_out']} bad ones left out" in (tmp_path / "out" / "table.md").read_text()
+
+
+def test_cards_get_the_results(
+    pairs: Path, models: Path, segmenter: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain, edited = (shutil.copytree(models / "few", tmp_path / name) for name in ("plain", "edited"))
+    (edited / "README.md").write_text("---\nlicense: mit\n---\nmy own words\n")
+    weights = (plain / "model.safetensors").read_bytes()
+    options = ["--segmenter", segmenter, "--max-rows", 4, "--update-cards"]
+    assert run(monkeypatch, pairs, tmp_path / "out", plain, edited, *options) == 0
+    assert (plain / "model.safetensors").read_bytes() == weights
+    card = ModelCard.load(plain / "README.md")
+    by_type = {result.metric_type: result for result in card.data.eval_results or ()}
+    miou = by_type["mean_iou"]
+    assert miou.metric_value == pytest.approx(results(tmp_path / "out")["models"][0]["measures"]["miou"][0], rel=1e-3)
+    assert miou.dataset_split == "validation"
+    assert miou.metric_args == {
+        "images": 4,
+        "size": "64 x 32",
+        "resize": "photographs bicubic with antialiasing, label maps nearest neighbour, outputs Lanczos",
+        "ignored": "unlabelled pixels",
+        "network": "chance",
+    }
+    assert "| mIoU ↑ |" in card.text
+    assert "has no class for" in card.text
+    assert (edited / "README.md").read_text().endswith("my own words\n")
+    record = CRN.from_pretrained(edited).training_record  # the card is somebody's, the record is ours
+    assert record["evaluation"]["measures"]
+
+
+def test_names_that_are_the_same_are_told_apart(pairs: Path, models: Path, tmp_path: Path) -> None:
+    twins = [str(shutil.copytree(models / "small", tmp_path / name / "twin")) for name in ("a", "b")]
+    found = evaluate(twins, str(pairs), tmp_path / "out", max_rows=2)
+    assert [model.name for model, _ in found.models] == twins
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["nowhere/at/all"], "nowhere/at/all: no such folder, and not"),
+        (["small", "--split", "test"], "no split 'test'; there are train, validation"),
+        (["small", "--size", 30, 64], "small makes images of 32 x 64 pixels (height x width), which differs in shape"),
+        (["small", "--size", 8, 16], "each side must be at least 16 pixels"),
+        (["small", "--max-rows", 1], "max-rows"),
+        (["small", "--segmenter", "small"], "small: cannot be read as a network for semantic segmentation"),
+        (["small", "--perceptual-net", "vgg11"], "vgg11: neither a feature network"),
+        (["small", "--image-column", "photo"], "no column 'photo'; there are image, label"),
+        (["small", "--classes", "cups.json"], "cups: it knows none"),
+        ([], "MODEL"),
+    ],
+)
+def test_refusals(
+    pairs: Path,
+    models: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    arguments: list,
+    said: str,
+) -> None:
+    monkeypatch.chdir(models)
+    (tmp_path / "cups.json").write_text(json.dumps([{"name": f"cup {i}", "color": [i, 0, 0]} for i in range(12)]))
+    if "cups.json" in arguments:
+        arguments = ["small", "--classes", tmp_path / "cups.json"]
+        said = "small: it knows none of the classes of the data (cup 0, cup 1, cup 2 and 9 more)"
+    assert run(monkeypatch, pairs, tmp_path / "out", *arguments) == 2
+    assert said in capsys.readouterr().err.splitlines()[-1]
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_file_in_the_place_of_the_output(
+    pairs: Path, models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "out").write_text("precious")
+    assert run(monkeypatch, pairs, tmp_path / "out", models / "small") == 2
+    assert "a file, not a folder" in capsys.readouterr().err
+    assert (tmp_path / "out").read_text() == "precious"
+
+
+def test_without_the_extra_packages(
+    pairs: Path, models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for module in [name for name in sys.modules if name.startswith("crn_hub.metrics")]:
+        monkeypatch.delitem(sys.modules, module)
+    monkeypatch.setitem(sys.modules, "torchmetrics.functional.image", None)
+    assert run(monkeypatch, pairs, tmp_path / "out", models / "small") == 2
+    assert "pip install 'crn_hub[eval]' brings it" in capsys.readouterr().err
+
+
+def test_camvid(camvid: Path, models: Path, segmenter: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Real photographs: the model in the box beats an untrained network of its shape in all that counts."""
+    torch.manual_seed(0)
+    box = CRN.from_pretrained()
+    CRN(box.classes, box.widths, box.base_size, box.num_images).save_pretrained(tmp_path / "untrained")
+    options = ["--segmenter", segmenter, "--max-rows", 8, "--size", 64, 128]
+    assert run(monkeypatch, camvid, tmp_path / "out", "box", tmp_path / "untrained", *options) == 0
+    found = results(tmp_path / "out")
+    trained, untrained = (model["measures"] for model in found["models"])
+    for measure in ("frechet_perceptual", "kernel_perceptual", "perceptual"):
+        assert trained[measure][0] < untrained[measure][0], measure
+    for measure in ("ssim", "psnr"):
+        assert trained[measure][0] > untrained[measure][0], measure
+    assert found["facts"]["dataset"] == camvid.name

@@ -1,0 +1,214 @@
+"""Segmentation networks: the small one, trained and saved and loaded; checkpoints of transformers; refusals."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hub_client import Client
+from hub_server import HubServer
+from test_cli import crn
+from test_data import write_folder
+from transformers import SegformerConfig, SegformerForSemanticSegmentation, SegformerImageProcessor
+
+from crn_hub import ClassSet
+from crn_hub.data import PairDataset, scene_rows
+from crn_hub.segmentation import SmallSegmenter, load_segmenter
+from crn_hub.segmentation.training import train_segmenter, validate_segmenter
+
+CAMVID = ClassSet.camvid()
+
+
+@pytest.fixture(scope="module")
+def pairs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_folder(tmp_path_factory.mktemp("pairs") / "streets", 16)
+
+
+@pytest.fixture(scope="module")
+def trained(pairs: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A network of a minute's training, by the command."""
+    folder = tmp_path_factory.mktemp("segmenter") / "small"
+    with pytest.MonkeyPatch.context() as patch:
+        options = ["--size", 32, 64, "--steps", 40, "--seed", 1]
+        assert crn(patch, "train-segmenter", "--dataset", pairs, "--output", folder, *options) == 0
+    return folder
+
+
+@pytest.fixture(scope="module")
+def segformer(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A checkpoint of transformers with Cityscapes-like labels and random weights."""
+    folder = tmp_path_factory.mktemp("segformer") / "tiny-segformer"
+    labels = ["road", "sidewalk", "vegetation", "sky", "truck", "Car", "zebra", "column pole, post"]
+    torch.manual_seed(0)
+    config = SegformerConfig(
+        depths=[1, 1, 1, 1],
+        hidden_sizes=[4, 4, 8, 8],
+        num_attention_heads=[1, 1, 1, 1],
+        decoder_hidden_size=8,
+        id2label=dict(enumerate(labels)),
+        label2id={label: i for i, label in enumerate(labels)},
+    )
+    SegformerForSemanticSegmentation(config).save_pretrained(folder)
+    SegformerImageProcessor(size={"height": 64, "width": 64}).save_pretrained(folder)
+    return folder
+
+
+def test_training_learns() -> None:
+    rows, held_out, classes = scene_rows(24, (64, 128))
+    torch.manual_seed(0)
+    segmenter = SmallSegmenter(classes, (64, 128))
+    unseen = PairDataset(held_out, classes, (64, 128))
+    before = validate_segmenter(segmenter.eval(), unseen)["pixel_accuracy"]
+    train_segmenter(segmenter, PairDataset(rows, classes, (64, 128), cache_bytes=2**24), 80, 0, torch.device("cpu"))
+    after = validate_segmenter(segmenter, unseen)
+    assert after["pixel_accuracy"] > max(before + 0.2, 0.5)
+    found = [iou for iou in after["class_iou"].values() if iou is not None]
+    assert after["miou"] == pytest.approx(np.mean(found))
+
+
+def test_what_training_leaves(trained: Path) -> None:
+    config = json.loads((trained / "config.json").read_text())
+    assert config["size"] == [32, 64]
+    assert ClassSet.from_list(config["classes"]) == CAMVID
+    scores = config["training"]["validation"]
+    assert set(scores["class_iou"]) == set(CAMVID.names)
+    assert config["training"]["dataset"] == "streets"
+    assert sorted(p.name for p in trained.iterdir()) == ["config.json", "model.safetensors"]
+
+
+def test_training_is_a_function_of_its_seed(pairs: Path, trained: Path, tmp_path: Path) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        options = ["--size", 32, 64, "--steps", 40, "--seed", 1]
+        assert crn(patch, "train-segmenter", "--dataset", pairs, "--output", tmp_path / "again", *options) == 0
+    one, other = (load_segmenter(str(folder), CAMVID).state_dict() for folder in (trained, tmp_path / "again"))
+    assert all(torch.allclose(one[key], other[key], atol=1e-4) for key in one)
+
+
+def test_the_loaded_network_answers_as_the_saved_one(trained: Path) -> None:
+    segmenter = load_segmenter(str(trained), CAMVID)
+    assert segmenter.name == "small"
+    assert not any(p.requires_grad for p in segmenter.parameters())
+    images = torch.rand(2, 3, 48, 96, generator=torch.Generator().manual_seed(0)) * 255
+    scores, features = segmenter(images)
+    assert scores.shape == (2, 12, 48, 96)
+    assert features.shape == (2, 960)
+    assert (scores[:, 11] == -torch.inf).all()
+    ids, _ = segmenter.label(images)
+    assert ids.dtype == torch.uint8
+    assert torch.equal(ids.long(), scores.argmax(1))
+
+
+def test_classes_are_matched_by_name(trained: Path) -> None:
+    """CamVid's network answers in Cityscapes' classes; those it doesn't have it cannot find."""
+    cityscapes = ClassSet.cityscapes()
+    segmenter = load_segmenter(str(trained), cityscapes)
+    own = load_segmenter(str(trained), CAMVID)
+    images = torch.rand(1, 3, 32, 64, generator=torch.Generator().manual_seed(0)) * 255
+    expected = CAMVID.translation_to(cityscapes)[own.label(images)[0].numpy()]
+    assert np.array_equal(segmenter.label(images)[0].numpy(), expected)
+    known = {name for name, known in zip(cityscapes.names, segmenter.known, strict=True) if known}
+    assert {"road", "sky", "vegetation"} <= known
+    assert "train" not in known
+
+
+def test_labels_of_transformers_are_matched(segformer: Path) -> None:
+    segmenter = load_segmenter(str(segformer), CAMVID)
+    assert segmenter.name == "tiny-segformer"
+    known = [name for name, known in zip(CAMVID.names, segmenter.known, strict=True) if known]
+    assert known == ["sky", "pole", "road", "pavement", "tree", "car"]
+    images = torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(0)) * 255
+    scores, features = segmenter(images)
+    assert features.shape == (2, 8)
+    processor = SegformerImageProcessor.from_pretrained(segformer)
+    plain = SegformerForSemanticSegmentation.from_pretrained(segformer).eval()
+    pixels = processor(list(images.round().byte()), return_tensors="pt", input_data_format="channels_first")
+    with torch.inference_mode():
+        logits = plain(**pixels).logits
+    logits = torch.nn.functional.interpolate(logits, (64, 64), mode="bilinear")
+    assert torch.allclose(scores[:, CAMVID.names.index("car")], logits[:, 4:6].amax(1), atol=1e-4)
+    assert torch.allclose(scores[:, 11], logits[:, 6], atol=1e-4)  # no class has stripes
+    best = segmenter.label(images)[0]
+    assert set(best.unique().tolist()) <= {0, 2, 3, 4, 5, 8, 255}
+
+
+def known_classes(name: str) -> int:
+    return sum(load_segmenter(name, CAMVID).known)
+
+
+def test_the_hub_has_segmenters(trained: Path, segformer: Path, client: Client, hub: HubServer) -> None:
+    for name, folder in (("org/small", trained), ("org/segformer", segformer)):
+        hub.commit("models", name, {p.name: p.read_bytes() for p in folder.iterdir()})
+    assert client(known_classes, "org/small") == 11
+    assert client(known_classes, "org/segformer") == 6
+    with pytest.raises(FileNotFoundError, match="org/nothing: no such folder, and no such repo"):
+        client(known_classes, "org/nothing")
+
+
+# -- refusals ----------------------------------------------------------------------------------------
+
+
+def test_a_folder_that_is_no_segmenter(trained: Path, segformer: Path, tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=r"holds no config\.json"):
+        load_segmenter(str(tmp_path), CAMVID)
+    (tmp_path / "config.json").write_text("[")
+    with pytest.raises(ValueError, match="not readable JSON"):
+        load_segmenter(str(tmp_path), CAMVID)
+    (tmp_path / "config.json").write_text('{"model_type": "bert"}')
+    with pytest.raises(ValueError, match="cannot be read as a network for semantic segmentation"):
+        load_segmenter(str(tmp_path), CAMVID)
+    shutil.copy(trained / "config.json", tmp_path)
+    (tmp_path / "model.safetensors").write_bytes((trained / "model.safetensors").read_bytes()[:5000])
+    with pytest.raises(ValueError, match=r"model\.safetensors is not that of the network"):
+        load_segmenter(str(tmp_path), CAMVID)
+    config = json.loads((trained / "config.json").read_text())
+    (tmp_path / "config.json").write_text(json.dumps({**config, "size": [32]}))
+    with pytest.raises(ValueError, match=r"config\.json is of no segmentation network"):
+        load_segmenter(str(tmp_path), CAMVID)
+
+
+def test_pickled_weights_are_not_read(segformer: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(segformer, tmp_path / "pickled")
+    torch.save(SegformerForSemanticSegmentation.from_pretrained(folder).state_dict(), folder / "pytorch_model.bin")
+    (folder / "model.safetensors").unlink()
+    with pytest.raises(ValueError, match="cannot be read as a network"):
+        load_segmenter(str(folder), CAMVID)
+
+
+def test_a_network_of_other_things(trained: Path) -> None:
+    with pytest.raises(ValueError, match="small: none of its labels is one of the classes cup, plate"):
+        load_segmenter(str(trained), ClassSet(["cup", "plate"], [(1, 2, 3), (4, 5, 6)]))
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "said"),
+    [
+        (["--steps", 0], 2, "steps"),
+        (["--size", 8, 16], 2, "each side must be at least 32 pixels"),
+        (["--classes", "nowhere.json"], 2, "nowhere.json: no such file"),
+        (["--label-column", "mask"], 2, "no column 'mask'; there are image, label"),
+    ],
+)
+def test_what_training_refuses(
+    pairs: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    options: list,
+    code: int,
+    said: str,
+) -> None:
+    arguments = ["train-segmenter", "--dataset", pairs, "--output", tmp_path / "out", *options]
+    assert crn(monkeypatch, *arguments) == code
+    assert said in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_folder_with_files_is_not_written_into(
+    pairs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "thesis.txt").write_text("precious")
+    assert crn(monkeypatch, "train-segmenter", "--dataset", pairs, "--output", tmp_path) == 2
+    assert "not a new or empty folder" in capsys.readouterr().err
+    assert [p.name for p in tmp_path.iterdir()] == ["thesis.txt"]
