@@ -263,6 +263,11 @@ def number(value: float) -> str:
     return f"{value:,.0f}" if value == int(value) or abs(value) >= 1000 else f"{value:.4g}"
 
 
+def three_digits(value: float) -> str:
+    """Three significant digits, zeros at the end included; thousands set apart."""
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:#.3g}".rstrip(".")
+
+
 def duration(hours: float) -> str:
     """Hours as people say them: "44 min", "3.25 h"."""
     if hours < 1:
@@ -454,9 +459,9 @@ def _evaluation_sections(training: Training) -> list[str]:
     rows = [
         [
             escape(measure.name),
-            f"{measure.value:.4g}",
-            " to ".join(f"{end:.4g}" for end in measure.interval or ()),
-            "" if measure.of_photographs is None else f"{measure.of_photographs:.4g}",
+            three_digits(measure.value),
+            " to ".join(map(three_digits, measure.interval or ())),
+            "" if measure.of_photographs is None else three_digits(measure.of_photographs),
         ]
         for measure in training.measures
     ]

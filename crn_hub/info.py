@@ -12,7 +12,7 @@ from rich.style import Style
 from rich.table import Table
 from rich.text import Text
 
-from crn_hub.card import Training, duration, number, read_training
+from crn_hub.card import Training, duration, number, read_training, three_digits
 from crn_hub.classes import UNLABELLED
 from crn_hub.model import CRN, MODEL_IN_THE_BOX, WeightsFile
 from crn_hub.text import one_line
@@ -80,6 +80,14 @@ def _print(console: Console, name: str | None, model: CRN) -> None:
             table.add_row(str(index), *(Text(stage[column]) for column in columns))
         console.print(table)
         _print_pairs(console, [("hardware", hardware.pop() if len(hardware) == 1 else "")])
+    if training.measures:
+        console.print(Text(f"\nEvaluation on {training.evaluated_on or 'data that are not recorded'}", "bold"))
+        table = Table.grid(padding=(0, 2, 0, 0))
+        for measure in training.measures:
+            interval = f"({', '.join(map(three_digits, measure.interval))})" if measure.interval else ""
+            table.add_row(Text(measure.name), three_digits(measure.value), interval)
+        console.print(table)
+        console.print()
     weights = ", ".join(f"{layer} {weight:.4g}" for layer, weight in training.loss_weights.items())
     _print_pairs(console, [("loss weights", weights)])
 

@@ -55,7 +55,28 @@ MALFORMED: list[dict[str, Any]] = [
     {"hub_dataset": "../../etc", "license": "", "loss_weights": {"input": "heavy", "conv": None}},
     {"started_from": {"settings": [], "result": {"hours": True}, "started_from": {"converted_from": 3}}},
     {"converted_from": ["x"], "settings": {"resolution": {"a": 1}, "learning_rate": [1]}},
+    {"evaluation": {"dataset": 5, "measures": "all", "notes": {"a": 1}}},
+    {"evaluation": {"dataset": "d", "measures": [7, {"name": "x", "value": "high"}, {"value": 1}], "notes": [1]}},
+    {"evaluation": {"dataset": "d", "split": [], "measures": [{"name": "x", "value": float("nan"), "low": 0}]}},
 ]
+EVALUATION = {
+    "dataset": "Streets of *York*",
+    "hub_dataset": "org/streets",
+    "split": "validation",
+    "measures": [
+        {
+            "name": "mIoU ↑",
+            "type": "mean_iou",
+            "value": 0.41239,
+            "low": 0.4,
+            "high": 0.42,
+            "of_photographs": 0.5,
+            "conditions": {"images": 68, "size": "512 x 256", "network": "a|b"},
+        },
+        {"name": "a|b", "value": 1234.5, "low": None, "high": None, "conditions": [1]},
+    ],
+    "notes": ["68 rows of *York*."],
+}
 
 
 def saved(folder: Path, record: dict[str, Any], classes: ClassSet | None = None, **options: Any) -> Path:
@@ -153,6 +174,27 @@ def test_without_metrics_there_is_no_model_index(tmp_path: Path) -> None:
     assert ModelCard.load(card).data.eval_results is None
 
 
+def test_what_was_measured_is_in_the_model_index_and_the_card(tmp_path: Path) -> None:
+    card = saved(tmp_path, {**STAGE_2, "evaluation": EVALUATION})
+    loss, miou, other = ModelCard.load(card).data.eval_results or ()
+    assert loss.metric_type == "loss"
+    assert (miou.metric_type, miou.metric_name, miou.metric_value) == ("mean_iou", "mIoU ↑", 0.4124)
+    assert (miou.dataset_type, miou.dataset_name, miou.dataset_split) == (
+        "org/streets",
+        "Streets of *York*",
+        "validation",
+    )
+    assert miou.metric_args == {"images": 68, "size": "512 x 256", "network": "a|b"}
+    assert (other.metric_type, other.metric_args) == ("a-b", None)
+    assert tables(card)[-1] == [
+        ["measure", "value", "95 % interval", "of photographs"],
+        ["mIoU ↑", "0.412", "0.400 to 0.420", "0.500"],
+        ["a|b", "1,234", "", ""],
+    ]
+    assert "- 68 rows of \\*York\\*." in card.read_text()
+    assert "## Evaluation" not in saved(tmp_path, STAGE_2).read_text()
+
+
 @pytest.mark.parametrize(
     ("license", "identifier", "name"),
     [
@@ -200,6 +242,7 @@ def test_cards_pass_the_hubs_own_validation(tmp_path: Path) -> None:
         "nothing": {},
         "unknown-licence": {"dataset": "streets", "license": "Ask us"},
         "metrics": STAGE_2,
+        "evaluation": {"evaluation": EVALUATION},
         "hostile": {"dataset": "\ud800 <img>: {'a'", "license": "#|: -", "result": {"validation_loss": 1}},
         **{f"malformed-{n}": record for n, record in enumerate(MALFORMED)},
     }
@@ -327,9 +370,11 @@ def test_texts_from_outside_are_shown_as_they_are_and_are_never_markup(tmp_path:
         "result": {"hardware": heading, "validation_loss": 1},
         "loss_weights": {heading: 1.0},
         "started_from": {"converted_from": escape},
+        "evaluation": {"dataset": pipe, "measures": [{"name": link, "value": 1}], "notes": [*texts]},
     }
     card = saved(tmp_path, record, ClassSet(list(HOSTILE), colors, {script: ["| <b> |"]}))
-    palette, _, training, weights = tables(card)
+    palette, _, training, weights, measures = tables(card)
+    assert measures[1][0] == texts[link]
     assert [row[2] for row in palette[1:]] == [*HOSTILE.values(), "unlabelled"]
     assert palette[1][3] == "| <b> |"
     assert ["feature network", texts[link]] in training

@@ -28,6 +28,10 @@ STAGE = {
     "settings": {"resolution": 64, "learning_rate": 0.0002, "lr_scheduler": "cosine"},
     "result": {"steps": 12345, "epochs": 2.7, "hours": 1.5, "hardware": "1 x GPU", "validation_loss": 0.987654},
     "loss_weights": {"input": 0.00123456, "conv1_2": 2.0},
+    "evaluation": {
+        "dataset": "streets",
+        "measures": [{"name": "mIoU", "value": 0.41239, "low": 0.4, "high": 0.42}, {"name": "SSIM", "value": 0.2}],
+    },
 }
 
 
@@ -114,6 +118,7 @@ def test_everything_fits_on_one_screen(tmp_path: Path, info: Info) -> None:
         "5      64            12,345  2.7     0.0002, cosine  1.5 h  0.9877",
         "1 x GPU",
         "input 0.001235, conv1_2 2",
+        "Evaluation on streets\nmIoU  0.412  (0.400, 0.420)\nSSIM  0.200\n",
     ):
         assert part in output
     assert not any(line.startswith("6  ") for line in lines)

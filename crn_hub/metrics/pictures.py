@@ -12,9 +12,10 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullLocator
 from PIL import Image, ImageDraw, ImageFont
 
+from crn_hub.card import three_digits
 from crn_hub.metrics.evaluation import Evaluation
 from crn_hub.metrics.records import chosen_image
-from crn_hub.metrics.report import OTHERS, PHOTOGRAPHS, cell, columns_of, notes_of, short, titles_of
+from crn_hub.metrics.report import OTHERS, PHOTOGRAPHS, cell, columns_of, notes_of, titles_of
 from crn_hub.synthesis import resize_picture, save_picture, to_pixels
 from crn_hub.text import one_line, write_text
 
@@ -107,7 +108,7 @@ def _page(evaluation: Evaluation, rows: dict[str, list[int]], tiles: dict[int, l
     for why, several in rows.items():
         lines = []
         for i in several:
-            distances = ["", *(short(summary.row_perceptual[i]) for _, summary in evaluation.models), ""]
+            distances = ["", *(three_digits(summary.row_perceptual[i]) for _, summary in evaluation.models), ""]
             figures = "".join(
                 f"<figure><img src='{_inline(picture)}' alt='{escape(name)} of row {evaluation.data.used[i]}'>"
                 f"<figcaption>{escape(one_line(name))}{f', distance {d}' if d else ''}</figcaption></figure>"

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from crn_hub.card import escape, is_unedited, markdown_table, number
+from crn_hub.card import escape, is_unedited, markdown_table, number, three_digits
 from crn_hub.metrics.evaluation import Evaluation
 from crn_hub.metrics.records import ModelOnRows
 from crn_hub.metrics.summary import MEASURES, Summary, Value
@@ -155,13 +155,8 @@ def cell(value: Value | None) -> str:
     if value is None or math.isnan(value.value):
         return "-"
     if value.low is None or value.high is None:
-        return short(value.value)
-    return f"{short(value.value)} ({short(value.low)}, {short(value.high)})"
-
-
-def short(value: float) -> str:
-    """Three significant digits, without powers of ten where that is readable."""
-    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:#.3g}".rstrip(".")
+        return three_digits(value.value)
+    return f"{three_digits(value.value)} ({three_digits(value.low)}, {three_digits(value.high)})"
 
 
 def _markdown(evaluation: Evaluation) -> str:
