@@ -173,14 +173,16 @@ def _arithmetic(evaluation: Evaluation) -> Image.Image:
     down = -(-len(titles) // across)
     figure = Figure(figsize=(4.2 * across, 3 * down), dpi=100, layout="constrained")
     panels = figure.subplots(down, across, squeeze=False).ravel()
+    gflop = [model.model.gflop for model, _ in evaluation.models]
     for axes, (key, title) in zip(panels, titles.items(), strict=False):
-        for model, summary in evaluation.models:
+        for number, (model, summary) in enumerate(evaluation.models):
             if (value := summary.measures.get(key)) is None or not np.isfinite(value.value):
                 continue
             spread = None if value.high is None else [value.high - value.value]
-            axes.errorbar([model.model.gflop], [value.value], yerr=spread, fmt="o", capsize=3, label=_shown(model.name))
+            style = {"fmt": "o", "capsize": 3, "color": f"C{number % 10}", "label": _shown(model.name)}
+            axes.errorbar([model.model.gflop], [value.value], yerr=spread, **style)
         _reference_line(axes, evaluation, key)
-        axes.set(title=title, xlabel="GFLOP per layout", xscale="log")
+        axes.set(title=title, xlabel="GFLOP per layout", xscale="log", xlim=(min(gflop) / 2, max(gflop) * 2))
         axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         axes.xaxis.set_minor_locator(NullLocator())
         axes.xaxis.set_major_formatter("{x:g}")

@@ -75,7 +75,8 @@ def print_table(evaluation: Evaluation) -> None:
         for name in shown:
             table.add_column(Text(one_line(name)), min_width=22)
         for key, title in titles.items():
-            table.add_row(title, *(cell(columns[name].measures.get(key)) for name in shown))
+            if any(key in columns[name].measures for name in shown):
+                table.add_row(title, *(cell(columns[name].measures.get(key)) for name in shown))
         console.print(table)
         console.print()
     for note in notes_of(evaluation):
