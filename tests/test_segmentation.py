@@ -11,7 +11,15 @@ from hub_client import Client
 from hub_server import HubServer
 from test_cli import crn
 from test_data import write_folder
-from transformers import SegformerConfig, SegformerForSemanticSegmentation, SegformerImageProcessor
+from transformers import (
+    Mask2FormerConfig,
+    Mask2FormerForUniversalSegmentation,
+    Mask2FormerImageProcessor,
+    SegformerConfig,
+    SegformerForSemanticSegmentation,
+    SegformerImageProcessor,
+    SwinConfig,
+)
 
 from crn_hub import ClassSet
 from crn_hub.data import PairDataset, scene_rows
@@ -131,6 +139,56 @@ def test_labels_of_transformers_are_matched(segformer: Path) -> None:
     assert torch.allclose(scores[:, 11], logits[:, 6], atol=1e-4)  # no class has stripes
     best = segmenter.label(images)[0]
     assert set(best.unique().tolist()) <= {0, 2, 3, 4, 5, 8, 255}
+
+
+@pytest.fixture(scope="module")
+def mask2former(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A checkpoint of the kind that finds masks and what they are, with random weights and a processor that pads."""
+    folder = tmp_path_factory.mktemp("mask2former") / "tiny-mask2former"
+    labels = ["road", "sky", "car", "zebra"]
+    torch.manual_seed(0)
+    config = Mask2FormerConfig(
+        backbone_config=SwinConfig(
+            image_size=64,
+            embed_dim=8,
+            depths=[1, 1, 1, 1],
+            num_heads=[1, 1, 1, 1],
+            window_size=4,
+            out_features=["stage1", "stage2", "stage3", "stage4"],
+        ),
+        feature_size=32,
+        mask_feature_size=32,
+        hidden_dim=32,
+        encoder_feedforward_dim=32,
+        dim_feedforward=32,
+        encoder_layers=1,
+        decoder_layers=2,
+        num_attention_heads=1,
+        num_queries=5,
+        id2label=dict(enumerate(labels)),
+        label2id={label: i for i, label in enumerate(labels)},
+    )
+    Mask2FormerForUniversalSegmentation(config).save_pretrained(folder)
+    Mask2FormerImageProcessor(do_resize=False, size_divisor=64).save_pretrained(folder)
+    return folder
+
+
+def test_networks_that_find_masks(mask2former: Path) -> None:
+    """As transformers itself makes label maps of them, where it need not pad."""
+    segmenter = load_segmenter(str(mask2former), CAMVID)
+    assert [name for name, known in zip(CAMVID.names, segmenter.known, strict=True) if known] == ["sky", "road", "car"]
+    images = torch.rand(1, 3, 64, 128, generator=torch.Generator().manual_seed(0)) * 255
+    plain = Mask2FormerForUniversalSegmentation.from_pretrained(mask2former).eval()
+    processor = Mask2FormerImageProcessor.from_pretrained(mask2former)
+    pixels = processor(list(images.round().byte()), return_tensors="pt", input_data_format="channels_first")
+    with torch.inference_mode():
+        expected = processor.post_process_semantic_segmentation(plain(**pixels), target_sizes=[(64, 128)])[0]
+    ids, features = segmenter.label(images)
+    assert (torch.tensor([3, 0, 8, 255])[expected] == ids[0]).float().mean() > 0.98  # another way of enlarging
+    assert features.shape == (1, 64)
+    padded = images[..., :52, :100].contiguous()
+    scores, _ = segmenter.scores_of_labels(padded)
+    assert scores.shape[-2:] == (13, 25)  # a quarter of 52 x 100, without the rim
 
 
 def known_classes(name: str) -> int:

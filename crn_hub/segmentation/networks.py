@@ -120,7 +120,7 @@ class SmallSegmenter(Segmenter):
 
 
 class TransformersSegmenter(Segmenter):
-    """A checkpoint for semantic segmentation of the transformers library, with its own preprocessing.
+    """A checkpoint of the transformers library for semantic or universal segmentation, with its own preprocessing.
 
     Its labels are matched to classes by name and alias.
     """
@@ -138,8 +138,19 @@ class TransformersSegmenter(Segmenter):
         pictures = list(images.round().clamp(0, 255).byte().cpu())
         inputs = self.processor(images=pictures, return_tensors="pt", input_data_format="channels_first")
         given = self.network(pixel_values=inputs["pixel_values"].to(images.device), output_hidden_states=True)
-        last = given.hidden_states[-1]  # (B, C, h, w) of convolutions, (B, tokens, C) of some transformers
-        return given.logits, last.mean(dim=(2, 3)) if last.ndim == 4 else last.mean(dim=1)
+        if "logits" in given:
+            scores, last = given.logits, given.hidden_states[-1]
+        else:  # masks of queries, each with its classes and "none": Cheng et al., NeurIPS 2021, section 3.4
+            classes, masks = given.class_queries_logits.softmax(dim=-1)[..., :-1], given.masks_queries_logits.sigmoid()
+            scores, last = torch.einsum("bqc,bqhw->bchw", classes, masks), given.encoder_last_hidden_state
+        if "pixel_mask" in inputs:  # some processors add a rim on the right and below
+            inside = inputs["pixel_mask"][0].float()
+            height, width = (
+                round(n * inside.amax(dim=d).mean().item()) for n, d in zip(scores.shape[-2:], (1, 0), strict=True)
+            )
+            scores = scores[..., :height, :width]
+        # (B, C, h, w) of convolutions, (B, tokens, C) of some transformers
+        return scores, last.mean(dim=(2, 3)) if last.ndim == 4 else last.mean(dim=1)
 
 
 def load_segmenter(name: str, classes: ClassSet) -> Segmenter:
@@ -176,12 +187,20 @@ def load_segmenter(name: str, classes: ClassSet) -> Segmenter:
 
 def _load_transformers(name: str, classes: ClassSet) -> Segmenter:
     try:
-        from transformers import AutoImageProcessor, AutoModelForSemanticSegmentation
+        from transformers import (
+            MODEL_FOR_UNIVERSAL_SEGMENTATION_MAPPING,
+            AutoConfig,
+            AutoImageProcessor,
+            AutoModelForSemanticSegmentation,
+            AutoModelForUniversalSegmentation,
+        )
     except ImportError as error:
         raise ValueError(f"{name}: needs the package transformers; pip install transformers brings it.") from error
     try:
         processor = AutoImageProcessor.from_pretrained(name)
-        network = AutoModelForSemanticSegmentation.from_pretrained(name, use_safetensors=True)
+        is_universal = type(AutoConfig.from_pretrained(name)) in MODEL_FOR_UNIVERSAL_SEGMENTATION_MAPPING
+        kind = AutoModelForUniversalSegmentation if is_universal else AutoModelForSemanticSegmentation
+        network = kind.from_pretrained(name, use_safetensors=True)
     except Exception as error:  # of many kinds of models, each in its own way
         if trouble := client_error(error):
             raise ConnectionError(f"{name}: could not be fetched from the Hub: {reason(trouble)}.") from error
