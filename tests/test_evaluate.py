@@ -276,6 +276,21 @@ def test_measurements_of_another_evaluation_are_not_mixed_in(
     assert stamps(output) == before
 
 
+def test_a_damaged_record_is_named(
+    pairs: Path, models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    output = tmp_path / "out"
+    assert run(monkeypatch, pairs, output, models / "small", "--max-rows", 3) == 0
+    numbers = results(output)
+    damaged = next((output / "measured").glob("*/000001.npz"))
+    damaged.write_bytes(damaged.read_bytes()[:300])
+    assert run(monkeypatch, pairs, output, models / "small", "--max-rows", 3) == 2
+    assert f"{damaged}: not a readable record; remove it" in capsys.readouterr().err.splitlines()[-1]
+    damaged.unlink()
+    assert run(monkeypatch, pairs, output, models / "small", "--max-rows", 3) == 0
+    assert results(output) == numbers
+
+
 def test_a_changed_model_is_measured_anew(
     pairs: Path, models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

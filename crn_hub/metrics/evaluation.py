@@ -89,7 +89,9 @@ def evaluate(
     _check(unseen, skip_bad_rows)
 
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    meter = Meter(len(class_set), load_features(perceptual_net), finder, device)
+    features = load_features(perceptual_net)
+    called = {"vgg16": "VGG-16", "vgg19": "VGG-19"}.get(perceptual_net, short_name(perceptual_net))
+    meter = Meter(len(class_set), features, finder, device)
     photographs, strangers = Photographs("photographs", data), Photographs("other photographs", unseen)
     shown = [short_name(name) for name in networks]
     on_rows = []
@@ -107,7 +109,8 @@ def evaluate(
         "rows_fingerprint": getattr(rows, "_fingerprint", ""),  # by the datasets library: changes with the contents
         "classes": class_set.to_list(),
         "size": list(size),
-        "feature_network": perceptual_net,
+        "other_rows_fingerprint": getattr(others, "_fingerprint", ""),
+        "feature_network": {"name": short_name(perceptual_net), "fingerprint": fingerprint(features, [])},
         "segmenter": _describe(finder),
         "inception": meter.inception is not None,
         "lpips": meter.lpips is not None,
@@ -119,12 +122,11 @@ def evaluate(
     models_measured = [(model, summarise(records[model.key], recorded)) for model in bar]
     of_others = summarise(records[strangers.key], recorded) if len(unseen) else None
     of_photographs = _conformity(recorded) if finder else None
-    features = perceptual_net.upper().replace("VGG", "VGG-") if perceptual_net.startswith("vgg") else perceptual_net
     return Evaluation(
         data,
         facts,
-        _notes(facts, features, meter, of_photographs),
-        features,
+        _notes(facts, called, meter, of_photographs),
+        called,
         models_measured,
         of_others,
         of_photographs,

@@ -6,9 +6,11 @@ and one that has changed is measured anew.
 
 import hashlib
 import json
+import reprlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 import torch
@@ -146,7 +148,11 @@ def _claim(folder: Path, facts: dict[str, Any]) -> None:
     except ValueError:
         before = {}
     facts = json.loads(json.dumps(facts))
-    if differing := [f"{key} was {before.get(key)}, now {now}" for key, now in facts.items() if before.get(key) != now]:
+    if differing := [
+        f"{key} was {reprlib.repr(before.get(key))}, now {reprlib.repr(now)}"
+        for key, now in facts.items()
+        if before.get(key) != now
+    ]:
         raise FileExistsError(
             f"{folder} holds measurements of another evaluation: {'; '.join(differing)}; choose another --output, or "
             "remove the folder."
@@ -169,5 +175,8 @@ def _save(file: Path, record: Record) -> None:
 
 
 def _load(file: Path) -> Record:
-    with np.load(file, allow_pickle=False) as stored:
-        return dict(stored)
+    try:
+        with np.load(file, allow_pickle=False) as stored:
+            return dict(stored)
+    except (OSError, ValueError, EOFError, BadZipFile) as error:
+        raise ValueError(f"{file}: not a readable record; remove it to have the row measured again.") from error
