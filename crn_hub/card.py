@@ -265,7 +265,7 @@ def number(value: float) -> str:
 
 def three_digits(value: float) -> str:
     """Three significant digits, zeros at the end included; thousands set apart."""
-    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:#.3g}".rstrip(".")
+    return f"{value:,.0f}" if abs(value) >= 999.5 else f"{value:#.3g}".rstrip(".")
 
 
 def duration(hours: float) -> str:

@@ -156,6 +156,7 @@ def train_segmenter(
     label_column: str = "label",
     classes: str | None = None,
     seed: Annotated[int, Parameter(validator=Number(gte=0))] = 0,
+    skip_bad_rows: bool = False,
 ) -> None:
     """Train a small segmentation network on your photographs, for `crn evaluate --segmenter`; minutes on a CPU.
 
@@ -182,12 +183,14 @@ def train_segmenter(
         Preset (cityscapes, camvid) or classes.json; by default the classes.json beside the data.
     seed
         Of weights, order and augmentation.
+    skip_bad_rows
+        Leave out rows that cannot be used instead of stopping at the first.
     """
     from crn_hub.segmentation.training import make_segmenter  # seconds, which the other commands need not wait
 
-    if output.exists() and (not output.is_dir() or any(output.iterdir())):
+    if output.exists() and (not output.is_dir() or any(not p.name.startswith(".") for p in output.iterdir())):
         raise FileExistsError(f"--output {output}: not a new or empty folder; choose another one for the network.")
-    scores = make_segmenter(dataset, (image_column, label_column), classes, output, size, steps, seed)
+    scores = make_segmenter(dataset, (image_column, label_column), classes, output, size, steps, seed, skip_bad_rows)
     for name, iou in scores["class_iou"].items():
         print(f"{one_line(name):20} {'-' if iou is None else f'{iou:.3f}'}")
     print(f"mIoU {scores['miou']:.3f}, pixel accuracy {scores['pixel_accuracy']:.3f} on {scores['rows']} held-out rows")

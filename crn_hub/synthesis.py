@@ -8,6 +8,8 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
+from crn_hub.text import appearing
+
 MAX_PIXELS = 2**28  # a photograph of more than 16384 x 16384 is a mistake rather than a wish
 
 
@@ -91,9 +93,5 @@ def compose(photographs: Sequence[Image.Image], choice: np.ndarray) -> Image.Ima
 def save_picture(picture: Image.Image, file: Path) -> None:
     """Writes a PNG that appears whole or not at all; makes its folder if need be."""
     file.parent.mkdir(parents=True, exist_ok=True)
-    draft = file.with_name(f".{file.name}.part")
-    try:
+    with appearing(file) as draft:
         picture.save(draft, format="PNG")
-        draft.replace(file)
-    finally:
-        draft.unlink(missing_ok=True)

@@ -20,6 +20,19 @@ def _gradio_files(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         yield
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _no_downloads(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Weights that other libraries fetch are neither fetched nor found: results are the same on every machine."""
+
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError("no downloads in tests")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TORCH_HOME", str(tmp_path_factory.mktemp("torch")))
+        patch.setattr("torch.hub.download_url_to_file", refuse)
+        yield
+
+
 @pytest.fixture(scope="session")
 def camvid() -> Path:
     """The CamVid data set's folder, named by the environment variable CAMVID; tests that need it skip without."""
@@ -27,3 +40,23 @@ def camvid() -> Path:
     if not os.environ.get("CAMVID") or not (folder / "classes.json").is_file():
         pytest.skip("needs CamVid: set CAMVID to a folder with classes.json and data/*.parquet")
     return folder.resolve()
+
+
+@pytest.fixture(scope="session")
+def torch_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A cache of torch.hub with the files of torch-fidelity and torchvision, of random weights."""
+    import torch
+    from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
+    from torchvision.models import alexnet
+
+    torch_hub = tmp_path_factory.mktemp("torch-home")
+    folder = torch_hub / "hub" / "checkpoints"
+    folder.mkdir(parents=True)
+    torch.manual_seed(0)
+    torch.save(alexnet().state_dict(), folder / "alexnet-owt-7be5be79.pth")
+    with pytest.MonkeyPatch.context() as patch:  # the only way to build it without its weights
+        patch.setattr(FeatureExtractorInceptionV3, "load_state_dict", lambda *_: None)
+        patch.setattr("torch_fidelity.feature_extractor_inceptionv3.load_state_dict_from_url", lambda *_, **__: {})
+        random = FeatureExtractorInceptionV3("inception-v3-compat", ["2048"])
+    torch.save(random.state_dict(), folder / "weights-inception-2015-12-05-6726825d.pth")
+    return torch_hub

@@ -10,17 +10,20 @@ import sys
 from html.parser import HTMLParser
 from pathlib import Path
 
+import datasets
 import numpy as np
 import pytest
 import torch
 from conftest import ROOT
 from huggingface_hub import ModelCard
 from PIL import Image
+from safetensors.torch import load_file, save_file
 from test_cli import crn
 from test_data import bad_folder, write_folder
 
 from crn_hub import CRN, ClassSet
 from crn_hub.metrics.evaluation import evaluate
+from crn_hub.perceptual import VGG16_IN_THE_BOX
 from crn_hub.segmentation import SmallSegmenter
 
 CAMVID = ClassSet.camvid()
@@ -33,7 +36,7 @@ FILES = [
 
 @pytest.fixture(scope="module")
 def pairs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """20 rows, of which training holds out the last 2; more rows in a split of their own."""
+    """12 rows to train on and 9 for validation."""
     folder = write_folder(tmp_path_factory.mktemp("pairs") / "streets", 12)
     more = write_folder(folder.parent / "more", 9, first=50)
     shutil.copy(next((more / "data").iterdir()), folder / "data" / "validation-00000-of-00001.parquet")
@@ -117,8 +120,12 @@ def test_the_tables_agree(evaluated: Path) -> None:
         lines = {
             (line["model"], line["measure"]): [float(line[k]) for k in ("value", "low", "high")]
             for line in csv.DictReader(file)
+            if line["low"]
         }
     assert lines == expected
+    lines = (evaluated / "table.csv").read_text().splitlines()
+    assert "small,num_images,2,," in lines
+    assert f"small,iou/sky,{found['models'][0]['class_iou']['sky']!r},," in lines
     table = (evaluated / "table.md").read_text()
     assert table.splitlines()[0] == "|  | small | large | few | other photographs | photographs |"
     value, low, high = (f"{v:#.3g}" for v in expected["small", "miou"])
@@ -225,17 +232,18 @@ def test_what_is_measured_is_not_measured_again(
 
 KILLED = """
 import os, signal, sys
-from crn_hub.metrics import records
+import numpy
 from crn_hub import cli
-save, calls = records._save, 0
-def dying(*arguments):
+save, calls = numpy.savez, 0
+def dying(file, **arrays):
     global calls
     calls += 1
     if calls == 11:
-        arguments[0].with_name("." + arguments[0].name + ".part").write_bytes(b"half")
+        file.write(b"half")
+        file.flush()
         os.kill(os.getpid(), signal.SIGKILL)
-    save(*arguments)
-records._save = dying
+    save(file, **arrays)
+numpy.savez = dying
 cli.main()
 """
 
@@ -276,7 +284,7 @@ def test_measurements_of_another_evaluation_are_not_mixed_in(
     assert stamps(output) == before
 
 
-def test_a_damaged_record_is_named(
+def test_damaged_records_are_measured_again(
     pairs: Path, models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     output = tmp_path / "out"
@@ -284,11 +292,85 @@ def test_a_damaged_record_is_named(
     numbers = results(output)
     damaged = next((output / "measured").glob("*/000001.npz"))
     damaged.write_bytes(damaged.read_bytes()[:300])
-    assert run(monkeypatch, pairs, output, models / "small", "--max-rows", 3) == 2
-    assert f"{damaged}: not a readable record; remove it" in capsys.readouterr().err.splitlines()[-1]
-    damaged.unlink()
+    next((output / "measured").glob("*/000002.npz")).write_bytes(b"")
     assert run(monkeypatch, pairs, output, models / "small", "--max-rows", 3) == 0
     assert results(output) == numbers
+    for damage in ("[]", "{", None):  # then nobody knows of what the records are
+        facts = output / "measured" / "facts.json"
+        facts.unlink(missing_ok=True)
+        if damage:
+            facts.write_text(damage)
+        assert run(monkeypatch, pairs, output, models / "small", "--max-rows", 3) == 2
+        assert "facts.json, which says of what, is missing or damaged" in capsys.readouterr().err.splitlines()[-1]
+
+
+def test_everything_that_numbers_depend_on_counts(
+    pairs: Path,
+    models: Path,
+    segmenter: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Other columns, a segmenter that sees pictures at another size, features fed in another way."""
+    rows = datasets.load_dataset(str(pairs))
+    rows = rows.map(lambda row: {"label2": row["label"]})
+    rows.save_to_disk(tmp_path / "data")
+    shutil.copy(pairs / "classes.json", tmp_path / "data")
+    finder = shutil.copytree(segmenter, tmp_path / "finder")
+    vgg = tmp_path / "vgg.safetensors"
+    tensors = load_file(VGG16_IN_THE_BOX)
+    save_file(tensors, vgg, {"preprocessing": "torchvision"})
+    usual = ["--segmenter", finder, "--perceptual-net", vgg, "--max-rows", 2]
+
+    def again(*more: object) -> tuple[int, str]:
+        code = run(monkeypatch, tmp_path / "data", tmp_path / "out", models / "small", *usual, *more)
+        return code, capsys.readouterr().err.splitlines()[-1]
+
+    assert again()[0] == 0
+    code, said = again("--label-column", "label2")
+    assert code == 2
+    assert "columns was ['image', 'label'], now ['image', 'label2']" in said
+    config = json.loads((finder / "config.json").read_text())
+    (finder / "config.json").write_text(json.dumps({**config, "size": [64, 128]}))
+    code, said = again()
+    assert code == 2
+    assert "segmenter was" in said
+    (finder / "config.json").write_text(json.dumps(config))
+    save_file(tensors, vgg, {"preprocessing": "caffe"})
+    code, said = again()
+    assert code == 2
+    assert "feature_network was" in said
+
+
+def test_the_same_weights_at_another_size_are_another_model(pairs: Path, tmp_path: Path) -> None:
+    small, large = CRN(CAMVID, (4, 4, 4, 4)), CRN(CAMVID, (4, 4, 4, 4), base_size=(8, 16))
+    large.load_state_dict(small.state_dict())
+    for model, name in ((small, "small"), (large, "large")):
+        model.save_pretrained(tmp_path / name)
+    names = [str(tmp_path / name) for name in ("small", "large")]
+    together = evaluate(names, str(pairs), tmp_path / "out", max_rows=2)
+    alone = evaluate(names[:1], str(pairs), tmp_path / "alone", max_rows=2, size=(64, 128))
+    assert together.models[0][1].measures == alone.models[0][1].measures
+    assert together.models[0][1].measures != together.models[1][1].measures
+
+
+def test_two_at_once(pairs: Path, models: Path, tmp_path: Path) -> None:
+    arguments = ["evaluate", models / "small", "--dataset", pairs, "--output", tmp_path / "out", "--max-rows", "4"]
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
+    both = [
+        subprocess.Popen(
+            [sys.executable, "-m", "crn_hub", *map(str, arguments)],
+            env=environment,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for _ in range(2)
+    ]
+    for process in both:
+        assert process.wait(timeout=200) == 0, process.stderr.read()[-2000:] if process.stderr else ""
+    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == FILES
 
 
 def test_a_changed_model_is_measured_anew(
@@ -313,6 +395,23 @@ def test_other_rows(pairs: Path, models: Path, tmp_path: Path) -> None:
     assert found.facts["split"] == "train"
     assert found.data.used == [0, 2, 4, 7, 9]
     assert found.photographs is None  # no segmenter
+    assert found.others is not None
+    every = evaluate([str(models / "small")], str(pairs), tmp_path / "every", split="train")
+    assert every.others is None  # 9 others would stand for 12
+
+
+def test_fid_and_lpips_where_their_weights_are(
+    pairs: Path, models: Path, torch_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TORCH_HOME", str(torch_home))
+    model = shutil.copytree(models / "small", tmp_path / "model")
+    assert run(monkeypatch, pairs, tmp_path / "out", model, "--max-rows", 3, "--update-cards") == 0
+    found = results(tmp_path / "out")
+    assert {"fid", "kid", "lpips", "lpips_diversity"} <= set(found["models"][0]["measures"])
+    assert not any("were not measured: Inception" in note for note in found["notes"])
+    card = ModelCard.load(model / "README.md")
+    fid = next(result for result in card.data.eval_results or () if result.metric_type == "fid")
+    assert fid.metric_args["network"] == "Inception-v3"
 
 
 def test_bad_rows_stop_it_or_are_left_out(
@@ -358,8 +457,11 @@ def test_cards_get_the_results(
 
 def test_names_that_are_the_same_are_told_apart(pairs: Path, models: Path, tmp_path: Path) -> None:
     twins = [str(shutil.copytree(models / "small", tmp_path / name / "twin")) for name in ("a", "b")]
-    found = evaluate(twins, str(pairs), tmp_path / "out", max_rows=2)
-    assert [model.name for model, _ in found.models] == twins
+    found = evaluate([*twins, f"{twins[0]}/"], str(pairs), tmp_path / "out", max_rows=2)
+    assert [model.name for model, _ in found.models] == ["a/twin", "b/twin"]
+    odd = str(shutil.copytree(models / "small", tmp_path / "photographs"))
+    with pytest.raises(ValueError, match="photographs: a column of the table is called so"):
+        evaluate([odd], str(pairs), tmp_path / "other", max_rows=2)
 
 
 @pytest.mark.parametrize(
@@ -367,10 +469,10 @@ def test_names_that_are_the_same_are_told_apart(pairs: Path, models: Path, tmp_p
     [
         (["nowhere/at/all"], "nowhere/at/all: no such folder, and not"),
         (["small", "--split", "test"], "no split 'test'; there are train, validation"),
-        (["small", "--size", 30, 64], "small makes images of 32 x 64 pixels (height x width), which differs in shape"),
-        (["small", "--size", 8, 16], "each side must be at least 16 pixels"),
+        (["small", "--size", 40, 64], "small makes images of 32 x 64 pixels (height x width), which differs in shape"),
+        (["small", "--size", 8, 16], "each side must be at least 32 pixels"),
         (["small", "--max-rows", 1], "max-rows"),
-        (["small", "--segmenter", "small"], "small: cannot be read as a network for semantic segmentation"),
+        (["small", "--segmenter", "small"], "small: a CRN, which makes photographs"),
         (["small", "--perceptual-net", "vgg11"], "vgg11: neither a feature network"),
         (["small", "--image-column", "photo"], "no column 'photo'; there are image, label"),
         (["small", "--classes", "cups.json"], "cups: it knows none"),
@@ -403,6 +505,8 @@ def test_a_file_in_the_place_of_the_output(
     assert run(monkeypatch, pairs, tmp_path / "out", models / "small") == 2
     assert "a file, not a folder" in capsys.readouterr().err
     assert (tmp_path / "out").read_text() == "precious"
+    assert run(monkeypatch, pairs, tmp_path / "out" / "below", models / "small") == 2
+    assert "out is a file, not a folder" in capsys.readouterr().err
 
 
 def test_without_the_extra_packages(

@@ -4,18 +4,21 @@ import json
 import shutil
 from pathlib import Path
 
+import datasets
 import numpy as np
 import pytest
 import torch
 from hub_client import Client
 from hub_server import HubServer
+from PIL import Image
 from test_cli import crn
-from test_data import write_folder
+from test_data import bad_folder, write_folder
 from transformers import (
     Mask2FormerConfig,
     Mask2FormerForUniversalSegmentation,
     Mask2FormerImageProcessor,
     SegformerConfig,
+    SegformerForImageClassification,
     SegformerForSemanticSegmentation,
     SegformerImageProcessor,
     SwinConfig,
@@ -234,6 +237,22 @@ def test_pickled_weights_are_not_read(segformer: Path, tmp_path: Path) -> None:
         load_segmenter(str(folder), CAMVID)
 
 
+@pytest.mark.parametrize("kind", [torch.float16, torch.bfloat16])
+def test_half_precision_works_as_full(segformer: Path, tmp_path: Path, kind: torch.dtype) -> None:
+    folder = shutil.copytree(segformer, tmp_path / "half")
+    SegformerForSemanticSegmentation.from_pretrained(segformer).to(kind).save_pretrained(folder)
+    images = torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(0)) * 255
+    half, full = (load_segmenter(str(path), CAMVID).label(images)[0] for path in (folder, segformer))
+    assert (half == full).float().mean() > 0.95
+
+
+def test_a_network_without_its_last_layer_is_refused(segformer: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(segformer, tmp_path / "headless")
+    SegformerForImageClassification(SegformerConfig.from_pretrained(segformer)).save_pretrained(folder)
+    with pytest.raises(ValueError, match="headless: not trained for semantic segmentation: it lacks the weights"):
+        load_segmenter(str(folder), CAMVID)
+
+
 def test_a_network_of_other_things(trained: Path) -> None:
     with pytest.raises(ValueError, match="small: none of its labels is one of the classes cup, plate"):
         load_segmenter(str(trained), ClassSet(["cup", "plate"], [(1, 2, 3), (4, 5, 6)]))
@@ -260,6 +279,38 @@ def test_what_training_refuses(
     arguments = ["train-segmenter", "--dataset", pairs, "--output", tmp_path / "out", *options]
     assert crn(monkeypatch, *arguments) == code
     assert said in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_ten_steps_are_a_run(pairs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the warm-up is one step."""
+    options = ["--size", 32, 64, "--steps", 10]
+    assert crn(monkeypatch, "train-segmenter", "--dataset", pairs, "--output", tmp_path / "out", *options) == 0
+
+
+def test_bad_rows_are_found_before_training(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["train-segmenter", "--dataset", bad_folder(tmp_path / "bad"), "--output", tmp_path / "out"]
+    arguments += ["--size", 32, 64, "--steps", 2]
+    assert crn(monkeypatch, *arguments) == 2
+    said = capsys.readouterr().err
+    assert "held-out row 1 (image-19.png): not readable" in said
+    assert "--skip-bad-rows leaves such rows out" in said
+    assert "training the segmenter" not in said
+    assert crn(monkeypatch, *arguments, "--skip-bad-rows") == 0
+
+
+def test_labels_must_say_something(
+    pairs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    blank = Image.fromarray(np.full((36, 48), 255, np.uint8))
+    rows = datasets.load_dataset(str(pairs))["train"].map(lambda row: {"label": blank})
+    rows.save_to_disk(tmp_path / "blank")
+    shutil.copy(pairs / "classes.json", tmp_path / "blank")
+    arguments = ["train-segmenter", "--dataset", tmp_path / "blank", "--output", tmp_path / "out"]
+    assert crn(monkeypatch, *arguments) == 2
+    assert "no pixel of the held-out rows is labelled" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
 
 

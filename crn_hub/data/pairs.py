@@ -1,6 +1,7 @@
 """Rows of photograph and label map -> tensors of the network's size: checks, cropping, resizing, augmentation."""
 
 import copy
+import sys
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -9,6 +10,7 @@ import torch
 from PIL import Image, UnidentifiedImageError
 from torch.utils.data import Dataset
 from torchvision.transforms.functional import adjust_brightness, adjust_contrast, adjust_saturation
+from tqdm import tqdm
 
 from crn_hub.classes import UNLABELLED, ClassSet, LayoutError, is_in_colors, read_layout
 from crn_hub.text import clause
@@ -180,6 +182,21 @@ class PairDataset(Dataset[dict[str, Any]]):
                     files.append((stored[column] or {}).get("path"))
         named = ", ".join(dict.fromkeys(file for file in files if file))
         return f"{self.called} {row}" + (f" ({named})" if named else "")
+
+
+def check_rows(data: PairDataset, skip_bad: bool) -> dict[int, str]:
+    """`PairDataset.check` of all rows for a command: with a progress bar, and bad rows that are left out on stderr.
+
+    Raises:
+        LayoutError: at the first bad row without `skip_bad`, or if all are bad.
+    """
+    try:
+        bad = data.check(tqdm(data.used, desc=f"checking {data.called}s", unit="row"), skip_bad)
+    except LayoutError as error:
+        raise LayoutError(f"{error}{'' if skip_bad else ' --skip-bad-rows leaves such rows out.'}") from error
+    for row, trouble in bad.items():
+        print(f"{data.called} {row} left out: {trouble}", file=sys.stderr)
+    return bad
 
 
 def spread(length: int, count: int) -> list[int]:

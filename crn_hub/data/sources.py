@@ -46,22 +46,24 @@ def load_rows(
     Raises:
         FileNotFoundError, ConnectionError, ValueError: as `load_splits` and `hold_out`.
     """
-    train, held_out, _ = hold_out(name, load_splits(name, image_column, label_column))
+    train, held_out, _ = hold_out(name, load_splits(name), (image_column, label_column))
     if max_train_samples is not None:
         train = train.select(range(min(max_train_samples, len(train))))
     return train, held_out
 
 
-def hold_out(name: str, splits: dict[str, Any]) -> tuple[Any, Any, str]:
+def hold_out(name: str, splits: dict[str, Any], columns: tuple[str, str]) -> tuple[Any, Any, str]:
     """Training rows, held-out rows, and what these are called: a split, or "last rows" of a data set without one.
 
     Raises:
-        ValueError: if the data set `name` has too few rows.
+        ValueError: if the data set `name` has too few rows, or these lack a column.
     """
     train = splits.get("train", next(iter(splits.values())))
+    check_columns(name, train, columns)
     called = next((s for s in VALIDATION_SPLITS if s in splits and splits[s] is not train), "last rows")
     if called in splits:
         held_out = splits[called]
+        check_columns(name, held_out, columns)
     else:
         if len(train) < 2:
             raise ValueError(f"{name}: {len(train)} rows are too few: one is held out, so 2 are the least.")
@@ -72,14 +74,14 @@ def hold_out(name: str, splits: dict[str, Any]) -> tuple[Any, Any, str]:
     return train, held_out, called
 
 
-def load_splits(name: str, image_column: str, label_column: str) -> dict[str, Any]:
+def load_splits(name: str) -> dict[str, Any]:
     """The splits of a data set, by name: a Hub id, a folder that `load_dataset` reads, or one that
     `Dataset.save_to_disk` wrote, which counts as "train".
 
     Raises:
         FileNotFoundError: if there is no such data set.
         ConnectionError: if the Hub could not be reached or refused.
-        ValueError: if it cannot be read, or lacks a column.
+        ValueError: if it cannot be read.
     """
     from datasets import Dataset, load_dataset, load_from_disk
     from datasets.exceptions import DatasetNotFoundError
@@ -105,12 +107,17 @@ def load_splits(name: str, image_column: str, label_column: str) -> dict[str, An
         if trouble is not None:
             raise ConnectionError(f"{name}: could not be fetched from the Hub: {reason(trouble)}.") from error
         raise ValueError(f"{name or 'an empty name'}: cannot be read as a data set ({reason(error)}).") from error
-    splits = {"train": loaded} if isinstance(loaded, Dataset) else dict(loaded)
-    for rows in splits.values():
-        for column in (image_column, label_column):
-            if column not in rows.column_names:
-                raise ValueError(f"{name}: no column {column!r}; there are {', '.join(rows.column_names)}.")
-    return splits
+    return {"train": loaded} if isinstance(loaded, Dataset) else dict(loaded)
+
+
+def check_columns(name: str, rows: Any, columns: tuple[str, str]) -> None:
+    """
+    Raises:
+        ValueError: if rows of the data set `name` lack one of the columns.
+    """
+    for column in columns:
+        if column not in rows.column_names:
+            raise ValueError(f"{name}: no column {column!r}; there are {', '.join(rows.column_names)}.")
 
 
 def find_classes(name: str, given: str | None = None) -> ClassSet:

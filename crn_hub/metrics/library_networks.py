@@ -9,7 +9,9 @@ They lie in the cache of torch.hub once they have been fetched.
 
 import os
 import socket
+import sys
 from collections.abc import Callable
+from contextlib import redirect_stdout
 from typing import Any
 
 from torchmetrics.image.fid import NoTrainInceptionV3
@@ -38,7 +40,8 @@ def _try(build: Callable[[], Any]) -> tuple[Any, str]:
     os.environ[TENSORS_ONLY] = "1"
     socket.setdefaulttimeout(TIMEOUT)
     try:
-        return build(), ""
+        with redirect_stdout(sys.stderr):  # where torch.hub says what it fetches
+            return build(), ""
     except Exception as error:  # of urllib, torch.hub and pickle, each in its own way
         return None, clause(getattr(error, "reason", error))  # what is in a URLError
     finally:

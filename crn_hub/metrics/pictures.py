@@ -13,9 +13,9 @@ from matplotlib.ticker import LogLocator, NullLocator
 from PIL import Image, ImageDraw, ImageFont
 
 from crn_hub.card import three_digits
-from crn_hub.metrics.evaluation import Evaluation
+from crn_hub.metrics.evaluation import OTHERS, PHOTOGRAPHS, Evaluation
 from crn_hub.metrics.records import chosen_image
-from crn_hub.metrics.report import OTHERS, PHOTOGRAPHS, cell, columns_of, notes_of, titles_of
+from crn_hub.metrics.report import columns_of, iou_rows, notes_of, rows_of, titles_of
 from crn_hub.synthesis import resize_picture, save_picture, to_pixels
 from crn_hub.text import one_line, write_text
 
@@ -37,13 +37,14 @@ def write_pictures(evaluation: Evaluation, output: Path) -> list[Path]:
 
 
 def _choose_rows(evaluation: Evaluation) -> dict[str, list[int]]:
-    """What a row is shown as -> rows: some drawn by seed, then those with the least and the greatest distance."""
+    """What rows are shown as -> rows: those with the least and the greatest distance, and some of the others."""
     distance = np.mean([summary.row_perceptual for _, summary in evaluation.models], axis=0)
     order = np.argsort(distance, kind="stable").tolist()
     extreme = min(EXTREME_ROWS, len(order) // 2)
     between = order[extreme : len(order) - extreme]
     drawn = np.random.default_rng(SEED).permutation(between)[:DRAWN_ROWS].tolist()
-    return {"by seed": sorted(drawn), "best": order[:extreme], "worst": order[::-1][:extreme]}
+    rows = {"by seed": sorted(drawn), "best": order[:extreme], "worst": order[::-1][:extreme]}
+    return {why: several for why, several in rows.items() if several}
 
 
 def _tiles(evaluation: Evaluation, index: int) -> list[Image.Image]:
@@ -96,14 +97,17 @@ def _fitting(text: str, width: int, font: ImageFont.ImageFont | ImageFont.FreeTy
 
 def _page(evaluation: Evaluation, rows: dict[str, list[int]], tiles: dict[int, list[Image.Image]]) -> str:
     """One HTML file with all its pictures: the table, the notes, and the rows of the contact sheet."""
-    titles, columns, names = titles_of(evaluation), columns_of(evaluation), _names(evaluation)
-    head = "".join(f"<th scope=col>{escape(one_line(name))}</th>" for name in columns)
-    body = "".join(
-        f"<tr><th scope=row>{escape(title)}</th>"
-        + "".join(f"<td>{escape(cell(summary.measures.get(key)))}</td>" for summary in columns.values())
-        + "</tr>"
-        for key, title in titles.items()
-    )
+    names = _names(evaluation)
+    head = "".join(f"<th scope=col>{escape(one_line(name))}</th>" for name in columns_of(evaluation))
+
+    def table(lines: list[tuple[str, list[str]]]) -> str:
+        body = "".join(
+            f"<tr><th scope=row>{escape(one_line(title))}</th>{''.join(f'<td>{escape(c)}</td>' for c in cells)}</tr>"
+            for title, cells in lines
+        )
+        return f"<table><thead><tr><td></td>{head}</tr></thead><tbody>{body}</tbody></table>"
+
+    iou = iou_rows(evaluation)
     sections = []
     for why, several in rows.items():
         lines = []
@@ -124,16 +128,18 @@ def _page(evaluation: Evaluation, rows: dict[str, list[int]], tiles: dict[int, l
 <style>
 body {{ font: 15px/1.45 system-ui, sans-serif; margin: 1.5rem; color: #1c1c1c; background: #fff }}
 table {{ border-collapse: collapse; display: block; overflow-x: auto }}
+th[scope=row] {{ position: sticky; left: 0; background: #fff }}
 th, td {{ padding: .25rem .8rem; text-align: left; white-space: nowrap; border-bottom: 1px solid #ddd }}
 .row {{ display: grid; gap: .5rem; grid-template-columns: repeat({len(names)}, minmax(12rem, 1fr)); overflow-x: auto }}
 figure {{ margin: 0 }} img {{ width: 100%; display: block }} figcaption {{ font-size: .85em; color: #444 }}
 li {{ max-width: 60rem }} h3 {{ margin: 1rem 0 .3rem; font-size: 1em }}
 </style></head><body>
 <h1>{title}</h1>
-<table><thead><tr><td></td>{head}</tr></thead><tbody>{body}</tbody></table>
+{table(rows_of(evaluation))}
 <ul>{notes}</ul>
-<p>Below: rows drawn by seed {SEED}, then those with the least and the greatest perceptual distance, on average over the
-models.</p>
+{"<h2>IoU of each class</h2>" + table(iou) if iou else ""}
+<p>Below: the rows with the least and the greatest perceptual distance, on average over the models, and before them some
+of the others, drawn by seed {SEED}.</p>
 {"".join(sections)}
 </body></html>
 """
@@ -148,9 +154,10 @@ def _inline(picture: Image.Image) -> str:
 def _classes(evaluation: Evaluation) -> Image.Image:
     """Bars for each class: intersection over union (if measured), and perceptual distance."""
     columns = columns_of(evaluation)
-    names = [*evaluation.data.classes.names]
-    with_iou = {name: c.class_iou for name, c in columns.items() if c.class_iou is not None}
-    distances = {model.name: summary.class_perceptual[:-1] for model, summary in evaluation.models}
+    there = np.flatnonzero(np.isfinite(evaluation.models[0][1].class_perceptual[:-1]))  # classes that rows have
+    names = [evaluation.data.classes.names[i] for i in there]
+    with_iou = {name: c.class_iou[there] for name, c in columns.items() if c.class_iou is not None}
+    distances = {model.name: summary.class_perceptual[there] for model, summary in evaluation.models}
     panels = [("IoU of each class (higher is better)", with_iou)] if with_iou else []
     panels.append(("perceptual distance over the pixels of each class (lower is better)", distances))
     figure = Figure(figsize=(max(8.0, 0.8 * len(names)), 3.4 * len(panels)), dpi=100, layout="constrained")
@@ -182,7 +189,7 @@ def _arithmetic(evaluation: Evaluation) -> Image.Image:
             style = {"fmt": "o", "capsize": 3, "color": f"C{number % 10}", "label": _shown(model.name)}
             axes.errorbar([model.model.gflop], [value.value], yerr=spread, **style)
         _reference_line(axes, evaluation, key)
-        axes.set(title=title, xlabel="GFLOP per layout", xscale="log", xlim=(min(gflop) / 2, max(gflop) * 2))
+        axes.set(title=_shown(title), xlabel="GFLOP per layout", xscale="log", xlim=(min(gflop) / 2, max(gflop) * 2))
         axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         axes.xaxis.set_minor_locator(NullLocator())
         axes.xaxis.set_major_formatter("{x:g}")
@@ -206,7 +213,7 @@ def _reference_line(axes: Axes, evaluation: Evaluation, key: str) -> None:
 
 def _shown(name: str) -> str:
     """A name for matplotlib, which would read formulas between dollar signs and hide labels that begin with _."""
-    return one_line(name).replace("$", r"\$").removeprefix("_")[:40]
+    return one_line(name)[-40:].lstrip("_").replace("$", r"\$")
 
 
 def _drawn(figure: Figure) -> Image.Image:

@@ -9,7 +9,7 @@ import json
 import reprlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from zipfile import BadZipFile
 
 import numpy as np
@@ -23,7 +23,7 @@ from crn_hub.data import PairDataset
 from crn_hub.metrics.rows import Meter, Record, Reference
 from crn_hub.model import CRN
 from crn_hub.synthesis import resize_picture, to_pixels
-from crn_hub.text import some, write_text
+from crn_hub.text import appearing, some, write_text
 
 FACTS = "facts.json"
 CALIBRATION_PAIRS = 16
@@ -42,7 +42,7 @@ class ModelOnRows:
 
     def __init__(self, name: str, folder: Path, model: CRN, data: PairDataset, size: tuple[int, int]):
         self.name, self.folder, self.model, self.data, self.size = name, folder, model, data, size
-        self.key = fingerprint(model, model.classes.to_list())
+        self.key = fingerprint(model, [model.classes.to_list(), model.base_size, model.widths, model.num_images])
         self.translation = data.classes.translation_to(model.classes)
         found = self.translation[: len(data.classes)] != UNLABELLED
         self.unknown = [name for name, known in zip(data.classes.names, found, strict=True) if not known]
@@ -58,10 +58,10 @@ class ModelOnRows:
 
 
 class Photographs:
-    """Recorded photographs in the place of a model's: of the same rows, or of others, one after another.
+    """Recorded photographs in the place of a model's: of the same rows, or of as many others.
 
     Args:
-        name: what reports call them.
+        name: what the progress bar calls them.
         data: the rows, at the size of the evaluation.
     """
 
@@ -71,15 +71,15 @@ class Photographs:
 
     def images(self, index: int) -> np.ndarray:
         """uint8 (1, H, W, 3)."""
-        return to_pixels(self.data[index % len(self.data)]["photograph"])[None]
+        return to_pixels(self.data[index]["photograph"])[None]
 
 
 Pictures = ModelOnRows | Photographs
 
 
 def fingerprint(network: nn.Module, settings: Any) -> str:
-    """Tells networks apart by their weights and settings (plain JSON)."""
-    digest = hashlib.sha256(json.dumps(settings).encode())
+    """Tells networks apart by their weights and settings."""
+    digest = hashlib.sha256(json.dumps(settings, default=str).encode())
     for name, weights in network.state_dict().items():
         digest.update(name.encode())
         digest.update(weights.cpu().contiguous().numpy().tobytes())
@@ -109,7 +109,9 @@ def measure_rows(
         FileExistsError: if the folder holds records of another evaluation.
     """
     _claim(folder, facts)
-    missing = [(i, s) for i in range(len(data)) for s in sources if not _file(folder, s, i).is_file()]
+    files = {(i, s.key): folder / s.key / f"{i:06d}.npz" for i in range(len(data)) for s in sources}
+    records = {at: _load(file) for at, file in files.items()}
+    missing = [(i, s) for i in range(len(data)) for s in sources if records[i, s.key] is None]
     if missing:
         meter.calibrate(_calibration_pairs(data, meter))
     reference: tuple[int, Reference] | None = None
@@ -119,8 +121,13 @@ def measure_rows(
             if reference is None or reference[0] != i:
                 reference = i, look(data, meter, i)
             images = source.images(i)
-            _save(_file(folder, source, i), meter.measure(images, chosen_image(i, len(images)), reference[1]))
-    return {source.key: [_load(_file(folder, source, i)) for i in range(len(data))] for source in sources}
+            record = meter.measure(images, chosen_image(i, len(images)), reference[1])
+            file = files[i, source.key]
+            file.parent.mkdir(exist_ok=True)
+            with appearing(file) as draft, draft.open("wb") as opened:
+                np.savez(opened, **record)  # type: ignore[arg-type]
+            records[i, source.key] = record
+    return {source.key: [cast(Record, records[i, source.key]) for i in range(len(data))] for source in sources}
 
 
 def look(data: PairDataset, meter: Meter, index: int) -> Reference:
@@ -138,15 +145,20 @@ def _calibration_pairs(data: PairDataset, meter: Meter) -> Iterator[tuple[Refere
 
 
 def _claim(folder: Path, facts: dict[str, Any]) -> None:
-    """Notes the facts in a new folder, or compares them with those of an earlier evaluation there."""
+    """Notes the facts in a new folder, or compares them with those of the records that are there."""
     folder.mkdir(parents=True, exist_ok=True)
-    if not (folder / FACTS).is_file():
+    if next(folder.glob("*/*.npz"), None) is None:
         write_text(folder / FACTS, json.dumps(facts, indent=2))
         return
     try:
         before = json.loads((folder / FACTS).read_text(encoding="utf-8"))
-    except ValueError:
-        before = {}
+        if "version" not in before:
+            raise ValueError("no facts")
+    except (OSError, ValueError, TypeError) as error:
+        raise FileExistsError(
+            f"{folder} holds measurements, but {FACTS}, which says of what, is missing or damaged; choose another "
+            "--output, or remove the folder."
+        ) from error
     facts = json.loads(json.dumps(facts))
     if differing := [
         f"{key} was {reprlib.repr(before.get(key))}, now {reprlib.repr(now)}"
@@ -159,24 +171,10 @@ def _claim(folder: Path, facts: dict[str, Any]) -> None:
         )
 
 
-def _file(folder: Path, source: Pictures, index: int) -> Path:
-    return folder / source.key / f"{index:06d}.npz"
-
-
-def _save(file: Path, record: Record) -> None:
-    file.parent.mkdir(exist_ok=True)
-    draft = file.with_name(f".{file.name}.part")
-    try:
-        with draft.open("wb") as opened:
-            np.savez(opened, **record)  # type: ignore[arg-type]
-        draft.replace(file)
-    finally:
-        draft.unlink(missing_ok=True)
-
-
-def _load(file: Path) -> Record:
+def _load(file: Path) -> Record | None:
+    """A record; None if there is none, or a damaged one, which will be measured again."""
     try:
         with np.load(file, allow_pickle=False) as stored:
             return dict(stored)
-    except (OSError, ValueError, EOFError, BadZipFile) as error:
-        raise ValueError(f"{file}: not a readable record; remove it to have the row measured again.") from error
+    except (OSError, ValueError, EOFError, BadZipFile):
+        return None

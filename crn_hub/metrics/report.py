@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import math
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +14,13 @@ from rich.table import Table
 from rich.text import Text
 
 from crn_hub.card import escape, is_unedited, markdown_table, number, three_digits
-from crn_hub.metrics.evaluation import Evaluation
+from crn_hub.metrics.evaluation import OTHERS, PHOTOGRAPHS, Evaluation
 from crn_hub.metrics.records import ModelOnRows
 from crn_hub.metrics.summary import MEASURES, Summary, Value
 from crn_hub.model import CARD, TRAINING_RECORD
 from crn_hub.text import one_line, write_text
 
 PIPE_WIDTH = 120  # columns, where no terminal says how many there are
-OTHERS, PHOTOGRAPHS = "other photographs", "photographs"
 ARROWS = {"lower": "↓", "higher": "↑"}
 
 
@@ -59,24 +59,48 @@ def _unknown(model: ModelOnRows) -> str:
     return f"{model.name} has no class for {', '.join(model.unknown)}: unlabelled in the layouts that it gets."
 
 
+def rows_of(evaluation: Evaluation) -> list[tuple[str, list[str]]]:
+    """The lines of the table: title, and a cell for each column."""
+    columns, models = columns_of(evaluation), [model.model for model, _ in evaluation.models]
+    lines = [
+        (title, [cell(column.measures.get(key)) for column in columns.values()])
+        for key, title in titles_of(evaluation).items()
+    ]
+    blanks = [""] * (len(columns) - len(models))
+    return [
+        *lines,
+        ("images per layout (k)", [*(str(model.num_images) for model in models), *blanks]),
+        ("GFLOP per layout", [*(number(model.gflop) for model in models), *blanks]),
+        ("parameters", [*(f"{model.num_parameters:,}" for model in models), *blanks]),
+    ]
+
+
+def iou_rows(evaluation: Evaluation) -> list[tuple[str, list[str]]]:
+    """The same for the IoU of each class; empty if it was not measured."""
+    found = [column.class_iou for column in columns_of(evaluation).values()]
+    if all(iou is None for iou in found):
+        return []
+    return [
+        (name, ["-" if iou is None or np.isnan(iou[i]) else f"{iou[i]:.3f}" for iou in found])
+        for i, name in enumerate(evaluation.data.classes.names)
+    ]
+
+
 def print_table(evaluation: Evaluation) -> None:
     """Prints the table and its notes to stdout; many models in several tables, one below the other."""
     console = Console(markup=False, highlight=False, emoji=False)
     if not console.is_terminal:
         console.width = PIPE_WIDTH
-    titles, columns = titles_of(evaluation), columns_of(evaluation)
-    first = max(map(len, titles.values()))
-    per_table = max(1, (console.width - first - 2) // 24)
-    names = [*columns]
+    lines, names = rows_of(evaluation), [*columns_of(evaluation)]
+    per_table = max(1, (console.width - max(len(title) for title, _ in lines) - 2) // 24)
     for start in range(0, len(names), per_table):
         table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
         table.add_column("", no_wrap=True)
-        shown = names[start : start + per_table]
-        for name in shown:
+        for name in names[start : start + per_table]:
             table.add_column(Text(one_line(name)), min_width=22)
-        for key, title in titles.items():
-            if any(key in columns[name].measures for name in shown):
-                table.add_row(title, *(cell(columns[name].measures.get(key)) for name in shown))
+        for title, cells in lines:
+            if any(c not in ("", "-") for c in cells[start : start + per_table]):
+                table.add_row(Text(title), *cells[start : start + per_table])
         console.print(table)
         console.print()
     for note in notes_of(evaluation):
@@ -94,15 +118,18 @@ def write_report(evaluation: Evaluation, output: Path) -> list[Path]:
 def update_cards(evaluation: Evaluation) -> list[Path]:
     """Writes the results into training.json and card of the models that lie in local folders; returns these files.
 
-    Cards that people have edited stay as they are.
+    Cards that people have edited stay as they are, which is told on stderr.
     """
     written = []
     for model, summary in evaluation.models:
         if model.folder.is_dir():
             model.model.training_record["evaluation"] = _for_card(evaluation, model, summary)
             model.model.save_card(model.folder)
-            card = model.folder / CARD
-            written += [model.folder / TRAINING_RECORD, *([card] if is_unedited(card) else [])]
+            written.append(model.folder / TRAINING_RECORD)
+            if is_unedited(card := model.folder / CARD):
+                written.append(card)
+            else:
+                print(f"{card}: edited by people, stays; {TRAINING_RECORD} has the results.", file=sys.stderr)
     return written
 
 
@@ -161,42 +188,28 @@ def cell(value: Value | None) -> str:
 
 
 def _markdown(evaluation: Evaluation) -> str:
-    titles, columns = titles_of(evaluation), columns_of(evaluation)
-    rows = [[title, *(cell(c.measures.get(key)) for c in columns.values())] for key, title in titles.items()]
-    models = [model for model, _ in evaluation.models]
-    blanks = [""] * (len(columns) - len(models))
-    rows += [
-        ["images per layout (k)", *(str(m.model.num_images) for m in models), *blanks],
-        ["GFLOP per layout", *(number(m.model.gflop) for m in models), *blanks],
-        ["parameters", *(f"{m.model.num_parameters:,}" for m in models), *blanks],
-    ]
-    head = ["", *map(escape, columns)]
-    parts = [markdown_table(head, rows)]
-    if any(c.class_iou is not None for c in columns.values()):
-        names = evaluation.data.classes.names
-        found = {name: c.class_iou for name, c in columns.items() if c.class_iou is not None}
-        parts += [
-            "IoU of each class:",
-            markdown_table(
-                ["", *map(escape, found)],
-                [
-                    [escape(label), *("-" if np.isnan(iou[i]) else f"{iou[i]:.3f}" for iou in found.values())]
-                    for i, label in enumerate(names)
-                ],
-            ),
-        ]
+    head = ["", *map(escape, columns_of(evaluation))]
+    parts = [markdown_table(head, [[escape(title), *cells] for title, cells in rows_of(evaluation)])]
+    if iou := iou_rows(evaluation):
+        parts += ["IoU of each class:", markdown_table(head, [[escape(name), *cells] for name, cells in iou])]
     parts.append("\n".join(f"- {escape(note)}" for note in notes_of(evaluation)))
     return "\n\n".join(parts) + "\n"
 
 
 def _csv(evaluation: Evaluation) -> str:
-    """One line per model and measure."""
+    """One line per model and measure; "iou/NAME" is that of a class."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["model", "measure", "value", "low", "high"])
     for name, summary in columns_of(evaluation).items():
         for key, value in summary.measures.items():
             writer.writerow([name, key, *("" if v is None else repr(v) for v in (value.value, value.low, value.high))])
+        if summary.class_iou is not None:
+            for label, iou in zip(evaluation.data.classes.names, summary.class_iou.tolist(), strict=True):
+                writer.writerow([name, f"iou/{label}", "" if math.isnan(iou) else repr(iou), "", ""])
+    for model, _ in evaluation.models:
+        for key in ("num_images", "gflop", "num_parameters"):
+            writer.writerow([model.name, key, repr(getattr(model.model, key)), "", ""])
     return text.getvalue()
 
 

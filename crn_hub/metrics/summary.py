@@ -12,7 +12,7 @@ from crn_hub.metrics.rows import Record
 from crn_hub.segmentation.agreement import class_iou, pixel_accuracy
 
 RESAMPLES, WITHIN = 200, 1.96  # standard deviations: 95 % of a normal distribution
-MOST_RESAMPLED = 2000  # rows; for more of them each resample of Fréchet's distance would take seconds
+MOST_RESAMPLED = 1000  # rows; for more of them each resample of Fréchet's distance would take seconds
 
 
 class Measure(NamedTuple):
@@ -49,6 +49,15 @@ MEASURES = (
     Measure("diversity", "distance between the k images, {features}", "higher", "perceptual", "perceptual_diversity"),
     Measure("lpips_diversity", "LPIPS between the k images", "higher", "alexnet", "lpips_diversity"),
 )
+POSSIBLE = {  # what values a measure can have, where it is not 0 and more
+    "kid": (-np.inf, np.inf),
+    "kernel_segmenter": (-np.inf, np.inf),
+    "kernel_perceptual": (-np.inf, np.inf),
+    "miou": (0.0, 1.0),
+    "pixel_accuracy": (0.0, 1.0),
+    "ssim": (-1.0, 1.0),
+    "psnr": (-np.inf, np.inf),
+}
 DISTANCES = {  # measure -> (features, how they are compared)
     "fid": ("features_inception", "frechet"),
     "kid": ("features_inception", "kernel"),
@@ -93,7 +102,7 @@ def summarise(records: Sequence[Record], real: Sequence[Record]) -> Summary:
         real: of the same rows, measured of the recorded photographs themselves.
 
     The intervals are the value plus and minus 1.96 standard deviations over 200 resamples of the rows, drawn with
-    replacement; the same draws for every model.
+    replacement, cut at what is possible; the same draws for every model.
     """
     stacked = {name: np.stack([record[name] for record in records]) for name in records[0]}
     count = len(records)
@@ -101,12 +110,16 @@ def summarise(records: Sequence[Record], real: Sequence[Record]) -> Summary:
     everything = np.arange(count)
     measures: dict[str, Value] = {}
 
-    def add(key: str, of_rows: Callable[[np.ndarray], float], value: float | None = None, spread: bool = True) -> None:
-        value = of_rows(everything) if value is None else value
+    def add(key: str, of: Callable[[np.ndarray], float], value: float | None = None, spread: bool = True) -> None:
+        value = of(everything) if value is None else value
         spread = spread and np.isfinite(value)  # PSNR of a photograph with itself is infinite
-        deviation = float(np.nanstd([of_rows(rows) for rows in draws])) if spread else None
-        around = (None, None) if deviation is None else (value - WITHIN * deviation, value + WITHIN * deviation)
-        measures[key] = Value(value, *around)
+        deviation = float(np.nanstd([of(rows) for rows in draws])) if spread else None
+        if deviation is None:
+            measures[key] = Value(value, None, None)
+        else:
+            low, high = POSSIBLE.get(key, (0.0, np.inf))
+            ends = value - WITHIN * deviation, value + WITHIN * deviation
+            measures[key] = Value(value, max(ends[0], low), min(ends[1], high))
 
     for key, (features, how) in DISTANCES.items():
         if features in stacked:
@@ -120,11 +133,11 @@ def summarise(records: Sequence[Record], real: Sequence[Record]) -> Summary:
     if "counts" in stacked:
         add("miou", lambda rows: float(np.nanmean(class_iou(stacked["counts"][rows].sum(axis=0)))))
         add("pixel_accuracy", lambda rows: float(pixel_accuracy(stacked["counts"][rows].sum(axis=0))))
-    stacked["perceptual_sum"] = stacked["perceptual"].sum(axis=1)
+    of_rows = stacked["perceptual"].sum(axis=1)
     for key in ("lpips", "ssim", "psnr", "diversity", "lpips_diversity"):
         if key in stacked:
             add(key, partial(_mean, stacked[key]))
-    add("perceptual", partial(_mean, stacked["perceptual_sum"]))
+    add("perceptual", partial(_mean, of_rows))
 
     share = stacked["share"].sum(axis=0)
     of_classes = np.divide(stacked["perceptual"].sum(axis=0), share, out=np.full(len(share), np.nan), where=share > 0)
@@ -132,7 +145,7 @@ def summarise(records: Sequence[Record], real: Sequence[Record]) -> Summary:
         {measure.key: measures[measure.key] for measure in MEASURES if measure.key in measures},
         class_iou(stacked["counts"].sum(axis=0)) if "counts" in stacked else None,
         of_classes,
-        stacked["perceptual_sum"],
+        of_rows,
     )
 
 

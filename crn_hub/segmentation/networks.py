@@ -19,10 +19,11 @@ from torchvision.models.segmentation import lraspp_mobilenet_v3_large
 
 from crn_hub.classes import UNLABELLED, ClassSet
 from crn_hub.hub import TEXT_BYTES, Source, client_error, reason, short_name
-from crn_hub.text import clause, some, write_text
+from crn_hub.text import appearing, clause, some, write_text
 
 CONFIG, WEIGHTS, MAX_BYTES = "config.json", "model.safetensors", 2**26  # the small network has 13 MB
 ARCHITECTURE = "lraspp_mobilenet_v3_large"
+MASKS_OF_QUERIES = ("mask2former", "maskformer")  # kinds of networks that find masks and what each is
 NORM_MOMENTUM = 0.1  # torchvision's 0.01 is for training of many thousands of steps
 
 
@@ -33,13 +34,14 @@ class Segmenter(nn.Module):
         name: what reports call it.
         classes: the classes to answer in.
         ids: for each of the network's own labels the id in `classes`, 255 for a label that is none of them.
+        settings: what its answers depend on beside weights and `ids`; plain JSON.
     """
 
     channels: Tensor
 
-    def __init__(self, name: str, classes: ClassSet, ids: np.ndarray):
+    def __init__(self, name: str, classes: ClassSet, ids: np.ndarray, settings: Any):
         super().__init__()
-        self.name, self.classes = name, classes
+        self.name, self.classes, self.settings = name, classes, [ids.tolist(), settings]
         self.known = [index in ids for index in range(len(classes))]  # the classes that it can find
         channels = np.where(ids == UNLABELLED, len(classes), ids).astype(np.int64)
         self.register_buffer("channels", torch.from_numpy(channels), persistent=False)
@@ -78,7 +80,7 @@ class SmallSegmenter(Segmenter):
         size: (height, width) in pixels that pictures are brought to.
         classes: the classes to answer in, by names; its own by default.
         name: what reports call it.
-        training: a record of its training, plain JSON; "validation" in it is what reports show.
+        training: a record of its training, plain JSON, with what `validate_segmenter` found as "validation".
     """
 
     def __init__(
@@ -90,7 +92,7 @@ class SmallSegmenter(Segmenter):
         training: dict[str, Any] | None = None,
     ):
         classes = classes or own_classes
-        super().__init__(name, classes, own_classes.translation_to(classes)[: len(own_classes)])
+        super().__init__(name, classes, own_classes.translation_to(classes)[: len(own_classes)], list(size))
         self.own_classes, self.size, self.training_record = own_classes, size, training or {}
         self.network = lraspp_mobilenet_v3_large(weights=None, weights_backbone=None, num_classes=len(own_classes))
         for module in self.network.modules():
@@ -113,9 +115,9 @@ class SmallSegmenter(Segmenter):
             "size": list(self.size),
             "training": self.training_record,
         }
-        draft = folder / f".{WEIGHTS}.part"
-        save_file({k: v.contiguous().cpu() for k, v in self.network.state_dict().items()}, draft, {"format": "pt"})
-        draft.replace(folder / WEIGHTS)
+        tensors = {k: v.contiguous().cpu() for k, v in self.network.state_dict().items()}
+        with appearing(folder / WEIGHTS) as draft:
+            save_file(tensors, draft, {"format": "pt"})
         write_text(folder / CONFIG, json.dumps(config, indent=2))
 
 
@@ -129,7 +131,7 @@ class TransformersSegmenter(Segmenter):
         labels = network.config.id2label
         # "building, edifice" and "car;auto" are how some checkpoints write several names.
         ids = [classes.find_name(*map(str.strip, labels[i].replace(";", ",").split(","))) for i in sorted(labels)]
-        super().__init__(name, classes, np.array(ids))
+        super().__init__(name, classes, np.array(ids), processor.to_dict())
         self.network, self.processor = network, processor
         if getattr(processor, "do_center_crop", False):
             processor.do_center_crop = False  # the answer is for the whole picture
@@ -137,7 +139,7 @@ class TransformersSegmenter(Segmenter):
     def scores_of_labels(self, images: Tensor) -> tuple[Tensor, Tensor]:
         pictures = list(images.round().clamp(0, 255).byte().cpu())
         inputs = self.processor(images=pictures, return_tensors="pt", input_data_format="channels_first")
-        given = self.network(pixel_values=inputs["pixel_values"].to(images.device), output_hidden_states=True)
+        given = self.network(**inputs.to(images.device), output_hidden_states=True)
         if "logits" in given:
             scores, last = given.logits, given.hidden_states[-1]
         else:  # masks of queries, each with its classes and "none": Cheng et al., NeurIPS 2021, section 3.4
@@ -170,10 +172,14 @@ def load_segmenter(name: str, classes: ClassSet) -> Segmenter:
             config = json.loads(source.fetch(CONFIG, TEXT_BYTES).read_text(encoding="utf-8"))
         except (ValueError, RecursionError) as error:
             raise ValueError(f"{name}: {CONFIG} is not readable JSON ({clause(error)}).") from error
+        if isinstance(config, dict) and {"widths", "base_size"} <= set(config):
+            raise ValueError(f"{name}: a CRN, which makes photographs; here a network is needed that labels them.")
         if not isinstance(config, dict) or config.get("architecture") != ARCHITECTURE:
             return _load_transformers(name, classes)
         try:
             height, width = map(int, config["size"])
+            if not 32 <= min(height, width) <= max(height, width) <= 4096:
+                raise ValueError(f"size {height} x {width}")
             own, training = ClassSet.from_list(config["classes"]), config.get("training")
         except (KeyError, TypeError, ValueError) as error:
             raise ValueError(f"{name}: {CONFIG} is of no segmentation network ({clause(repr(error))}).") from error
@@ -188,7 +194,6 @@ def load_segmenter(name: str, classes: ClassSet) -> Segmenter:
 def _load_transformers(name: str, classes: ClassSet) -> Segmenter:
     try:
         from transformers import (
-            MODEL_FOR_UNIVERSAL_SEGMENTATION_MAPPING,
             AutoConfig,
             AutoImageProcessor,
             AutoModelForSemanticSegmentation,
@@ -197,12 +202,16 @@ def _load_transformers(name: str, classes: ClassSet) -> Segmenter:
     except ImportError as error:
         raise ValueError(f"{name}: needs the package transformers; pip install transformers brings it.") from error
     try:
-        processor = AutoImageProcessor.from_pretrained(name)
-        is_universal = type(AutoConfig.from_pretrained(name)) in MODEL_FOR_UNIVERSAL_SEGMENTATION_MAPPING
-        kind = AutoModelForUniversalSegmentation if is_universal else AutoModelForSemanticSegmentation
-        network = kind.from_pretrained(name, use_safetensors=True)
+        kind = AutoConfig.from_pretrained(name, trust_remote_code=False).model_type
+        auto = AutoModelForUniversalSegmentation if kind in MASKS_OF_QUERIES else AutoModelForSemanticSegmentation
+        processor = AutoImageProcessor.from_pretrained(name, trust_remote_code=False)
+        network, loading = auto.from_pretrained(
+            name, use_safetensors=True, trust_remote_code=False, dtype=torch.float32, output_loading_info=True
+        )
     except Exception as error:  # of many kinds of models, each in its own way
         if trouble := client_error(error):
             raise ConnectionError(f"{name}: could not be fetched from the Hub: {reason(trouble)}.") from error
         raise ValueError(f"{name}: cannot be read as a network for semantic segmentation ({clause(error)}).") from error
+    if missing := sorted(loading["missing_keys"]):  # transformers would fill them with random numbers
+        raise ValueError(f"{name}: not trained for semantic segmentation: it lacks the weights {some(missing)}.")
     return TransformersSegmenter(short_name(name), classes, network, processor).requires_grad_(False).eval()

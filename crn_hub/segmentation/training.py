@@ -13,17 +13,17 @@ from torchvision.transforms import v2
 from tqdm import tqdm
 
 from crn_hub.classes import UNLABELLED
-from crn_hub.data import PairDataset, find_classes, load_rows
+from crn_hub.data import PairDataset, check_rows, find_classes, load_rows
 from crn_hub.hub import short_name
 from crn_hub.segmentation.agreement import class_iou, count_pixels, pixel_accuracy
 from crn_hub.segmentation.networks import Segmenter, SmallSegmenter
+from crn_hub.text import check_folder
 
-BATCH_SIZE, LEARNING_RATE, WEIGHT_DECAY, WARM_UP = 8, 4e-3, 1e-2, 0.1
-SMALLEST_CROP, ASPECTS, COLOR_JITTER = (
-    0.35,
-    (0.8, 1.25),
-    0.3,
-)  # of the area; relative to the picture's; see v2.ColorJitter
+BATCH_SIZE, LEARNING_RATE, WEIGHT_DECAY = 8, 4e-3, 1e-2
+WARM_UP = 0.1000001  # of the steps; not 1/10, for which OneCycleLR divides by zero where there are ten
+SMALLEST_CROP = 0.35  # of the area
+ASPECTS = (0.8, 1.25)  # of crops, times the picture's
+COLOR_JITTER = 0.3  # of brightness, contrast and saturation
 SMALLEST, CACHE_BYTES = 32, 2**31  # pixels of each side; decoded rows in memory
 
 
@@ -35,6 +35,7 @@ def make_segmenter(
     size: tuple[int, int],
     steps: int,
     seed: int,
+    skip_bad_rows: bool,
 ) -> dict[str, Any]:
     """Trains a network on a data set and saves it in `output`; the arguments are those of `crn train-segmenter`.
 
@@ -46,12 +47,17 @@ def make_segmenter(
     """
     if min(size) < SMALLEST:
         raise ValueError(f"--size {size[0]} {size[1]}: each side must be at least {SMALLEST} pixels.")
+    check_folder("--output", output)
     rows, held_out = load_rows(dataset, *columns)
     class_set = find_classes(dataset, classes)
     # Twice the size, so that crops are sharp.
     data = PairDataset(rows, class_set, (2 * size[0], 2 * size[1]), *columns, cache_bytes=CACHE_BYTES)
     unseen = PairDataset(held_out, class_set, size, *columns, called="held-out row")
-    data.check(tqdm(data.used, desc="checking rows", unit="row"), skip_bad=False)
+    for some_rows in (unseen, data):
+        check_rows(some_rows, skip_bad_rows)
+        if all((some_rows.decode(row)[1] == UNLABELLED).all() for row in some_rows.used):
+            raise ValueError(f"{dataset}: no pixel of the {some_rows.called}s is labelled.")
+    output.mkdir(parents=True, exist_ok=True)  # if that fails, it should before the training
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     with torch.random.fork_rng():
         torch.manual_seed(seed)
@@ -108,6 +114,8 @@ def train_segmenter(segmenter: SmallSegmenter, data: PairDataset, steps: int, se
                 rows = rows or torch.randperm(len(data)).tolist()
                 pair = data[rows.pop()]
                 photograph, ids = augment(tv_tensors.Image((pair["photograph"] + 1) / 2), tv_tensors.Mask(pair["ids"]))
+                if (ids == UNLABELLED).all():  # nothing to learn from
+                    continue
                 photographs.append(photograph * 255)
                 labels.append(ids.long())
             scores, _ = segmenter.scores_of_labels(torch.stack(photographs).to(device))
@@ -128,16 +136,17 @@ def _class_weights(data: PairDataset, n: int) -> Tensor:
     counts = np.zeros(n)
     for row in tqdm(data.used, desc="counting classes", unit="row"):
         counts += np.bincount(data.decode(row)[1].ravel(), minlength=256)[:n]
-    share = counts / max(counts.sum(), 1)
+    share = counts / counts.sum()
     weights = np.divide(1, np.sqrt(share), out=np.zeros(n), where=share > 0)
-    return torch.tensor(weights / max((weights * share).sum(), 1e-12), dtype=torch.float32)
+    return torch.tensor(weights / (weights * share).sum(), dtype=torch.float32)
 
 
 @torch.inference_mode()
 def validate_segmenter(segmenter: Segmenter, data: PairDataset) -> dict[str, Any]:
     """How well it does on photographs with labels: {"miou", "pixel_accuracy", "class_iou", "rows"}; see `agreement`."""
     device, n, counts = segmenter.channels.device, len(data.classes), []
-    for pair in tqdm([data[i] for i in range(len(data))], desc="validating the segmenter", unit="row"):
+    for i in tqdm(range(len(data)), desc="validating the segmenter", unit="row"):
+        pair = data[i]
         ids, _ = segmenter.label(((pair["photograph"] + 1) * 127.5)[None].to(device))
         counts.append(count_pixels(ids[0].cpu().numpy(), pair["ids"].numpy(), n))
     found = class_iou(np.sum(counts, axis=0))
