@@ -237,7 +237,7 @@ def _notes(
         f"Size: {width} x {height}. The largest part of each photograph with that shape, resized by Pillow's "
         "antialiased bicubic filter, its label map by nearest neighbour; outputs in 8 bits, those of another size "
         "resized by Lanczos' filter.",
-        "In brackets: 95 % intervals, the value plus and minus 1.96 standard deviations over "
+        "Intervals: 95 %, the value plus and minus 1.96 standard deviations over "
         f"{RESAMPLES} resamples of the rows, cut at what is possible.",
         "Fréchet and kernel distances compare sets of pictures by the mean features of each. They depend on the "
         "feature network, the size and the number of rows, Fréchet's being the larger the fewer these are, and the "
