@@ -251,7 +251,7 @@ def evaluate(
     skip_bad_rows
         Leave out rows that cannot be used instead of stopping at the first.
     update_cards
-        Write the results into training.json and the card of the models that are local folders.
+        Write the results into training.json and the card of the models that are local folders ("box" is none).
     """
     try:
         from crn_hub.metrics import pictures, report

@@ -23,6 +23,7 @@ from test_data import bad_folder, write_folder
 
 from crn_hub import CRN, ClassSet
 from crn_hub.metrics.evaluation import evaluate
+from crn_hub.model import MODEL_IN_THE_BOX
 from crn_hub.perceptual import VGG16_IN_THE_BOX
 from crn_hub.segmentation import SmallSegmenter
 
@@ -453,6 +454,16 @@ def test_cards_get_the_results(
     assert (edited / "README.md").read_text().endswith("my own words\n")
     record = CRN.from_pretrained(edited).training_record  # the card is somebody's, the record is ours
     assert record["evaluation"]["measures"]
+
+
+def test_the_box_is_no_local_folder(camvid: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither the package's own files change nor a folder that happens to be called so."""
+    CRN(CAMVID, (4, 4, 4, 4)).save_pretrained(tmp_path / "box")
+    monkeypatch.chdir(tmp_path)
+    before = {path: path.read_bytes() for path in (MODEL_IN_THE_BOX / "training.json", tmp_path / "box" / "README.md")}
+    options = ["--max-rows", 2, "--size", 64, 128, "--update-cards"]
+    assert run(monkeypatch, camvid, tmp_path / "out", "box", *options) == 0
+    assert {path: path.read_bytes() for path in before} == before
 
 
 def test_names_that_are_the_same_are_told_apart(pairs: Path, models: Path, tmp_path: Path) -> None:

@@ -99,7 +99,7 @@ def evaluate(
     photographs = Photographs(PHOTOGRAPHS, data)
     strangers = Photographs(OTHERS, unseen) if unseen is not None else None
     on_rows = [
-        ModelOnRows(shown, Path(name), network.to(device), data.at_size(network.size), size)
+        ModelOnRows(shown, None if name == "box" else Path(name), network.to(device), data.at_size(network.size), size)
         for shown, (name, network) in zip(_names([*networks]), networks.items(), strict=True)
     ]
     facts = {

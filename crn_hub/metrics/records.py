@@ -34,13 +34,13 @@ class ModelOnRows:
 
     Args:
         name: what reports call it.
-        folder: where it lies, if there is such a folder.
+        folder: where it lies, if there is such a folder; None for the one in the box.
         model: the network.
         data: the rows at the model's size, with the classes of the evaluation.
         size: (height, width) of the photographs.
     """
 
-    def __init__(self, name: str, folder: Path, model: CRN, data: PairDataset, size: tuple[int, int]):
+    def __init__(self, name: str, folder: Path | None, model: CRN, data: PairDataset, size: tuple[int, int]):
         self.name, self.folder, self.model, self.data, self.size = name, folder, model, data, size
         self.key = fingerprint(model, [model.classes.to_list(), model.base_size, model.widths, model.num_images])
         self.translation = data.classes.translation_to(model.classes)

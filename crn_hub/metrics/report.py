@@ -122,7 +122,7 @@ def update_cards(evaluation: Evaluation) -> list[Path]:
     """
     written = []
     for model, summary in evaluation.models:
-        if model.folder.is_dir():
+        if model.folder is not None and model.folder.is_dir():
             model.model.training_record["evaluation"] = _for_card(evaluation, model, summary)
             model.model.save_card(model.folder)
             written.append(model.folder / TRAINING_RECORD)
