@@ -16,7 +16,7 @@ from rich.text import Text
 from crn_hub.card import escape, is_unedited, markdown_table, number, three_digits
 from crn_hub.metrics.evaluation import OTHERS, PHOTOGRAPHS, Evaluation
 from crn_hub.metrics.records import ModelOnRows
-from crn_hub.metrics.summary import MEASURES, Summary, Value
+from crn_hub.metrics.summary import MEASURES, Measure, Summary, Value
 from crn_hub.model import CARD, TRAINING_RECORD
 from crn_hub.text import one_line, write_text
 
@@ -133,28 +133,34 @@ def update_cards(evaluation: Evaluation) -> list[Path]:
     return written
 
 
-def _for_card(evaluation: Evaluation, model: ModelOnRows, summary: Summary) -> dict[str, Any]:
-    """What `crn_hub.card` shows of an evaluation: the measures, each with what it depends on."""
-    facts, titles = evaluation.facts, titles_of(evaluation)
+def _conditions(evaluation: Evaluation, measure: Measure) -> dict[str, Any]:
+    """What the numbers of a measure depend on; "" for what they do not."""
+    facts = evaluation.facts
     height, width = facts["size"]
-    conditions = {
-        "images": facts["rows"],
-        "size": f"{width} x {height}",
-        "resize": "photographs bicubic with antialiasing, label maps nearest neighbour, outputs Lanczos",
-    }
     networks = {
         "inception": "Inception-v3",
         "alexnet": "AlexNet",
         "segmenter": (facts["segmenter"] or {}).get("name"),
         "perceptual": evaluation.features,
-        "": None,
+        "": "",
     }
+    return {
+        "images": facts["rows"],
+        "size": f"{width} x {height}",
+        "resize": "photographs bicubic with antialiasing, label maps nearest neighbour, outputs Lanczos",
+        "ignored": "unlabelled pixels" if measure.key in ("miou", "pixel_accuracy") else "",
+        "network": networks[measure.network],
+    }
+
+
+def _for_card(evaluation: Evaluation, model: ModelOnRows, summary: Summary) -> dict[str, Any]:
+    """What `crn_hub.card` shows of an evaluation: the measures, each with what it depends on."""
+    facts, titles = evaluation.facts, titles_of(evaluation)
     measures = []
     for measure in MEASURES:
         value = summary.measures.get(measure.key)
         if value is None or not math.isfinite(value.value):
             continue
-        network = networks[measure.network]
         of_photographs = evaluation.photographs.measures.get(measure.key) if evaluation.photographs else None
         measures.append(
             {
@@ -164,9 +170,7 @@ def _for_card(evaluation: Evaluation, model: ModelOnRows, summary: Summary) -> d
                 "low": _finite(value.low),
                 "high": _finite(value.high),
                 "of_photographs": of_photographs.value if of_photographs else None,
-                "conditions": conditions
-                | ({"ignored": "unlabelled pixels"} if measure.key in ("miou", "pixel_accuracy") else {})
-                | ({"network": network} if network else {}),
+                "conditions": {name: value for name, value in _conditions(evaluation, measure).items() if value},
             }
         )
     return {
@@ -197,19 +201,25 @@ def _markdown(evaluation: Evaluation) -> str:
 
 
 def _csv(evaluation: Evaluation) -> str:
-    """One line per model and measure; "iou/NAME" is that of a class."""
+    """One line per model and measure, with what it depends on; "iou/NAME" is that of a class."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["model", "measure", "value", "low", "high"])
+    measures = {measure.key: measure for measure in MEASURES}
+    names = [*_conditions(evaluation, MEASURES[0])]
+    writer.writerow(["model", "measure", "value", "low", "high", "dataset", "split", *names])
+    data = [evaluation.facts["dataset"], evaluation.facts["split"]]
     for name, summary in columns_of(evaluation).items():
         for key, value in summary.measures.items():
-            writer.writerow([name, key, *("" if v is None else repr(v) for v in (value.value, value.low, value.high))])
+            numbers = ("" if v is None else repr(v) for v in (value.value, value.low, value.high))
+            writer.writerow([name, key, *numbers, *data, *_conditions(evaluation, measures[key]).values()])
         if summary.class_iou is not None:
+            conditions = _conditions(evaluation, measures["miou"]).values()
             for label, iou in zip(evaluation.data.classes.names, summary.class_iou.tolist(), strict=True):
-                writer.writerow([name, f"iou/{label}", "" if math.isnan(iou) else repr(iou), "", ""])
+                number_or_none = "" if math.isnan(iou) else repr(iou)
+                writer.writerow([name, f"iou/{label}", number_or_none, "", "", *data, *conditions])
     for model, _ in evaluation.models:
         for key in ("num_images", "gflop", "num_parameters"):
-            writer.writerow([model.name, key, repr(getattr(model.model, key)), "", ""])
+            writer.writerow([model.name, key, repr(getattr(model.model, key)), *[""] * (4 + len(names))])
     return text.getvalue()
 
 
