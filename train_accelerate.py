@@ -27,10 +27,10 @@ from torch.utils.data import DataLoader
 from tqdm import tqdm
 
 from crn_hub import CRN
-from crn_hub.card import duration
 from crn_hub.classes import UNLABELLED
 from crn_hub.cli import run
 from crn_hub.perceptual import LAYERS
+from crn_hub.record import duration
 from crn_hub.synthesis import save_picture
 from crn_hub.text import clause
 from crn_hub.training.arguments import Arguments, apply_preset, public

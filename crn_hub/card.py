@@ -10,17 +10,15 @@ import hashlib
 import os
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
-from huggingface_hub.errors import HFValidationError
-from huggingface_hub.utils import validate_repo_id
 from PIL import Image
 
 from crn_hub.classes import UNLABELLED, ClassSet
+from crn_hub.record import Training, duration, number, read_training, slug, three_digits
 from crn_hub.text import one_line
 
 PAPER_URL = "https://arxiv.org/abs/1707.09405"
@@ -44,100 +42,6 @@ HUB_LICENSES = frozenset(
     fair-noncommercial-research-license llama2 llama3 llama3.1 llama3.2 llama3.3 llama4 gemma unknown other
     """.split()  # noqa: SIM905 - ninety quoted strings read worse
 )
-
-
-@dataclass(frozen=True)
-class Measured:
-    """What an evaluation found of one measure: texts of one line, not yet escaped.
-
-    Attributes:
-        value: a finite number.
-        interval: low and high end; None if unknown.
-        of_photographs: what recorded photographs reach; None if unknown.
-        conditions: what the value depends on, name -> text or number.
-    """
-
-    name: str
-    type: str
-    value: float
-    interval: tuple[float, float] | None
-    of_photographs: float | None
-    conditions: dict[str, str | float]
-
-
-@dataclass(frozen=True)
-class Training:
-    """What a training record says, ready to be shown: texts of one line, not yet escaped; "" where it says nothing.
-
-    Attributes:
-        stages: for each stage of growing, first to last, what to call a fact -> the fact, "" if unknown; the same
-            names in every stage.
-        dataset, hub_dataset, license, notes: of the last stage; `hub_dataset` is a Hub id.
-        hours: of all stages together.
-        validation_loss: of the last stage.
-        loss_weights: of the last stage, layer -> weight.
-        published_weights: the checkpoint whose loss weights these are; "" if they were measured.
-        converted_from: what the weights, or those of the first stage, were converted from.
-        unknown_start: whether the first stage began with weights of which nothing is recorded.
-        evaluated_on, evaluated_hub_dataset, evaluated_split: the rows of `crn evaluate`.
-        measures: what it found.
-        evaluation_notes: what makes these numbers comparable.
-    """
-
-    stages: list[dict[str, str]]
-    dataset: str
-    hub_dataset: str
-    license: str
-    notes: str
-    hours: float
-    validation_loss: float | None
-    loss_weights: dict[str, float]
-    published_weights: str
-    converted_from: str
-    unknown_start: bool
-    evaluated_on: str
-    evaluated_hub_dataset: str
-    evaluated_split: str
-    measures: list[Measured]
-    evaluation_notes: list[str]
-
-
-def read_training(record: dict[str, Any]) -> Training:
-    """A training record (`CRN.training_record`) as far as it can be shown; parts of wrong types are left out."""
-    chain = [record]  # the last stage first
-    while before := _object(chain[-1].get("started_from")):
-        chain.append(before)
-    chain.reverse()
-    settings = [_object(part.get("settings")) for part in chain]
-    results = [_object(part.get("result")) for part in chain]
-    data = [
-        _string(s.get("dataset_name")) or _string(part.get("dataset")) for part, s in zip(chain, settings, strict=True)
-    ]
-    stages = [
-        _facts({**s, **result, "data": name if len(set(data) - {""}) > 1 else None})
-        for s, result, name in zip(settings, results, data, strict=True)
-    ]
-    evaluation = _object(record.get("evaluation"))
-    measures = [_measured(_object(measure)) for measure in _list(evaluation.get("measures"))]
-    weights = {one_line(layer): _finite(weight) for layer, weight in _object(record.get("loss_weights")).items()}
-    return Training(
-        stages=[stage for stage in stages if any(stage.values())],
-        dataset=_string(record.get("dataset")),
-        hub_dataset=_hub_id(record.get("hub_dataset")),
-        license=_string(record.get("license")),
-        notes=_string(record.get("notes")),
-        hours=sum(_finite(result.get("hours")) or 0 for result in results),
-        validation_loss=_finite(results[-1].get("validation_loss")),
-        loss_weights={layer: weight for layer, weight in weights.items() if weight is not None},
-        published_weights=_string(settings[-1].get("loss_weights")).replace("calibrate", ""),
-        converted_from=_string(chain[0].get("converted_from")),
-        unknown_start=bool(_string(settings[0].get("init_from"))),
-        evaluated_on=_string(evaluation.get("dataset")),
-        evaluated_hub_dataset=_hub_id(evaluation.get("hub_dataset")),
-        evaluated_split=_string(evaluation.get("split")),
-        measures=[measure for measure in measures if measure is not None],
-        evaluation_notes=[note for note in map(_string, _list(evaluation.get("notes"))) if note],
-    )
 
 
 def write_card(
@@ -258,105 +162,8 @@ def is_unedited(path: Path) -> bool:
     return mark == f"{_fingerprint(text)} -->\n"
 
 
-def number(value: float) -> str:
-    """Four significant digits, or a whole number with its thousands set apart."""
-    return f"{value:,.0f}" if value == int(value) or abs(value) >= 1000 else f"{value:.4g}"
-
-
-def three_digits(value: float) -> str:
-    """Three significant digits, zeros at the end included; thousands set apart."""
-    return f"{value:,.0f}" if abs(value) >= 999.5 else f"{value:#.3g}".rstrip(".")
-
-
-def duration(hours: float) -> str:
-    """Hours as people say them: "44 min", "3.25 h"."""
-    if hours < 1:
-        return f"{hours * 60:.2g} min"
-    return f"{hours:.3g} h" if hours < 100 else f"{hours:,.0f} h"
-
-
 def _fingerprint(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
-# -- what a record says ------------------------------------------------------------------------------
-
-
-def _object(value: Any) -> dict[str, Any]:
-    return value if isinstance(value, dict) else {}
-
-
-def _finite(value: Any) -> float | None:
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return value if is_number and abs(value) < 1e18 else None  # nan is not less either
-
-
-def _text(value: Any) -> str:
-    """A single value as a text of one line; "" for what is none."""
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if (finite := _finite(value)) is not None:
-        return number(finite)
-    return _string(value)
-
-
-def _string(value: Any) -> str:
-    return one_line(value) if isinstance(value, str) else ""
-
-
-def _list(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else []
-
-
-def _hub_id(value: Any) -> str:
-    try:
-        validate_repo_id(text := _string(value))
-    except HFValidationError:
-        return ""
-    return text
-
-
-def _measured(record: dict[str, Any]) -> Measured | None:
-    name, value = _string(record.get("name")), _finite(record.get("value"))
-    if not name or value is None:
-        return None
-    low, high = _finite(record.get("low")), _finite(record.get("high"))
-    conditions = {
-        one_line(key): finite if (finite := _finite(condition)) is not None else _string(condition)
-        for key, condition in _object(record.get("conditions")).items()
-    }
-    return Measured(
-        name,
-        _string(record.get("type")) or _slug(name),
-        value,
-        (low, high) if low is not None and high is not None else None,
-        _finite(record.get("of_photographs")),
-        conditions,
-    )
-
-
-def _facts(stage: dict[str, Any]) -> dict[str, str]:
-    """Settings and result of one stage -> what people want to know of it; all else is in training.json."""
-    texts = {name: _text(value) for name, value in stage.items()}
-    hours, memory = _finite(stage.get("hours")), texts.get("peak_memory_gb")
-    return {
-        "data": texts.get("data", ""),
-        "image height": texts.get("resolution", ""),
-        "images per layout (k)": texts.get("num_images", ""),
-        "steps": texts.get("steps", ""),
-        "epochs": texts.get("epochs", ""),
-        "images per step": texts.get("images_per_step") or texts.get("train_batch_size", ""),
-        "learning rate": ", ".join(filter(None, [texts.get("learning_rate"), texts.get("lr_scheduler")])),
-        "modules trained": texts.get("train_modules", ""),
-        "random mirroring": texts.get("random_flip", ""),
-        "weights averaged (EMA)": texts.get("use_ema", ""),
-        "feature network": texts.get("perceptual_net", ""),
-        "mixed precision": texts.get("mixed_precision", ""),
-        "hardware": texts.get("hardware", ""),
-        "time": duration(hours) if hours is not None else "",
-        "peak memory": f"{memory} GB" if memory else "",
-        "validation loss": texts.get("validation_loss", ""),
-    }
 
 
 # -- parts of the card -------------------------------------------------------------------------------
@@ -365,14 +172,14 @@ def _facts(stage: dict[str, Any]) -> dict[str, str]:
 def _front_matter(training: Training, model_name: str) -> str:
     license_id, license_name = training.license.lower(), None
     if license_id and license_id not in HUB_LICENSES:
-        license_id, license_name = "other", _slug(license_id)
+        license_id, license_name = "other", slug(license_id)
     results = []
     if training.validation_loss is not None and training.dataset:
         results.append(
             EvalResult(
                 task_type="image-to-image",
                 dataset_name=training.dataset,
-                dataset_type=training.hub_dataset or _slug(training.dataset),
+                dataset_type=training.hub_dataset or slug(training.dataset),
                 metric_type="loss",
                 metric_name="Calibrated perceptual loss on held-out rows (lower is better; comparable only between "
                 "runs with the same loss weights)",
@@ -383,7 +190,7 @@ def _front_matter(training: Training, model_name: str) -> str:
         EvalResult(
             task_type="image-to-image",
             dataset_name=training.evaluated_on,
-            dataset_type=training.evaluated_hub_dataset or _slug(training.evaluated_on),
+            dataset_type=training.evaluated_hub_dataset or slug(training.evaluated_on),
             dataset_split=training.evaluated_split or None,
             metric_type=measure.type,
             metric_name=measure.name,
@@ -511,8 +318,3 @@ def _hex(color: Sequence[int]) -> str:
 
 def _swatch(color: Sequence[int]) -> str:
     return f"![#{_hex(color)}](swatches/{_hex(color)}.png) `#{_hex(color)}`"
-
-
-def _slug(text: str) -> str:
-    """The text as an identifier: "CamVid, train" -> "camvid-train"."""
-    return re.sub(r"[^a-z0-9.]+", "-", text.lower()).strip("-.") or "unnamed"

@@ -12,9 +12,9 @@ from rich.style import Style
 from rich.table import Table
 from rich.text import Text
 
-from crn_hub.card import Training, duration, number, read_training, three_digits
 from crn_hub.classes import UNLABELLED
 from crn_hub.model import CRN, MODEL_IN_THE_BOX, WeightsFile
+from crn_hub.record import Training, duration, number, read_training, three_digits
 from crn_hub.text import one_line
 
 PIPE_WIDTH = 100  # columns, where no terminal says how many there are

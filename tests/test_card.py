@@ -19,8 +19,9 @@ from PIL import Image
 from torch.utils.flop_counter import FlopCounterMode
 
 from crn_hub import CRN, ClassSet
-from crn_hub.card import HUB_LICENSES, is_unedited, read_training
+from crn_hub.card import HUB_LICENSES, is_unedited
 from crn_hub.model import MODEL_IN_THE_BOX
+from crn_hub.record import read_training
 
 STAGE_1 = {
     "dataset": "streets",

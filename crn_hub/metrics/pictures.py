@@ -12,10 +12,10 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullLocator
 from PIL import Image, ImageDraw, ImageFont
 
-from crn_hub.card import three_digits
 from crn_hub.metrics.evaluation import OTHERS, PHOTOGRAPHS, Evaluation
 from crn_hub.metrics.records import chosen_image
 from crn_hub.metrics.report import columns_of, iou_rows, notes_of, rows_of, titles_of
+from crn_hub.record import three_digits
 from crn_hub.synthesis import resize_picture, save_picture, to_pixels
 from crn_hub.text import one_line, write_text
 

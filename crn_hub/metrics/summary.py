@@ -58,13 +58,10 @@ POSSIBLE = {  # what values a measure can have, where it is not 0 and more
     "ssim": (-1.0, 1.0),
     "psnr": (-np.inf, np.inf),
 }
-DISTANCES = {  # measure -> (features, how they are compared)
-    "fid": ("features_inception", "frechet"),
-    "kid": ("features_inception", "kernel"),
-    "frechet_segmenter": ("features_segmenter", "frechet"),
-    "kernel_segmenter": ("features_segmenter", "kernel"),
-    "frechet_perceptual": ("features_perceptual", "frechet"),
-    "kernel_perceptual": ("features_perceptual", "kernel"),
+DISTANCES = {  # features -> Fréchet's distance and the kernel distance by them
+    "features_inception": ("fid", "kid"),
+    "features_segmenter": ("frechet_segmenter", "kernel_segmenter"),
+    "features_perceptual": ("frechet_perceptual", "kernel_perceptual"),
 }
 
 
@@ -121,15 +118,12 @@ def summarise(records: Sequence[Record], real: Sequence[Record]) -> Summary:
             ends = value - WITHIN * deviation, value + WITHIN * deviation
             measures[key] = Value(value, max(ends[0], low), min(ends[1], high))
 
-    for key, (features, how) in DISTANCES.items():
+    for features, (frechet, kernel) in DISTANCES.items():
         if features in stacked:
-            of_photographs = np.stack([record[features] for record in real])
-            again = Resampling(of_photographs, stacked[features])
-            if how == "frechet":
-                value = frechet_distance(of_photographs, stacked[features])
-                add(key, again.frechet, value, spread=count <= MOST_RESAMPLED)
-            else:
-                add(key, again.kernel, kernel_distance(of_photographs, stacked[features]))
+            of_photographs, given = np.stack([record[features] for record in real]), stacked[features]
+            again = Resampling(of_photographs, given)
+            add(frechet, again.frechet, frechet_distance(of_photographs, given), spread=count <= MOST_RESAMPLED)
+            add(kernel, again.kernel, kernel_distance(of_photographs, given))
     if "counts" in stacked:
         add("miou", lambda rows: float(np.nanmean(class_iou(stacked["counts"][rows].sum(axis=0)))))
         add("pixel_accuracy", lambda rows: float(pixel_accuracy(stacked["counts"][rows].sum(axis=0))))

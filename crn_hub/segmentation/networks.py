@@ -6,6 +6,7 @@ implementation without its weights: it shares nothing with the VGG that the perc
 
 import json
 import os
+from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,7 @@ MASKS_OF_QUERIES = ("mask2former", "maskformer")  # kinds of networks that find 
 NORM_MOMENTUM = 0.1  # torchvision's 0.01 is for training of many thousands of steps
 
 
-class Segmenter(nn.Module):
+class Segmenter(nn.Module, ABC):
     """What every segmentation network does here.
 
     Args:
@@ -61,9 +62,9 @@ class Segmenter(nn.Module):
         channels = self.channels[:, None, None].expand_as(scores)
         return of_classes.scatter_reduce(1, channels, scores, "amax"), features
 
+    @abstractmethod
     def scores_of_labels(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """RGB (B, 3, H, W) on the 0..255 scale -> scores of its own labels (B, labels, h, w), features (B, C)."""
-        raise NotImplementedError
 
     def label(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """RGB (B, 3, H, W) on the 0..255 scale -> ids uint8 (B, H, W), 255 for what is no class; features (B, C)."""
