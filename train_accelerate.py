@@ -18,6 +18,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, NoReturn, cast
 
+import numpy as np
 import torch
 from accelerate.utils import set_seed
 from cyclopts import App, Parameter
@@ -199,7 +200,7 @@ class Training(Preparation):
             loss_function.layer_weights.copy_(torch.tensor(resumed["layer_weights"]))
             accelerator.print(f"resumed from {self.checkpoint} at step {step}")
         elif args.loss_weights == "calibrate":
-            loss_function.layer_weights.fill_(1.0)
+            loss_function.reset_weights()
             if calibration_step == 0:
                 self.data.set_epoch(first_epoch)
                 self.calibrate(model)
@@ -279,7 +280,9 @@ class Training(Preparation):
                     with accelerator.accumulate(model):
                         for group in optimizer.param_groups:
                             group["lr"] = args.learning_rate * course((step - first_step) / cast(int, stage.steps))
-                        loss, terms = loss_function(model(batch["ids"]), batch["photograph"], batch["ids"])
+                        part = self.loss_window(step, network.size)
+                        images, photographs, ids = model(batch["ids"]), batch["photograph"], batch["ids"]
+                        loss, terms = loss_function(images[part], photographs[part], ids[part])
                         losses.append(torch.stack([loss.detach(), *terms.values()]))
                         if not torch.isfinite(loss):
                             raise self.no_number(step + 1, rows, "loss", loss)
@@ -346,6 +349,15 @@ class Training(Preparation):
         result = finished_model()
         accelerator.free_memory()
         return result
+
+    def loss_window(self, step: int, size: tuple[int, int]) -> tuple[Any, slice, slice]:
+        """The part of each image (..., height, width) that the loss looks at, by chance from seed and step."""
+        height, width = size
+        share = min(1.0, (self.args.loss_window or height) / height)
+        down, across = np.random.default_rng((self.args.seed, step)).random(2)
+        rows, columns = round(share * height), round(share * width)
+        top, left = int(down * (height - rows + 1)), int(across * (width - columns + 1))
+        return ..., slice(top, top + rows), slice(left, left + columns)
 
     @torch.no_grad()
     def calibrate(self, model: torch.nn.Module) -> None:

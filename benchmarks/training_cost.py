@@ -89,7 +89,7 @@ def measure(name: str, switches: list[str], steps: int) -> dict[str, float]:
         model.train_only_last(2)
     model.gradient_checkpointing = CHECKPOINTING in switches
     features = load_features().to(memory_format=torch.channels_last)
-    loss_function = PerceptualLoss(features, 19, ONE_BY_ONE in switches).to(device)
+    loss_function = PerceptualLoss(features, 19, image_by_image=ONE_BY_ONE in switches).to(device)
     if CHANNELS_LAST in switches:
         model = model.to(memory_format=torch.channels_last)
     if COMPILE in switches:

@@ -1,17 +1,19 @@
 """The training loss: perceptual regression with the per-class minimum over k images (sections 3.2 and 3.3)."""
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from crn_hub.classes import UNLABELLED
-from crn_hub.perceptual import LAYERS, PREPROCESSING, FeatureNetwork
+from crn_hub.perceptual import LAYERS, PREPROCESSING, FeatureNetwork, Layer
 
 # (code) The best of the k images counts for each class; the mean over all k, weighted so little, keeps them all alive.
 MINIMUM_SHARE, MEAN_SHARE = 0.999, 0.001
 
+BestImage = Literal["per_class", "per_layout"]
 
 # (code) The lambdas of the published checkpoints, by data set and height, as factors on the means of `LAYERS`.
 PUBLISHED_WEIGHTS = {
@@ -53,11 +55,14 @@ def class_errors(given: list[Tensor], wanted: list[Tensor], masks: list[Tensor])
 class PerceptualLoss(nn.Module):
     """Matches the features of an output to those of the photograph, class by class.
 
-    `layer_weights` (6,), the lambdas of equation 1, start at 1 and are set by `calibrate`; they are part of the state.
+    `layer_weights` (6,), the lambdas of equation 1, start at 1 for the layers that count and are set by `calibrate`;
+    they are part of the state.
 
     Args:
         features: the frozen feature network.
         num_classes: n; the loss runs over n + 1 classes, the unlabelled one included.
+        layers: those that count; the others weigh 0.
+        best_image: for k > 1, whether the best image is chosen for each class or for the whole layout.
         image_by_image: for k > 1, keep what the gradient needs of one image at a time instead of all k: the errors
             are computed once without gradient, which says which image is best for which class, then the images go
             through the features one after another, each with its weights. Same loss and gradient, less memory, one
@@ -66,12 +71,22 @@ class PerceptualLoss(nn.Module):
 
     layer_weights: Tensor
 
-    def __init__(self, features: FeatureNetwork, num_classes: int, image_by_image: bool = False):
+    def __init__(
+        self,
+        features: FeatureNetwork,
+        num_classes: int,
+        layers: Sequence[Layer] = LAYERS,
+        best_image: BestImage = "per_class",
+        image_by_image: bool = False,
+    ):
         super().__init__()
         self.features = features
         self.num_classes = num_classes
+        self.layers = layers
+        self.best_image = best_image
         self.image_by_image = image_by_image
-        self.register_buffer("layer_weights", torch.ones(len(LAYERS)))
+        self.register_buffer("layer_weights", torch.empty(len(LAYERS)))
+        self.reset_weights()
 
     def forward(self, images: Tensor, photographs: Tensor, ids: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         """
@@ -101,26 +116,38 @@ class PerceptualLoss(nn.Module):
         return loss, dict(zip(LAYERS, per_layer.detach(), strict=True))
 
     @torch.no_grad()
+    def reset_weights(self) -> None:
+        """Sets the layer weights to 1, of layers that do not count to 0."""
+        self.layer_weights.copy_(torch.tensor([float(layer in self.layers) for layer in LAYERS]))
+
+    @torch.no_grad()
     def calibrate(self, layer_errors: Tensor) -> None:
-        """Sets the layer weights so that each term contributes equally, and all of them together 1.
+        """Sets the layer weights so that each term that counts contributes equally, and all of them together 1.
 
         Args:
             layer_errors: (layers,), the unweighted errors of `LAYERS`, averaged over some batches.
 
         Raises:
-            ValueError: if an error is 0 or not finite: no weight would make it count.
+            ValueError: if an error that counts is 0 or not finite: no weight would balance it.
         """
-        if not (torch.isfinite(layer_errors).all() and (layer_errors > 0).all()):
+        self.reset_weights()
+        errors = layer_errors.where(self.layer_weights > 0, 1.0)
+        if not (torch.isfinite(errors).all() and (errors > 0).all()):
             raise ValueError(f"the loss terms cannot be balanced: their sizes are {layer_errors.tolist()}.")
-        self.layer_weights.copy_(1 / (len(LAYERS) * layer_errors))
+        self.layer_weights.div_(len(self.layers) * errors)
 
     @torch.no_grad()
     def use_published_weights(self, name: str) -> None:
         """Sets the layer weights to those of a published checkpoint (see `PUBLISHED_WEIGHTS`).
 
         Raises:
-            ValueError: for another feature network than the one they were measured on, VGG-19 on the 0..255 scale.
+            ValueError: for another feature network than the one they were measured on, VGG-19 on the 0..255 scale, or
+                if not all layers count.
         """
+        if len(self.layers) < len(LAYERS):
+            raise ValueError(
+                f"the loss weights {name} are for all of {', '.join(LAYERS)}, not for {', '.join(self.layers)} alone."
+            )
         of, scale = self.features.architecture, self.features.preprocessing
         if (of, scale) != ("vgg19", PREPROCESSING["caffe"]):
             raise ValueError(
@@ -132,6 +159,8 @@ class PerceptualLoss(nn.Module):
     def _shares(self, errors: Tensor) -> Tensor:
         """(B, K, n + 1): how much each image counts for each class, from errors (B, K, n + 1, layers)."""
         total = errors.detach().sum(dim=-1)  # E[u, p] of section 3.3
+        if self.best_image == "per_layout":
+            total = total.sum(dim=-1, keepdim=True).expand_as(total)
         best = torch.zeros_like(total).scatter_(1, total.argmin(dim=1, keepdim=True), 1.0)
         return MINIMUM_SHARE * best + MEAN_SHARE / errors.shape[1]
 

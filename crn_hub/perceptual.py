@@ -7,7 +7,7 @@ Weights differ in the input they were trained on, so each entry states its own p
 
 import os
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 import torch
 import torch.nn.functional as F
@@ -17,7 +17,8 @@ from torch import Tensor, nn
 from crn_hub.hub import Source
 from crn_hub.text import clause
 
-LAYERS = ("input", "conv1_2", "conv2_2", "conv3_2", "conv4_2", "conv5_2")
+Layer = Literal["input", "conv1_2", "conv2_2", "conv3_2", "conv4_2", "conv5_2"]
+LAYERS: tuple[Layer, ...] = get_args(Layer)
 VGG16_IN_THE_BOX = Path(__file__).parent / "pretrained" / "vgg16-features.safetensors"
 MAX_BYTES = 2**30  # a whole VGG-19, with the layers that are not read here, has 575 MB
 

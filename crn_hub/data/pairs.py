@@ -13,6 +13,7 @@ from torchvision.transforms.functional import adjust_brightness, adjust_contrast
 from tqdm import tqdm
 
 from crn_hub.classes import UNLABELLED, ClassSet, LayoutError, is_in_colors, read_layout
+from crn_hub.data.simplification import simplify
 from crn_hub.text import clause
 
 Pair = tuple[np.ndarray, np.ndarray]  # pixels uint8 (H, W, 3) and ids uint8 (H, W), as large as the row has them
@@ -33,6 +34,7 @@ class PairDataset(Dataset[dict[str, Any]]):
         random_flip: mirror every other pair.
         color_jitter: how far brightness, contrast and saturation of photographs go up or down, 0..1: factors are
             drawn from 1 - color_jitter to 1 + color_jitter.
+        simplify_layouts: the share of pairs, 0..1, whose label map is made coarser (see `simplification`).
         cache_bytes: how much memory decoded rows may take; those beyond are decoded each time.
         called: what messages call a row.
     """
@@ -47,12 +49,14 @@ class PairDataset(Dataset[dict[str, Any]]):
         seed: int | None = None,
         random_flip: bool = False,
         color_jitter: float = 0.0,
+        simplify_layouts: float = 0.0,
         cache_bytes: int = 0,
         called: str = "row",
     ):
         self.rows, self.classes, self.size = rows, classes, size
         self.image_column, self.label_column = image_column, label_column
         self.seed, self.random_flip, self.color_jitter = seed, random_flip, color_jitter
+        self.simplify_layouts = simplify_layouts
         self.cache_bytes, self.called = cache_bytes, called
         self.epoch = 0
         self.used = list(range(len(rows)))  # the rows that are not left out
@@ -80,14 +84,17 @@ class PairDataset(Dataset[dict[str, Any]]):
         row = self.used[index]
         pixels, ids = self.decode(row)
         across, down, flip, jitter = 0.5, 0.5, False, np.zeros(3)
+        rng = np.random.default_rng((self.seed or 0, self.epoch, row))
         if self.seed is not None:
-            draws = np.random.default_rng((self.seed, self.epoch, row)).random(6)
+            draws = rng.random(6)
             across, down, flip = draws[0], draws[1], self.random_flip and draws[2] < 0.5
             jitter = self.color_jitter * (2 * draws[3:] - 1)
         box = _box_of_aspect((ids.shape[1], ids.shape[0]), self.size, across, down)
         size = (self.size[1], self.size[0])
         pixels = np.array(Image.fromarray(pixels).resize(size, Image.Resampling.BICUBIC, box=box))
         ids = np.array(Image.fromarray(ids).resize(size, Image.Resampling.NEAREST, box=box))
+        if self.seed is not None and rng.random() < self.simplify_layouts:
+            ids = simplify(ids, len(self.classes), rng)
         if flip:
             pixels, ids = pixels[:, ::-1].copy(), ids[:, ::-1].copy()
         photograph = torch.from_numpy(pixels).permute(2, 0, 1).contiguous()

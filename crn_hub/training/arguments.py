@@ -10,6 +10,8 @@ from cyclopts.config import Dict
 from cyclopts.validators import Number
 
 from crn_hub.hub import short_name
+from crn_hub.losses import BestImage
+from crn_hub.perceptual import LAYERS, Layer
 from crn_hub.training.stages import PRESETS
 
 # Settings of which the result does not depend, so that a resumed run may have others without a word.
@@ -46,6 +48,8 @@ class Arguments:
     """Mirror every other pair."""
     color_jitter: Annotated[float, Parameter(validator=Number(gte=0, lt=1))] = 0.0
     """How far brightness, contrast and saturation vary; 0.1 is mild."""
+    simplify_layouts: Annotated[float, Parameter(validator=Number(gte=0, lte=1))] = 0.0
+    """Share of the layouts that are made coarser, so that the network learns what to make of painted ones."""
     output_dir: Path = Path("crn-out")
     """Folder for the trained model, its card, grids and checkpoints."""
     resolution: Annotated[int | None, Positive] = None
@@ -80,6 +84,12 @@ class Arguments:
     """Average the weights over the steps and save the average."""
     perceptual_net: str = "vgg16"
     """vgg16 (in the box), vgg19, timm/vgg16.tv_in1k (from the Hub) or a safetensors file."""
+    loss_layers: Annotated[tuple[Layer, ...], Parameter(consume_multiple=True)] = LAYERS
+    """Layers of the feature network that count; all six by default, as in the paper."""
+    best_image: BestImage = "per_class"
+    """With several images per layout, which of them counts: the best one for each class, or for all classes at once."""
+    loss_window: Annotated[int | None, Parameter(validator=Number(gte=16))] = None
+    """Height in pixels of the part of each image, by chance, that the loss looks at; all of it by default."""
     loss_weights: Literal["calibrate", "cityscapes-256p", "cityscapes-512p", "cityscapes-1024p", "gta5-256p"] = (
         "calibrate"
     )

@@ -82,7 +82,11 @@ class Preparation:
 
         rows, held_out, columns = self.load_data(stages[-1].height)
         self.loss = PerceptualLoss(
-            features.to(memory_format=torch.channels_last), len(self.classes), args.loss_image_by_image
+            features.to(memory_format=torch.channels_last),
+            len(self.classes),
+            args.loss_layers,
+            args.best_image,
+            args.loss_image_by_image,
         ).to(self.accelerator.device)
         if args.loss_weights in PUBLISHED_WEIGHTS:
             self.loss.use_published_weights(args.loss_weights)
@@ -97,6 +101,7 @@ class Preparation:
             seed=args.seed,
             random_flip=args.random_flip,
             color_jitter=args.color_jitter,
+            simplify_layouts=args.simplify_layouts,
             cache_bytes=memory,
         )
         self.held_out = PairDataset(held_out, self.classes, base_size, *columns, called="held-out row")

@@ -1,0 +1,133 @@
+"""Compares candidates for the model in the box: by measures, and by pictures to look at.
+
+    python benchmarks/model_in_the_box/compare.py "$CAMVID" segmenter comparison box crn-new
+
+Writes into the output folder: `evaluation/`, of `crn evaluate` on the held-out rows; `evaluation-simplified/`, the same
+with their layouts made coarser as in painting; held-out.png, twelve held-out layouts spread evenly over the rows;
+painted.png and painted.md, the layouts of `paint.py` and three procedural streets. Grids show all images of each model.
+"""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import torch
+from datasets import DatasetDict
+from PIL import Image, ImageDraw
+
+from crn_hub import CRN
+from crn_hub.classes import ClassSet, read_layout
+from crn_hub.cli import evaluate
+from crn_hub.data import PairDataset, find_classes, load_rows, spread
+from crn_hub.data.simplification import simplify
+from crn_hub.scenes import street_scene
+from crn_hub.segmentation import Segmenter, load_segmenter
+from crn_hub.segmentation.agreement import count_pixels, pixel_accuracy
+from crn_hub.synthesis import to_pixels
+
+PAINTED = Path(__file__).parent / "painted"
+SHOWN_ROWS, SCENES = 12, (3, 8, 21)
+TILE, MARGIN, LEFT, HEAD = (256, 128), 3, 120, 18  # pixels
+
+
+def simplified_rows(data: str, output: Path) -> None:
+    """The held-out rows with the same photographs and simplified layouts, as a data set in a folder."""
+    rows, classes = load_rows(data, "image", "label", None)[1], find_classes(data, None)
+    pairs = PairDataset(rows, classes, (720, 960))
+
+    def changed(row: dict[str, Image.Image], index: int) -> dict[str, Image.Image]:
+        ids = simplify(pairs.decode(index)[1], len(classes), np.random.default_rng(index))
+        return row | {"label": Image.fromarray(ids)}
+
+    DatasetDict({"validation": rows.map(changed, with_indices=True)}).save_to_disk(output)
+    (output / "classes.json").write_bytes((Path(data) / "classes.json").read_bytes())
+
+
+def draw_grid(rows: list[tuple[str, list[np.ndarray]]], titles: list[str], file: Path) -> None:
+    """One line per row: its name and its pictures, uint8 (H, W, 3)."""
+    grid = Image.new("RGB", (LEFT + len(titles) * (TILE[0] + MARGIN), HEAD + len(rows) * (TILE[1] + MARGIN)), "white")
+    pen = ImageDraw.Draw(grid)
+    for column, title in enumerate(titles):
+        pen.text((LEFT + column * (TILE[0] + MARGIN), 3), title, "black")
+    for line, (name, pictures) in enumerate(rows):
+        top = HEAD + line * (TILE[1] + MARGIN)
+        pen.text((3, top + TILE[1] // 2 - 6), name, "black")
+        for column, picture in enumerate(pictures):
+            tile = Image.fromarray(picture).resize(TILE, Image.Resampling.LANCZOS)
+            grid.paste(tile, (LEFT + column * (TILE[0] + MARGIN), top))
+    grid.convert("P", palette=Image.Palette.ADAPTIVE, colors=256).save(file, optimize=True)
+
+
+def images_of(model: CRN, ids: np.ndarray) -> torch.Tensor:
+    """(K, 3, H, W), unclipped."""
+    with torch.inference_mode():
+        return model(torch.from_numpy(ids)[None])[0]
+
+
+def titles_of(models: dict[str, CRN]) -> list[str]:
+    return [f"{name}, image {u + 1}" for name, model in models.items() for u in range(model.num_images)]
+
+
+def draw_held_out(data: str, models: dict[str, CRN], file: Path) -> None:
+    """Layout | all images of each model | photograph, for the twelve fixed rows."""
+    size = next(iter(models.values())).size
+    pairs = PairDataset(load_rows(data, "image", "label", None)[1], find_classes(data, None), size)
+    rows = []
+    for index in spread(len(pairs), SHOWN_ROWS):
+        pair = pairs[index]
+        ids = pair["ids"].numpy()
+        outputs = [picture for model in models.values() for picture in to_pixels(images_of(model, ids))]
+        rows.append((f"row {index}", [pairs.classes.to_colors(ids), *outputs, to_pixels(pair["photograph"])]))
+    draw_grid(rows, ["layout", *titles_of(models), "photograph"], file)
+
+
+def painted_layouts(classes: ClassSet, size: tuple[int, int]) -> dict[str, np.ndarray]:
+    """Name -> ids of the painted layouts and of some procedural streets."""
+    layouts = {file.stem: read_layout(file, classes).ids for file in sorted(PAINTED.glob("*.png"))}
+    return layouts | {f"street {seed}": street_scene(seed, size)[0] for seed in SCENES}
+
+
+def try_painted(models: dict[str, CRN], segmenter: Segmenter, output: Path) -> None:
+    """The models on layouts without photographs: grid, and a table of what tells whether a picture has collapsed."""
+    first = next(iter(models.values()))
+    layouts = painted_layouts(first.classes, first.size)
+    lines = ["| layout | " + " | ".join(models) + " |", "| --- " * (1 + len(models)) + "|"]
+    rows = []
+    for name, ids in layouts.items():
+        pictures, cells = [first.classes.to_colors(ids)], []
+        for model in models.values():
+            images = images_of(model, ids)
+            pixels = to_pixels(images)
+            found = segmenter.label(torch.from_numpy(pixels).movedim(-1, 1).float())[0].numpy()
+            counts = np.sum([count_pixels(of_image, ids, len(first.classes)) for of_image in found], axis=0)
+            right = pixel_accuracy(counts)
+            clipped = (images.abs() > 1).float().mean().item()
+            contrast = pixels.mean(axis=-1).std(axis=(1, 2)).mean()
+            agreement = "-" if np.isnan(right) else f"{right:.2f}"
+            cells.append(f"{agreement}, {clipped:.1%}, {contrast:.0f}")
+            pictures += [*pixels]
+        rows.append((name, pictures))
+        lines.append(f"| {name} | " + " | ".join(cells) + " |")
+    draw_grid(rows, ["layout", *titles_of(models)], output / "painted.png")
+    (output / "painted.md").write_text("\n".join(lines) + "\n")
+
+
+def main() -> None:
+    if len(sys.argv) < 5:
+        sys.exit("usage: python benchmarks/model_in_the_box/compare.py DATA SEGMENTER OUTPUT MODEL...")
+    data, segmenter, output, names = sys.argv[1], sys.argv[2], Path(sys.argv[3]), sys.argv[4:]
+    output.mkdir(parents=True, exist_ok=True)
+    models = {Path(name).name: CRN.from_pretrained(None if name == "box" else name) for name in names}
+    try_painted(models, load_segmenter(segmenter, next(iter(models.values())).classes), output)
+    draw_held_out(data, models, output / "held-out.png")
+    evaluate(names, dataset=data, segmenter=segmenter, output=output / "evaluation")
+    if not (output / "simplified").exists():
+        simplified_rows(data, output / "simplified")
+    evaluate(
+        names, dataset=str(output / "simplified"), split="validation", segmenter=segmenter,
+        output=output / "evaluation-simplified",
+    )  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()

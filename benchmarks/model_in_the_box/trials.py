@@ -1,0 +1,197 @@
+"""Short comparable training runs by which the settings of the model in the box were chosen, and their measures.
+
+    python benchmarks/model_in_the_box/trials.py "$CAMVID" segmenter trials
+
+Trains what is not trained yet, each trial on a core of its own, evaluates all of them with `crn evaluate` on the
+held-out rows, and writes trials.md, trials.png (a few held-out layouts) and widths.png into the output folder.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from queue import Queue
+from statistics import median
+
+from matplotlib.figure import Figure
+from PIL import Image, ImageDraw
+from tqdm import tqdm
+
+from crn_hub import CRN
+from crn_hub.cli import evaluate
+from crn_hub.data import PairDataset, find_classes, load_rows, spread
+
+ROOT = Path(__file__).parents[2]
+MEASURES = {
+    "frechet_segmenter": "Fréchet, segmenter ↓",
+    "kernel_perceptual": "kernel, VGG-16 ↓",
+    "miou": "mIoU ↑",
+    "perceptual": "perceptual ↓",
+    "perceptual_diversity": "between k images ↑",
+}
+COMMON = [
+    "--random_flip", "--validation_steps", "100", "--checkpointing_steps", "200", "--checkpoints_total_limit", "1",
+]  # fmt: skip
+WIDTHS = {
+    "width-quarter": (80, 80, 64, 44, 22),
+    "width-half": (160, 160, 128, 88, 44),
+    "width-double": (640, 640, 512, 352, 176),
+}
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One run: what it asks, its arguments, and the trial whose model it starts from."""
+
+    question: str
+    arguments: str
+    start: str | None = None
+
+
+AT_64, DEEP = "--resolution 64 --max_train_steps 800", "--loss_layers conv2_2 conv3_2 conv4_2 conv5_2"
+TRIALS = {
+    "base": Trial("box widths, k = 1, calibrated, 3e-4", f"{AT_64} --use_ema"),
+    "base-again": Trial("the same with another seed: what chance does", f"{AT_64} --use_ema"),
+    **{
+        name: Trial(f"widths {' '.join(map(str, widths))}", f"{AT_64} --use_ema --widths {' '.join(map(str, widths))}")
+        for name, widths in WIDTHS.items()
+    },
+    "grown": Trial("32p first, then 64p; as long in all", "--stages 32:650 64:400 --use_ema"),
+    "k2-per-class": Trial("k = 2, the best image for each class", f"{AT_64} --use_ema --num_images 2"),
+    "k2-per-layout": Trial(
+        "k = 2, the best image for the layout", f"{AT_64} --use_ema --num_images 2 --best_image per_layout"
+    ),
+    "rate-1e-4": Trial("learning rate 1e-4", f"{AT_64} --use_ema --learning_rate 1e-4"),
+    "rate-1e-3": Trial("learning rate 1e-3", f"{AT_64} --use_ema --learning_rate 1e-3"),
+    "no-ema": Trial("without the average of weights", AT_64),
+    "not-calibrated": Trial("loss weights 1 throughout", f"{AT_64} --use_ema --calibration_step 799"),
+    "no-input": Trial("loss without input and conv1_2", f"{AT_64} --use_ema {DEEP}"),
+    "fine-layers": Trial("loss on input to conv3_2", f"{AT_64} --use_ema --loss_layers input conv1_2 conv2_2 conv3_2"),
+    "simplified": Trial("half of the layouts simplified", f"{AT_64} --use_ema --simplify_layouts 0.5"),
+    "128-whole": Trial(
+        "128p after base: loss on whole images", "--resolution 128 --max_train_steps 400 --use_ema", "base"
+    ),
+    "128-window": Trial(
+        "the same time: loss on a quarter of each image",
+        "--resolution 128 --max_train_steps 900 --use_ema --loss_window 64", "base",
+    ),
+    "128-no-input": Trial(
+        "128p after no-input, its loss",
+        f"--resolution 128 --max_train_steps 400 --use_ema {DEEP}", "no-input",
+    ),
+}  # fmt: skip
+
+
+def train(name: str, data: str, output: Path, core: int) -> None:
+    """Runs a trial on one core, or goes on with it; its words go to a log beside its folder."""
+    trial = TRIALS[name]
+    command = [sys.executable, "train_accelerate.py", "--dataset_name", data, *COMMON, *trial.arguments.split()]
+    command += ["--seed", "2" if name == "base-again" else "1"]
+    command += ["--output_dir", str(output / name), "--resume_from_checkpoint", "latest"]
+    if trial.start:
+        command += ["--init_from", str(output / trial.start)]
+    with (output / f"{name}.log").open("a") as log:
+        code = subprocess.run(
+            command, cwd=ROOT, stdout=log, stderr=log, env=os.environ | {"PYTHONPATH": str(ROOT)},
+            preexec_fn=lambda: os.sched_setaffinity(0, {core}),
+        ).returncode  # fmt: skip
+    if code:
+        raise RuntimeError(f"trial {name} ended with exit code {code}; see {output / name}.log")
+
+
+def train_all(data: str, output: Path) -> None:
+    """Trials without a start first, as many at a time as there are cores."""
+    cores: Queue[int] = Queue()
+    for core in os.sched_getaffinity(0):
+        cores.put(core)
+
+    def on_a_core(name: str) -> None:
+        core = cores.get()
+        try:
+            train(name, data, output, core)
+        finally:
+            cores.put(core)
+
+    for wave in (False, True):
+        names = [name for name, trial in TRIALS.items() if (trial.start is not None) == wave]
+        with ThreadPoolExecutor(cores.qsize()) as pool:
+            list(tqdm(pool.map(on_a_core, names), total=len(names), desc="trials", unit="trial"))
+
+
+def table(output: Path) -> list[str]:
+    """Each trial with its cost and its measures, as Markdown."""
+    results = {m["name"]: m for m in json.loads((output / "evaluation/results.json").read_text())["models"]}
+    lines = [
+        "| trial | | s/step | min | M parameters | " + " | ".join(MEASURES.values()) + " |",
+        "| --- | --- " + "| --- " * (3 + len(MEASURES)) + "|",
+    ]
+    for name, trial in TRIALS.items():
+        log = [json.loads(line) for line in (output / name / "training_log.jsonl").read_text().splitlines()]
+        seconds = [1 / entry["images_per_second"] for entry in log]
+        measures = results[name]["measures"]
+        shown = [f"{measures[m][0]:.3g}" if measures.get(m) else "-" for m in MEASURES]
+        cost = [f"{median(seconds):.2f}", f"{sum(seconds) / 60:.1f}", f"{results[name]['parameters'] / 1e6:.2f}"]
+        lines.append(f"| {name} | {trial.question} | " + " | ".join([*cost, *shown]) + " |")
+    return lines
+
+
+def draw_widths(output: Path) -> None:
+    """Quality against the width of the network."""
+    results = {m["name"]: m for m in json.loads((output / "evaluation/results.json").read_text())["models"]}
+    names = ["width-quarter", "width-half", "base", "width-double"]
+    figure = Figure(figsize=(10, 3.2), dpi=100, layout="constrained")
+    for axes, (measure, title) in zip(figure.subplots(1, 4), MEASURES.items(), strict=False):
+        x = [results[name]["parameters"] / 1e6 for name in names]
+        y, low, high = zip(*(results[name]["measures"][measure] for name in names), strict=True)
+        axes.fill_between(x, low, high, alpha=0.2)
+        axes.plot(x, y, "o-")
+        again = results["base-again"]
+        axes.plot([again["parameters"] / 1e6], [again["measures"][measure][0]], "x", color="0.3", label="another seed")
+        axes.set(title=title, xlabel="million parameters", xscale="log")
+        axes.grid(alpha=0.3)
+    figure.savefig(output / "widths.png")
+
+
+def draw_grid(data: str, output: Path) -> None:
+    """Two held-out layouts of each block with each trial's first image."""
+    rows, columns = load_rows(data, "image", "label", None)[1], 4
+    pairs = PairDataset(rows, find_classes(data, None), (128, 256))
+    shown = spread(len(pairs), columns)
+    names = ["layout", *TRIALS, "photograph"]
+    grid = Image.new("RGB", (110 + 258 * columns, 130 * len(names)), "white")
+    pen = ImageDraw.Draw(grid)
+    for line, name in enumerate(names):
+        pen.text((4, 130 * line + 56), name, "black")
+        model = CRN.from_pretrained(output / name) if name in TRIALS else None
+        for column, index in enumerate(shown):
+            pair = pairs[index]
+            if model is not None:
+                picture = model.synthesize(pair["ids"].numpy(), num_images=1)[0]
+            elif name == "layout":
+                picture = Image.fromarray(pairs.classes.to_colors(pair["ids"].numpy()))
+            else:
+                picture = Image.fromarray(((pair["photograph"].permute(1, 2, 0).numpy() + 1) * 127.5).astype("uint8"))
+            grid.paste(picture, (110 + 258 * column, 130 * line))
+    grid.save(output / "trials.png", optimize=True)
+
+
+def main() -> None:
+    if len(sys.argv) != 4:
+        sys.exit("usage: python benchmarks/model_in_the_box/trials.py DATA SEGMENTER OUTPUT")
+    data, segmenter, output = sys.argv[1], sys.argv[2], Path(sys.argv[3]).resolve()
+    output.mkdir(parents=True, exist_ok=True)
+    train_all(str(Path(data).resolve()), output)
+    models = [str(output / name) for name in TRIALS]
+    evaluate(models, dataset=data, segmenter=segmenter, output=output / "evaluation", size=(128, 256))
+    text = "\n".join(table(output))
+    (output / "trials.md").write_text(text + "\n")
+    print(text)
+    draw_widths(output)
+    draw_grid(data, output)
+
+
+if __name__ == "__main__":
+    main()
