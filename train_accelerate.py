@@ -280,7 +280,7 @@ class Training(Preparation):
                     with accelerator.accumulate(model):
                         for group in optimizer.param_groups:
                             group["lr"] = args.learning_rate * course((step - first_step) / cast(int, stage.steps))
-                        part = self.loss_window(step, network.size)
+                        part = loss_window(args.loss_window, network.size, args.seed, step)
                         images, photographs, ids = model(batch["ids"]), batch["photograph"], batch["ids"]
                         loss, terms = loss_function(images[part], photographs[part], ids[part])
                         losses.append(torch.stack([loss.detach(), *terms.values()]))
@@ -349,15 +349,6 @@ class Training(Preparation):
         result = finished_model()
         accelerator.free_memory()
         return result
-
-    def loss_window(self, step: int, size: tuple[int, int]) -> tuple[Any, slice, slice]:
-        """The part of each image (..., height, width) that the loss looks at, by chance from seed and step."""
-        height, width = size
-        share = min(1.0, (self.args.loss_window or height) / height)
-        down, across = np.random.default_rng((self.args.seed, step)).random(2)
-        rows, columns = round(share * height), round(share * width)
-        top, left = int(down * (height - rows + 1)), int(across * (width - columns + 1))
-        return ..., slice(top, top + rows), slice(left, left + columns)
 
     @torch.no_grad()
     def calibrate(self, model: torch.nn.Module) -> None:
@@ -437,6 +428,16 @@ def rehearse(args: Arguments) -> None:
             f"{duration(seconds / 3600)}; peak memory {cost['memory'] / 1e9:.2g} GB"
         )
     say(f"dry run: built, trained, validated, saved, loaded; the whole run will take about {duration(total / 3600)}")
+
+
+def loss_window(asked: int | None, size: tuple[int, int], seed: int, step: int) -> tuple[Any, slice, slice]:
+    """The part of images (..., height, width) that the loss looks at: `asked` pixels high, somewhere by chance."""
+    height, width = size
+    share = min(1.0, (asked or height) / height)
+    down, across = np.random.default_rng((seed, step)).random(2)
+    rows, columns = round(share * height), round(share * width)
+    top, left = int(down * (height - rows + 1)), int(across * (width - columns + 1))
+    return ..., slice(top, top + rows), slice(left, left + columns)
 
 
 def ema_update(averages: Tensors, weights: Tensors, count: Tensor | int) -> None:

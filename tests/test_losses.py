@@ -72,6 +72,40 @@ def test_a_class_can_take_its_best_from_another_image(loss: PerceptualLoss) -> N
     assert both < 0.5 * alone  # what is left: features at the border see both halves
 
 
+def test_the_best_image_may_count_for_the_whole_layout(loss: PerceptualLoss) -> None:
+    whole = PerceptualLoss(loss.features, CLASSES, best_image="per_layout")
+    for one in (loss, whole):
+        one.layer_weights.copy_(torch.tensor([1.0, 0.5, 0.3, 0.2, 0.1, 2.0]))
+    images, photographs, ids = example(3)
+    of_each = torch.stack(
+        [
+            torch.stack([(plain_errors(loss, image, photograph) * loss.layer_weights).sum() for image in several])
+            for several, photograph in zip(images, photographs, strict=True)
+        ]
+    )  # (B, K): all classes of an image add up to its plain error
+    expected = 0.999 * of_each.min(dim=1).values.mean() + 0.001 * of_each.mean()
+    assert whole(images, photographs, ids)[0].item() == pytest.approx(expected.item(), rel=1e-4)
+    assert loss(images, photographs, ids)[0] < whole(images, photographs, ids)[0]
+
+
+def test_layers_that_do_not_count_weigh_nothing(loss: PerceptualLoss) -> None:
+    deep = PerceptualLoss(loss.features, CLASSES, layers=("conv2_2", "conv5_2"))
+    assert deep.layer_weights.tolist() == [0, 0, 1, 0, 0, 1]
+    images, photographs, ids = example(1)
+    _, terms = deep(images, photographs, ids)
+    deep.calibrate(torch.stack(list(terms.values())))
+    total, terms = deep(images, photographs, ids)
+    assert {name: pytest.approx(value.item(), rel=1e-4) for name, value in terms.items()} == {
+        "input": 0, "conv1_2": 0, "conv2_2": 0.5, "conv3_2": 0, "conv4_2": 0, "conv5_2": 0.5,
+    }  # fmt: skip
+    assert total.item() == pytest.approx(1, rel=1e-4)
+    with pytest.raises(ValueError, match="cannot be balanced"):
+        deep.calibrate(torch.tensor([1.0, 1, 0, 1, 1, 1]))
+    own = PerceptualLoss(FeatureNetwork("vgg19", PREPROCESSING["caffe"]), CLASSES, layers=("conv2_2",))
+    with pytest.raises(ValueError, match=r"the loss weights gta5-256p are for all of input, .*, not for conv2_2 alone"):
+        own.use_published_weights("gta5-256p")
+
+
 def test_gradient_reaches_the_best_image_and_hardly_the_others(loss: PerceptualLoss) -> None:
     loss.layer_weights.copy_(torch.ones(6))
     images, photographs, ids = example(2)

@@ -113,6 +113,7 @@ def one_stage(tmp_path_factory: pytest.TempPathFactory) -> Run:
     data = write_folder(folder / "streets", rows=8)
     common = [*TINY, *f"--dataset_name {data} --max_train_steps {STEPS} --checkpointing_steps {EVERY}".split()]
     common += "--gradient_accumulation_steps 2 --random_flip --color_jitter 0.2 --use_ema --num_images 2".split()
+    common += "--simplify_layouts 0.5 --loss_window 16 --best_image per_layout --loss_layers input conv2_2".split()
     common += "--validation_steps 4 --seed 3 --calibration_step 5 --checkpoints_total_limit 1".split()
     train(*common, "--output_dir", folder / "whole")
     return common, folder / "whole"

@@ -250,6 +250,31 @@ def test_calibration_at_a_step_starts_at_one(tmp_path: Path) -> None:
     )
 
 
+def test_the_loss_may_look_at_parts_of_images_and_layers(tmp_path: Path) -> None:
+    out = tmp_path / "model"
+    parts = "--loss_window 16 --loss_layers conv2_2 conv4_2 --simplify_layouts 1 --num_images 2 --best_image per_layout"
+    train(*TINY, *f"--max_train_samples 4 --max_train_steps 4 --output_dir {out} {parts}".split())
+    log = log_of(out)
+    assert log[0]["input"] == log[0]["conv5_2"] == 0
+    assert all(0.25 < log[0][layer] < 1 for layer in ("conv2_2", "conv4_2"))
+    record = json.loads((out / "training.json").read_text())
+    assert record["loss_weights"]["input"] == 0
+    assert record["settings"]["loss_layers"] == ["conv2_2", "conv4_2"]
+
+
+def test_every_part_of_an_image_has_its_turn_in_the_loss() -> None:
+    seen = [train_accelerate.loss_window(16, (32, 64), seed=1, step=step) for step in range(99)]
+    for axis, size in ((1, 32), (2, 64)):
+        starts = {part[axis].start for part in seen}
+        assert all(part[axis].stop - part[axis].start == size // 2 for part in seen)
+        assert min(starts) == 0
+        assert max(starts) == size // 2
+    whole = (..., slice(0, 32), slice(0, 64))
+    assert (
+        train_accelerate.loss_window(64, (32, 64), 1, 5) == train_accelerate.loss_window(None, (32, 64), 1, 5) == whole
+    )
+
+
 def test_published_loss_weights_are_refused_for_other_features(tmp_path: Path) -> None:
     line = fails(*TINY, "--loss_weights", "cityscapes-256p", "--output_dir", tmp_path / "model")
     assert "the loss weights cityscapes-256p belong to a VGG-19" in line
@@ -380,6 +405,10 @@ def test_the_loss_falls(tmp_path: Path) -> None:
         (["--preset", "paper"], "paper-256p"),
         (["--report_to", "paper"], "tensorboard"),
         (["--color_jitter", "1"], "--color_jitter"),
+        (["--simplify_layouts", "2"], "--simplify_layouts"),
+        (["--loss_window", "8"], "--loss_window"),
+        (["--loss_layers", "conv6_2"], "conv5_2"),
+        (["--best_image", "first"], "per_class"),
         (["--calibration_step", "2", "--calibration_epoch", "2"], "one of"),
         (
             ["--push_to_hub", "--hub_model_id", "bad name!"],
