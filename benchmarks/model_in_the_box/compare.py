@@ -3,8 +3,8 @@
     python benchmarks/model_in_the_box/compare.py "$CAMVID" segmenter comparison box crn-new
 
 Writes into the output folder: `evaluation/`, of `crn evaluate` on the held-out rows; `evaluation-simplified/`, the same
-with their layouts made coarser as in painting; held-out.png, twelve held-out layouts spread evenly over the rows;
-painted.png and painted.md, the layouts of `paint.py` and three procedural streets. Grids show all images of each model.
+with their layouts made coarser as in painting; held-out.jpg, twelve held-out layouts spread evenly over the rows;
+painted.jpg and painted.md, the layouts of `paint.py` and three procedural streets. Grids show all images of each model.
 """
 
 import sys
@@ -55,7 +55,7 @@ def draw_grid(rows: list[tuple[str, list[np.ndarray]]], titles: list[str], file:
         for column, picture in enumerate(pictures):
             tile = Image.fromarray(picture).resize(TILE, Image.Resampling.LANCZOS)
             grid.paste(tile, (LEFT + column * (TILE[0] + MARGIN), top))
-    grid.convert("P", palette=Image.Palette.ADAPTIVE, colors=256).save(file, optimize=True)
+    grid.save(file, quality=90)
 
 
 def images_of(model: CRN, ids: np.ndarray) -> torch.Tensor:
@@ -108,7 +108,7 @@ def try_painted(models: dict[str, CRN], segmenter: Segmenter, output: Path) -> N
             pictures += [*pixels]
         rows.append((name, pictures))
         lines.append(f"| {name} | " + " | ".join(cells) + " |")
-    draw_grid(rows, ["layout", *titles_of(models)], output / "painted.png")
+    draw_grid(rows, ["layout", *titles_of(models)], output / "painted.jpg")
     (output / "painted.md").write_text("\n".join(lines) + "\n")
 
 
@@ -119,7 +119,7 @@ def main() -> None:
     output.mkdir(parents=True, exist_ok=True)
     models = {Path(name).name: CRN.from_pretrained(None if name == "box" else name) for name in names}
     try_painted(models, load_segmenter(segmenter, next(iter(models.values())).classes), output)
-    draw_held_out(data, models, output / "held-out.png")
+    draw_held_out(data, models, output / "held-out.jpg")
     evaluate(names, dataset=data, segmenter=segmenter, output=output / "evaluation")
     if not (output / "simplified").exists():
         simplified_rows(data, output / "simplified")
