@@ -1,15 +1,25 @@
 """Puts a trained model into the package as the model in the box: half precision, with its card and samples.
 
-python scripts/put_in_box.py crn-256
+    python scripts/put_in_box.py crn-256
+
+Writes down its checksum and its outputs on three layouts too, for tests/test_box.py.
 """
 
+import hashlib
 import shutil
 import sys
 from pathlib import Path
 
+import numpy as np
+import torch
+import torch.nn.functional as F  # noqa: N812
+
 from crn_hub import CRN
+from crn_hub.classes import UNLABELLED, read_layout
 from crn_hub.model import MODEL_IN_THE_BOX, WEIGHTS
 
+ROOT = Path(__file__).parent.parent
+EXPECTED = ROOT / "tests" / "data" / "box.npz"
 MAX_BYTES = 12_000_000
 NOTES = (
     "The data are 295 photographs from a car in Cambridge (Brostow, Fauqueur, Cipolla, 2009: Semantic object "
@@ -22,6 +32,19 @@ NOTES = (
     "over the images. All measures are of 68 photographs from the same three drives as those it was trained on: "
     "too few for small differences to mean something, and too near for them to say much of other places."
 )
+
+
+def outputs_on_three_layouts(model: CRN) -> dict[str, np.ndarray]:
+    """Outputs on the 0..255 scale, (K, 3, 16, 32) by areas: two of the demo's layouts, and one without a label."""
+    examples = ROOT / "crn_hub" / "demo" / "examples"
+    layouts = {name: read_layout(examples / f"{name}.png", model.classes).ids for name in ("avenue", "crayon-street")}
+    layouts["nothing"] = np.full(model.size, UNLABELLED, dtype=np.uint8)
+    outputs = {}
+    for name, ids in layouts.items():
+        with torch.inference_mode():
+            images = model(torch.from_numpy(ids)[None])[0]
+        outputs[name] = (F.adaptive_avg_pool2d((images + 1) * 127.5, (16, 32))).numpy()
+    return outputs
 
 
 def main() -> None:
@@ -37,6 +60,9 @@ def main() -> None:
     size = (MODEL_IN_THE_BOX / WEIGHTS).stat().st_size
     if size > MAX_BYTES:
         sys.exit(f"the weights take {size:,} bytes; at most {MAX_BYTES:,} are wanted")
+    checksum = hashlib.sha256((MODEL_IN_THE_BOX / WEIGHTS).read_bytes()).hexdigest()
+    expected = outputs_on_three_layouts(CRN.from_pretrained())
+    np.savez_compressed(EXPECTED, sha256=checksum, **expected)  # type: ignore[arg-type]
     print(f"{MODEL_IN_THE_BOX}: {model.num_parameters:,} parameters, {size / 1e6:.1f} MB")
 
 

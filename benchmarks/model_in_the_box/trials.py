@@ -51,7 +51,7 @@ class Trial:
     start: str | None = None
 
 
-AT_64, DEEP = "--resolution 64 --max_train_steps 600", "--loss_layers conv2_2 conv3_2 conv4_2 conv5_2"
+AT_64, DEEP = "--resolution 64 --max_train_steps 400", "--loss_layers conv2_2 conv3_2 conv4_2 conv5_2"
 TRIALS = {
     "base": Trial("box widths, k = 1, calibrated, 3e-4", f"{AT_64} --use_ema"),
     "no-input": Trial("loss without input and conv1_2", f"{AT_64} --use_ema {DEEP}"),
@@ -62,17 +62,17 @@ TRIALS = {
         for name, widths in WIDTHS.items()
     },
     "128-whole": Trial(
-        "128p after base: loss on whole images", "--resolution 128 --max_train_steps 300 --use_ema", "base"
+        "128p after base: loss on whole images", "--resolution 128 --max_train_steps 200 --use_ema", "base"
     ),
     "128-window": Trial(
         "the same time: loss on a quarter of each image",
-        "--resolution 128 --max_train_steps 700 --use_ema --loss_window 64", "base",
+        "--resolution 128 --max_train_steps 450 --use_ema --loss_window 64", "base",
     ),
     "128-no-input": Trial(
         "128p after no-input, its loss",
-        f"--resolution 128 --max_train_steps 300 --use_ema {DEEP}", "no-input",
+        f"--resolution 128 --max_train_steps 200 --use_ema {DEEP}", "no-input",
     ),
-    "grown": Trial("32p first, then 64p; as long in all", "--stages 32:500 64:300 --use_ema"),
+    "grown": Trial("32p first, then 64p; as long in all", "--stages 32:330 64:200 --use_ema"),
     "k2-per-class": Trial("k = 2, the best image for each class", f"{AT_64} --use_ema --num_images 2"),
     "k2-per-layout": Trial(
         "k = 2, the best image for the layout", f"{AT_64} --use_ema --num_images 2 --best_image per_layout"
@@ -80,7 +80,7 @@ TRIALS = {
     "rate-1e-4": Trial("learning rate 1e-4", f"{AT_64} --use_ema --learning_rate 1e-4"),
     "rate-1e-3": Trial("learning rate 1e-3", f"{AT_64} --use_ema --learning_rate 1e-3"),
     "no-ema": Trial("without the average of weights", AT_64),
-    "not-calibrated": Trial("loss weights 1 throughout", f"{AT_64} --use_ema --calibration_step 599"),
+    "not-calibrated": Trial("loss weights 1 throughout", f"{AT_64} --use_ema --calibration_step 399"),
     "fine-layers": Trial("loss on input to conv3_2", f"{AT_64} --use_ema --loss_layers input conv1_2 conv2_2 conv3_2"),
 }  # fmt: skip
 
