@@ -82,7 +82,7 @@ class PerceptualLoss(nn.Module):
         super().__init__()
         self.features = features
         self.num_classes = num_classes
-        self.layers = layers
+        self.layers = tuple(dict.fromkeys(layers))
         self.best_image = best_image
         self.image_by_image = image_by_image
         self.register_buffer("layer_weights", torch.empty(len(LAYERS)))

@@ -26,7 +26,7 @@ from crn_hub.segmentation.agreement import count_pixels, pixel_accuracy
 from crn_hub.synthesis import to_pixels
 
 PAINTED = Path(__file__).parent / "painted"
-SHOWN_ROWS, SCENES = 12, (3, 8, 21)
+SHOWN_ROWS, SCENES, SIZE = 12, (3, 8, 21), (256, 512)
 TILE, MARGIN, LEFT, HEAD = (256, 128), 3, 120, 18  # pixels
 
 
@@ -58,10 +58,9 @@ def draw_grid(rows: list[tuple[str, list[np.ndarray]]], titles: list[str], file:
     grid.save(file, quality=90)
 
 
-def images_of(model: CRN, ids: np.ndarray) -> torch.Tensor:
-    """(K, 3, H, W), unclipped."""
-    with torch.inference_mode():
-        return model(torch.from_numpy(ids)[None])[0]
+def images_of(model: CRN, ids: np.ndarray) -> np.ndarray:
+    """uint8 (K, H, W, 3), as large as the layout."""
+    return np.stack([np.asarray(image) for image in model.synthesize(ids)])
 
 
 def titles_of(models: dict[str, CRN]) -> list[str]:
@@ -70,38 +69,37 @@ def titles_of(models: dict[str, CRN]) -> list[str]:
 
 def draw_held_out(data: str, models: dict[str, CRN], file: Path) -> None:
     """Layout | all images of each model | photograph, for the twelve fixed rows."""
-    size = next(iter(models.values())).size
-    pairs = PairDataset(load_rows(data, "image", "label", None)[1], find_classes(data, None), size)
+    pairs = PairDataset(load_rows(data, "image", "label", None)[1], find_classes(data, None), SIZE)
     rows = []
     for index in spread(len(pairs), SHOWN_ROWS):
         pair = pairs[index]
         ids = pair["ids"].numpy()
-        outputs = [picture for model in models.values() for picture in to_pixels(images_of(model, ids))]
+        outputs = [picture for model in models.values() for picture in images_of(model, ids)]
         rows.append((f"row {index}", [pairs.classes.to_colors(ids), *outputs, to_pixels(pair["photograph"])]))
     draw_grid(rows, ["layout", *titles_of(models), "photograph"], file)
 
 
-def painted_layouts(classes: ClassSet, size: tuple[int, int]) -> dict[str, np.ndarray]:
+def painted_layouts(classes: ClassSet) -> dict[str, np.ndarray]:
     """Name -> ids of the painted layouts and of some procedural streets."""
     layouts = {file.stem: read_layout(file, classes).ids for file in sorted(PAINTED.glob("*.png"))}
-    return layouts | {f"street {seed}": street_scene(seed, size)[0] for seed in SCENES}
+    return layouts | {f"street {seed}": street_scene(seed, SIZE)[0] for seed in SCENES}
 
 
+@torch.inference_mode()
 def try_painted(models: dict[str, CRN], segmenter: Segmenter, output: Path) -> None:
     """The models on layouts without photographs: grid, and a table of what tells whether a picture has collapsed."""
-    first = next(iter(models.values()))
-    layouts = painted_layouts(first.classes, first.size)
+    classes = segmenter.classes
+    layouts = painted_layouts(classes)
     lines = ["| layout | " + " | ".join(models) + " |", "| --- " * (1 + len(models)) + "|"]
     rows = []
     for name, ids in layouts.items():
-        pictures, cells = [first.classes.to_colors(ids)], []
+        pictures, cells = [classes.to_colors(ids)], []
         for model in models.values():
-            images = images_of(model, ids)
-            pixels = to_pixels(images)
+            pixels = images_of(model, ids)
             found = segmenter.label(torch.from_numpy(pixels).movedim(-1, 1).float())[0].numpy()
-            counts = np.sum([count_pixels(of_image, ids, len(first.classes)) for of_image in found], axis=0)
+            counts = np.sum([count_pixels(of_image, ids, len(classes)) for of_image in found], axis=0)
             right = pixel_accuracy(counts)
-            clipped = (images.abs() > 1).float().mean().item()
+            clipped = ((pixels == 0) | (pixels == 255)).mean()
             contrast = pixels.mean(axis=-1).std(axis=(1, 2)).mean()
             agreement = "-" if np.isnan(right) else f"{right:.2f}"
             cells.append(f"{agreement}, {clipped:.1%}, {contrast:.0f}")
