@@ -43,6 +43,16 @@ def test_outputs_of_the_published_operations_are_reproduced(case: str) -> None:
     assert np.abs(images.permute(0, 2, 3, 1).numpy() - arrays["output"]).max() < 0.002
 
 
+def test_images_start_alike_but_not_the_same() -> None:
+    torch.manual_seed(2)
+    model = CRN(ClassSet.camvid(), (8, 8, 8), num_images=4)
+    images = model(torch.zeros(1, 16, 32, dtype=torch.uint8))[0]
+    between = (images[1:] - images[:1]).abs().mean(dim=(1, 2, 3))
+    size = (images - images.mean()).abs().mean()
+    assert (between > 0.005 * size).all()
+    assert (between < 0.4 * size).all()
+
+
 def test_the_papers_network_has_the_published_number_of_parameters() -> None:
     with torch.device("meta"):
         paper = CRN(ClassSet.cityscapes(), (1024,) * 5 + (512, 512), num_images=9)

@@ -30,7 +30,7 @@ MEASURES = {
     "kernel_perceptual": "kernel, VGG-16 ↓",
     "miou": "mIoU ↑",
     "perceptual": "perceptual ↓",
-    "perceptual_diversity": "between k images ↑",
+    "diversity": "between k images ↑",
 }
 COMMON = [
     "--random_flip", "--validation_steps", "100", "--checkpointing_steps", "200", "--checkpoints_total_limit", "1",
@@ -65,7 +65,7 @@ TRIALS = {
         "128p after base: loss on whole images", "--resolution 128 --max_train_steps 200 --use_ema", "base"
     ),
     "128-window": Trial(
-        "the same time: loss on a quarter of each image",
+        "the same with the loss on a quarter of each image",
         "--resolution 128 --max_train_steps 450 --use_ema --loss_window 64", "base",
     ),
     "128-no-input": Trial(
