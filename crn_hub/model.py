@@ -251,7 +251,7 @@ class CRN(nn.Module):
 
         The class sets may differ: what reads a class keeps its weights where `other` has that class by name or alias.
         The new modules and what reads other classes keep their fresh weights, and so does the output layer unless both
-        networks end alike.
+        networks end alike; if `other` makes one image, each of the k here starts near that.
 
         Returns:
             How many modules were taken over.
@@ -278,6 +278,11 @@ class CRN(nn.Module):
             stage.load_state_dict({**state, "conv1.weight": kernel})
         if common == len(self.widths) and other.num_images == self.num_images:
             self.to_images.load_state_dict(other.to_images.state_dict())
+        elif common == len(self.widths) and other.num_images == 1:
+            with torch.no_grad():
+                for parameter, start in zip(self.to_images.parameters(), other.to_images.parameters(), strict=True):
+                    images = parameter.unflatten(0, (3, self.num_images))
+                    images.add_(start[:, None] - images[:, :1])  # how they differ from one another stays
         return common
 
     # -- the Hub -------------------------------------------------------------------------------------

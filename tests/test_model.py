@@ -236,6 +236,23 @@ def test_growing_keeps_the_coarse_modules() -> None:
     assert torch.equal(again.to_images.weight, fine.to_images.weight)
 
 
+def test_several_images_start_near_the_one_that_there_was() -> None:
+    classes = ClassSet.camvid()
+    one, three = CRN(classes, (6, 5)), CRN(classes, (6, 5), num_images=3)
+    with torch.no_grad():
+        one.to_images.weight.mul_(10)  # as after training
+    three.grow_from(one)
+    before, images = one(random_ids(one))[0], three(random_ids(one))[0]
+    assert torch.allclose(images[:1], before, atol=1e-6)
+    apart = (images - before).abs().mean(dim=(1, 2, 3))
+    assert (apart[1:] > 1e-3).all()
+    assert (apart[1:] < 0.1 * (before - before.mean()).abs().mean()).all()
+    two = CRN(classes, (6, 5), num_images=2)
+    fresh = two.to_images.weight.clone()
+    two.grow_from(three)
+    assert torch.equal(two.to_images.weight, fresh)
+
+
 def test_growing_onto_other_classes_keeps_what_has_the_same_name() -> None:
     """Road is road at another place, "person" is an alias of pedestrian, a class that is new begins fresh."""
     old = ClassSet(["sky", "road", "pedestrian"], [(1, 1, 1), (2, 2, 2), (3, 3, 3)], {"pedestrian": ["person"]})
