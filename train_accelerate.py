@@ -352,7 +352,7 @@ class Training(Preparation):
 
     @torch.no_grad()
     def calibrate(self, model: torch.nn.Module) -> None:
-        """Measures the loss weights on rows spread over the data; they are 1 until then."""
+        """Measures the loss weights on rows spread over the data; those that count are 1 until then."""
         errors = torch.zeros(len(LAYERS), device=self.accelerator.device)
         for index in range(CALIBRATION_BATCHES):
             pair = self.data[index * len(self.data) // CALIBRATION_BATCHES]
@@ -431,7 +431,10 @@ def rehearse(args: Arguments) -> None:
 
 
 def loss_window(asked: int | None, size: tuple[int, int], seed: int, step: int) -> tuple[Any, slice, slice]:
-    """The part of images (..., height, width) that the loss looks at: `asked` pixels high, somewhere by chance."""
+    """The part of images (..., height, width) that the loss looks at, somewhere by chance, of the images' shape.
+
+    `asked` is its height in pixels; all of the images if that is None, or more than they have.
+    """
     height, width = size
     share = min(1.0, (asked or height) / height)
     down, across = np.random.default_rng((seed, step)).random(2)

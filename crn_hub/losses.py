@@ -1,4 +1,4 @@
-"""The training loss: perceptual regression with the per-class minimum over k images (sections 3.2 and 3.3)."""
+"""The training loss: perceptual regression with the minimum over k images (sections 3.2 and 3.3)."""
 
 from collections.abc import Sequence
 from typing import Any, Literal

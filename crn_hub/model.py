@@ -280,9 +280,9 @@ class CRN(nn.Module):
             self.to_images.load_state_dict(other.to_images.state_dict())
         elif common == len(self.widths) and other.num_images == 1:
             with torch.no_grad():
-                for parameter, start in zip(self.to_images.parameters(), other.to_images.parameters(), strict=True):
+                for parameter, theirs in zip(self.to_images.parameters(), other.to_images.parameters(), strict=True):
                     images = parameter.unflatten(0, (3, self.num_images))
-                    images.add_(start[:, None] - images[:, :1])  # how they differ from one another stays
+                    images.add_(theirs[:, None] - images[:, :1])  # how they differ from one another stays
         return common
 
     # -- the Hub -------------------------------------------------------------------------------------

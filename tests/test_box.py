@@ -14,9 +14,9 @@ from PIL import Image
 
 from crn_hub import CRN, ClassSet
 from crn_hub.model import CONFIG, DEMO_WIDTHS, MODEL_IN_THE_BOX, WEIGHTS
-from crn_hub.synthesis import to_pixels
 from scripts.put_in_box import EXPECTED, MAX_BYTES, outputs_on_three_layouts
 
+pytestmark = pytest.mark.filterwarnings("ignore::crn_hub.classes.LayoutWarning")  # what was translated, or is black
 TOLERANCE = 2.0  # of 255: weights are in half precision, and sums differ in order from machine to machine
 
 
@@ -54,22 +54,40 @@ def test_outputs_on_three_layouts(box: CRN, expected: dict[str, np.ndarray]) -> 
     assert all(np.abs(others[name] - expected[name]).max() > 10 * TOLERANCE for name in outputs)
 
 
-def test_pictures_do_not_collapse_on_painted_layouts(box: CRN) -> None:
-    """What people paint that no photograph looks like: within the range of pictures, and no two alike."""
-    files = sorted((ROOT / "benchmarks/model_in_the_box/painted").glob("*.png"))
-    assert len(files) == 12
-    means = []
-    for file in files:
-        images = np.stack([np.asarray(image) for image in box.synthesize(Image.open(file))])
-        assert np.mean((images == 0) | (images == 255)) < 0.4, file.name
-        means.append(images.mean(axis=(0, 1, 2)))
-    apart = [np.abs(a - b).max() for i, a in enumerate(means) for b in means[:i]]
-    assert min(apart) > 1
+PAINTED = ROOT / "benchmarks/model_in_the_box/painted"
 
 
-def test_a_painted_sky_is_lighter_than_the_street_below_it(box: CRN) -> None:
-    ids = np.full(box.size, ClassSet.camvid().find_name("road"), dtype=np.uint8)
-    ids[:128] = ClassSet.camvid().find_name("sky")
-    with torch.inference_mode():
-        pixels = to_pixels(box(torch.from_numpy(ids)[None])[0])
-    assert (pixels[:, :100].mean(axis=(1, 2, 3)) > pixels[:, 150:].mean(axis=(1, 2, 3)) + 20).all()
+def collapsed(model: CRN, name: str) -> str | None:
+    """What is wrong with the pictures of a painted layout; None if nothing is."""
+    layout = Image.open(PAINTED / f"{name}.png")
+    images = np.stack([np.asarray(image, dtype=float) for image in model.synthesize(layout)])
+    if ((images == 0) | (images == 255)).mean() > 0.4:
+        return "clipped"
+    saturation = images.max(axis=-1) - images.min(axis=-1)
+    if saturation.mean() > 35:  # the box had 3 to 11 when this was written, an untrained network 42 to 146
+        return "in no colours of a street"
+    if not name.startswith(("only", "nothing")) and images.mean(axis=-1).std(axis=(1, 2)).min() < 5:
+        return "all the same"
+    return None
+
+
+@pytest.mark.parametrize("name", sorted(file.stem for file in PAINTED.glob("*.png")))
+def test_pictures_of_painted_layouts_do_not_collapse(box: CRN, name: str) -> None:
+    """What people paint that no photograph looks like."""
+    assert collapsed(box, name) is None
+
+
+def test_an_untrained_network_counts_as_collapsed(box: CRN) -> None:
+    torch.manual_seed(0)
+    fresh = CRN(box.classes, box.widths, box.base_size, box.num_images)
+    assert all(collapsed(fresh, file.stem) for file in PAINTED.glob("*.png"))
+
+
+def test_painted_classes_have_their_brightness(box: CRN) -> None:
+    """Sky is the lightest; what is only one class has not the colour of another."""
+    means = {}
+    for name in ("sky", "building", "tree", "road"):
+        ids = np.full(box.size, box.classes.find_name(name), dtype=np.uint8)
+        means[name] = np.stack([np.asarray(image, dtype=float) for image in box.synthesize(ids)]).mean(axis=(0, 1, 2))
+    assert all(means["sky"].mean() > means[name].mean() + 20 for name in means if name != "sky")
+    assert all(np.abs(means[a] - means[b]).max() > 2 for a in means for b in means if a < b)

@@ -4,7 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F  # noqa: N812
 
-from crn_hub.losses import PUBLISHED_WEIGHTS, PerceptualLoss
+from crn_hub.losses import PUBLISHED_WEIGHTS, BestImage, PerceptualLoss
 from crn_hub.perceptual import LAYERS, PREPROCESSING, FeatureNetwork, load_features
 
 CLASSES = 4
@@ -128,16 +128,21 @@ def test_calibrated_terms_are_equal_and_add_up_to_one(loss: PerceptualLoss) -> N
     assert "layer_weights" in loss.state_dict()
 
 
+@pytest.mark.parametrize("best_image", ["per_class", "per_layout"])
 @pytest.mark.parametrize("kind", [torch.float32, torch.float16])
-def test_image_by_image_is_the_same_loss_and_gradient(loss: PerceptualLoss, kind: torch.dtype) -> None:
+def test_image_by_image_is_the_same_loss_and_gradient(
+    loss: PerceptualLoss, kind: torch.dtype, best_image: BestImage
+) -> None:
     """In half precision, as autocast gives the images, too: gradients of 1e-7 must not vanish."""
-    loss.layer_weights.copy_(torch.tensor([1.0, 0.5, 0.3, 0.2, 0.1, 2.0]) / 100)
-    thrifty = PerceptualLoss(loss.features, CLASSES, image_by_image=True)
-    thrifty.layer_weights.copy_(loss.layer_weights)
+    plain_form, thrifty = (
+        PerceptualLoss(loss.features, CLASSES, best_image=best_image, image_by_image=one) for one in (False, True)
+    )
+    for form in (plain_form, thrifty):
+        form.layer_weights.copy_(torch.tensor([1.0, 0.5, 0.3, 0.2, 0.1, 2.0]) / 100)
     images, photographs, ids = example(3)
     images[0, 1] = photographs[0] * 0.9  # so that one is the best for all classes of the first layout
     results = []
-    for form in (loss, thrifty):
+    for form in (plain_form, thrifty):
         given = images.to(kind).requires_grad_()
         total, terms = form(given, photographs, ids)
         (total * 1000).backward()  # as a scaler of gradients does

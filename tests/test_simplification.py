@@ -2,10 +2,11 @@
 
 import numpy as np
 import pytest
+import torch
 
 from crn_hub import ClassSet
 from crn_hub.data import PairDataset
-from crn_hub.data.simplification import simplify
+from crn_hub.data.simplification import _polygons, _smoothed, _swollen, simplify
 from crn_hub.scenes import POLE, SKY, street_scene
 
 CLASSES = 11
@@ -38,6 +39,36 @@ def test_all_three_ways_come_up(street: np.ndarray) -> None:
     assert max(poles) > 1.5 * (street == POLE).sum()
     simpler = [edges(simplify(street, CLASSES, np.random.default_rng(s))) for s in range(40)]
     assert np.mean(simpler) < 0.8 * edges(street)
+
+
+def one_hot(ids: np.ndarray) -> torch.Tensor:
+    channel = torch.from_numpy(np.where(ids == 255, CLASSES, ids)).long()
+    return torch.nn.functional.one_hot(channel, CLASSES + 1).permute(2, 0, 1)[None].float()
+
+
+def test_smoothing_takes_thin_things_and_rounds_corners() -> None:
+    ids = np.zeros((64, 128), dtype=np.uint8)
+    ids[20:44, 40:80], ids[:, 100] = 1, 2
+    smooth = _smoothed(one_hot(ids), 1 / 8)[0].argmax(dim=0).numpy()
+    assert set(np.unique(smooth)) == {0, 1}
+    assert (smooth[28:36, 50:70] == 1).all()
+    assert smooth[21, 41] == 0
+
+
+def test_swelling_grows_small_classes_over_larger_ones_and_leaves_unlabelled_alone() -> None:
+    ids = np.zeros((64, 128), dtype=np.uint8)
+    ids[30:34, 60:64], ids[10:14, 20:24] = 3, 255
+    found = [_swollen(one_hot(ids), 1 / 32, np.random.default_rng(s))[0].argmax(dim=0).numpy() for s in range(20)]
+    sizes = {int((layout == 3).sum()) for layout in found}
+    assert sizes == {16, 64}  # as it was, or two pixels more on each side
+    assert all((layout == CLASSES).sum() <= 16 for layout in found)
+
+
+def test_polygons_have_the_class_of_their_point() -> None:
+    ids = np.arange(8, dtype=np.uint8).repeat(8)[None].repeat(64, 0)  # eight stripes
+    simple = _polygons(ids, 200, np.random.default_rng(1))
+    assert (simple == ids).mean() > 0.6
+    assert np.abs(simple.astype(int) - ids).max() <= 3
 
 
 @pytest.mark.parametrize("size", [(4, 8), (16, 32), (1, 1)])

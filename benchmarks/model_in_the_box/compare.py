@@ -90,7 +90,11 @@ def try_painted(models: dict[str, CRN], segmenter: Segmenter, output: Path) -> N
     """The models on layouts without photographs: grid, and a table of what tells whether a picture has collapsed."""
     classes = segmenter.classes
     layouts = painted_layouts(classes)
-    lines = ["| layout | " + " | ".join(models) + " |", "| --- " * (1 + len(models)) + "|"]
+    lines = [
+        "Share of the pixels in which the segmenter finds what was painted, share of numbers at the end of the range,"
+    ]
+    lines += ["standard deviation of brightness (0..255); means over the images.", ""]
+    lines += ["| layout | " + " | ".join(models) + " |", "| --- " * (1 + len(models)) + "|"]
     rows = []
     for name, ids in layouts.items():
         pictures, cells = [classes.to_colors(ids)], []
@@ -115,12 +119,16 @@ def main() -> None:
         sys.exit("usage: python benchmarks/model_in_the_box/compare.py DATA SEGMENTER OUTPUT MODEL...")
     data, segmenter, output, names = sys.argv[1], sys.argv[2], Path(sys.argv[3]), sys.argv[4:]
     output.mkdir(parents=True, exist_ok=True)
+    if len({Path(name).name for name in names}) < len(names):
+        sys.exit(f"{' '.join(names)}: two models are called the same; rename a folder")
     models = {Path(name).name: CRN.from_pretrained(None if name == "box" else name) for name in names}
     try_painted(models, load_segmenter(segmenter, next(iter(models.values())).classes), output)
     draw_held_out(data, models, output / "held-out.jpg")
     evaluate(names, dataset=data, segmenter=segmenter, output=output / "evaluation")
     if not (output / "simplified").exists():
-        simplified_rows(data, output / "simplified")
+        draft = output / ".simplified"
+        simplified_rows(data, draft)
+        draft.rename(output / "simplified")
     evaluate(
         names, dataset=str(output / "simplified"), split="validation", segmenter=segmenter,
         output=output / "evaluation-simplified",

@@ -171,7 +171,6 @@ def main() -> None:
     for name, paint in LAYOUTS.items():
         image = Image.new("L", SIZE, UNLABELLED)
         pen = ImageDraw.Draw(image)
-        pen.fontmode = "1"  # whole pixels only
         paint(pen)
         classes = CITYSCAPES if name.startswith("cityscapes") else ClassSet.camvid()
         classes.to_image(np.asarray(image)).save(FOLDER / f"{name}.png", optimize=True)

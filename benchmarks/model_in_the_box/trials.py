@@ -16,13 +16,17 @@ from pathlib import Path
 from queue import Queue
 from statistics import median
 
+import numpy as np
+from compare import draw_grid
 from matplotlib.figure import Figure
-from PIL import Image, ImageDraw
 from tqdm import tqdm
 
-from crn_hub import CRN
+from crn_hub import CRN, ClassSet
 from crn_hub.cli import evaluate
 from crn_hub.data import PairDataset, find_classes, load_rows, spread
+from crn_hub.model import DEMO_WIDTHS
+from crn_hub.segmentation import load_segmenter
+from crn_hub.synthesis import to_pixels
 
 ROOT = Path(__file__).parents[2]
 MEASURES = {
@@ -35,6 +39,7 @@ MEASURES = {
 COMMON = [
     "--random_flip", "--validation_steps", "100", "--checkpointing_steps", "200", "--checkpoints_total_limit", "1",
 ]  # fmt: skip
+BUDGET = 15  # GFLOP for one image of 256 x 512
 WIDTHS = {
     "width-quarter": (80, 80, 64, 44, 22),
     "width-half": (160, 160, 128, 88, 44),
@@ -62,17 +67,17 @@ TRIALS = {
         for name, widths in WIDTHS.items()
     },
     "128-whole": Trial(
-        "128p after base: loss on whole images", "--resolution 128 --max_train_steps 200 --use_ema", "base"
+        "128p after base, 200 steps: loss on whole images", "--resolution 128 --max_train_steps 200 --use_ema", "base"
     ),
     "128-window": Trial(
-        "the same with the loss on a quarter of each image",
+        "the same, 450 steps: loss on a quarter of each image",
         "--resolution 128 --max_train_steps 450 --use_ema --loss_window 64", "base",
     ),
     "128-no-input": Trial(
-        "128p after no-input, its loss",
+        "128p after no-input, 200 steps, its loss",
         f"--resolution 128 --max_train_steps 200 --use_ema {DEEP}", "no-input",
     ),
-    "grown": Trial("32p first, then 64p; as long in all", "--stages 32:330 64:200 --use_ema"),
+    "grown": Trial("330 steps at 32p first, then 200 at 64p", "--stages 32:330 64:200 --use_ema"),
     "k2-per-class": Trial("k = 2, the best image for each class", f"{AT_64} --use_ema --num_images 2"),
     "k2-per-layout": Trial(
         "k = 2, the best image for the layout", f"{AT_64} --use_ema --num_images 2 --best_image per_layout"
@@ -143,49 +148,41 @@ def table(output: Path) -> list[str]:
 
 
 def draw_widths(output: Path) -> None:
-    """Quality against the width of the network."""
+    """Measures against what a network as wide would take for one image of 256 x 512; a line marks the budget."""
     results = {m["name"]: m for m in json.loads((output / "evaluation/results.json").read_text())["models"]}
-    names = ["width-quarter", "width-half", "base", "width-double"]
+    names = {"width-quarter": 1 / 4, "width-half": 1 / 2, "base": 1, "width-double": 2}
+    gflop = [CRN(ClassSet.camvid(), [round(share * w) for w in DEMO_WIDTHS]).gflop for share in names.values()]
     figure = Figure(figsize=(10, 3.2), dpi=100, layout="constrained")
     for axes, (measure, title) in zip(figure.subplots(1, 4), MEASURES.items(), strict=False):
-        x = [results[name]["parameters"] / 1e6 for name in names]
         y, low, high = zip(*(results[name]["measures"][measure] for name in names), strict=True)
-        axes.fill_between(x, low, high, alpha=0.2)
-        axes.plot(x, y, "o-")
-        again = results["base-again"]
-        axes.plot([again["parameters"] / 1e6], [again["measures"][measure][0]], "x", color="0.3", label="another seed")
-        axes.set(title=title, xlabel="million parameters", xscale="log")
+        axes.fill_between(gflop, low, high, alpha=0.2)
+        axes.plot(gflop, y, "o-")
+        axes.plot([gflop[2]], [results["base-again"]["measures"][measure][0]], "x", color="0.3")  # another seed
+        axes.axvline(BUDGET, color="0.7", linewidth=1)
+        axes.set(title=title, xlabel="GFLOP at 256 x 512", xscale="log")
         axes.grid(alpha=0.3)
     figure.savefig(output / "widths.png")
 
 
-def draw_grid(data: str, output: Path) -> None:
-    """Two held-out layouts of each block with each trial's first image."""
-    rows, columns = load_rows(data, "image", "label", None)[1], 4
-    pairs = PairDataset(rows, find_classes(data, None), (128, 256))
-    shown = spread(len(pairs), columns)
-    names = ["layout", *TRIALS, "photograph"]
-    grid = Image.new("RGB", (110 + 258 * columns, 130 * len(names)), "white")
-    pen = ImageDraw.Draw(grid)
-    for line, name in enumerate(names):
-        pen.text((4, 130 * line + 56), name, "black")
-        model = CRN.from_pretrained(output / name) if name in TRIALS else None
-        for column, index in enumerate(shown):
-            pair = pairs[index]
-            if model is not None:
-                picture = model.synthesize(pair["ids"].numpy(), num_images=1)[0]
-            elif name == "layout":
-                picture = Image.fromarray(pairs.classes.to_colors(pair["ids"].numpy()))
-            else:
-                picture = Image.fromarray(((pair["photograph"].permute(1, 2, 0).numpy() + 1) * 127.5).astype("uint8"))
-            grid.paste(picture, (110 + 258 * column, 130 * line))
-    grid.save(output / "trials.jpg", quality=90)
+def draw_trials(data: str, output: Path) -> None:
+    """Four held-out layouts, spread over the rows, with each trial's first image."""
+    rows = load_rows(data, "image", "label", None)[1]
+    data_set = PairDataset(rows, find_classes(data, None), (128, 256))
+    shown = spread(len(data_set), 4)
+    pairs = [data_set[index] for index in shown]
+    lines = [("layout", [data_set.classes.to_colors(pair["ids"].numpy()) for pair in pairs])]
+    for name in TRIALS:
+        model = CRN.from_pretrained(output / name)
+        lines.append((name, [np.asarray(model.synthesize(pair["ids"].numpy(), 1)[0]) for pair in pairs]))
+    lines.append(("photograph", [to_pixels(pair["photograph"]) for pair in pairs]))
+    draw_grid(lines, [f"row {index}" for index in shown], output / "trials.jpg")
 
 
 def main() -> None:
     if len(sys.argv) != 4:
         sys.exit("usage: python benchmarks/model_in_the_box/trials.py DATA SEGMENTER OUTPUT")
     data, segmenter, output = sys.argv[1], sys.argv[2], Path(sys.argv[3]).resolve()
+    load_segmenter(segmenter, find_classes(data, None))  # wrong arguments now rather than in an hour
     output.mkdir(parents=True, exist_ok=True)
     train_all(str(Path(data).resolve()), output)
     models = [str(output / name) for name in TRIALS]
@@ -194,7 +191,7 @@ def main() -> None:
     (output / "trials.md").write_text(text + "\n")
     print(text)
     draw_widths(output)
-    draw_grid(data, output)
+    draw_trials(data, output)
 
 
 if __name__ == "__main__":

@@ -84,17 +84,19 @@ class PairDataset(Dataset[dict[str, Any]]):
         row = self.used[index]
         pixels, ids = self.decode(row)
         across, down, flip, jitter = 0.5, 0.5, False, np.zeros(3)
-        rng = np.random.default_rng((self.seed or 0, self.epoch, row))
+        coarser: np.random.Generator | None = None  # where chance for a simplified layout comes from
         if self.seed is not None:
+            rng = np.random.default_rng((self.seed, self.epoch, row))
             draws = rng.random(6)
+            coarser = rng if rng.random() < self.simplify_layouts else None
             across, down, flip = draws[0], draws[1], self.random_flip and draws[2] < 0.5
             jitter = self.color_jitter * (2 * draws[3:] - 1)
         box = _box_of_aspect((ids.shape[1], ids.shape[0]), self.size, across, down)
         size = (self.size[1], self.size[0])
         pixels = np.array(Image.fromarray(pixels).resize(size, Image.Resampling.BICUBIC, box=box))
         ids = np.array(Image.fromarray(ids).resize(size, Image.Resampling.NEAREST, box=box))
-        if self.seed is not None and rng.random() < self.simplify_layouts:
-            ids = simplify(ids, len(self.classes), rng)
+        if coarser:
+            ids = simplify(ids, len(self.classes), coarser)
         if flip:
             pixels, ids = pixels[:, ::-1].copy(), ids[:, ::-1].copy()
         photograph = torch.from_numpy(pixels).permute(2, 0, 1).contiguous()

@@ -49,7 +49,7 @@ class Arguments:
     color_jitter: Annotated[float, Parameter(validator=Number(gte=0, lt=1))] = 0.0
     """How far brightness, contrast and saturation vary; 0.1 is mild."""
     simplify_layouts: Annotated[float, Parameter(validator=Number(gte=0, lte=1))] = 0.0
-    """Share of the layouts that are made coarser, so that the network learns what to make of painted ones."""
+    """Share of the layouts that are made coarser, as people paint them."""
     output_dir: Path = Path("crn-out")
     """Folder for the trained model, its card, grids and checkpoints."""
     resolution: Annotated[int | None, Positive] = None
@@ -88,14 +88,14 @@ class Arguments:
     """Layers of the feature network that count; all six by default, as in the paper."""
     best_image: BestImage = "per_class"
     """With several images per layout, which of them counts: the best one for each class, or for all classes at once."""
-    loss_window: Annotated[int | None, Parameter(validator=Number(gte=16))] = None
-    """Height in pixels of the part of each image, by chance, that the loss looks at; all of it by default."""
+    loss_window: Annotated[int | None, Positive] = None
+    """Height in pixels of the part of each image, by chance, that the loss looks at; by default all of it."""
     loss_weights: Literal["calibrate", "cityscapes-256p", "cityscapes-512p", "cityscapes-1024p", "gta5-256p"] = (
         "calibrate"
     )
     """Measured so that each term counts as much, or those of a published checkpoint, for its own feature network."""
     calibration_step: Annotated[int | None, Parameter(validator=Number(gte=0))] = None
-    """Measure the loss weights after this step of each stage, all being 1 before; 0, at the start, by default."""
+    """Measure the loss weights after this step of each stage, being 1 before; 0, at the start, by default."""
     calibration_epoch: Annotated[float | None, Parameter(validator=Number(gt=0))] = None
     """The same in epochs; 100 in the paper."""
     mixed_precision: Literal["no", "fp16", "bf16"] | None = None

@@ -1,6 +1,7 @@
 """What a training run needs, built and checked: everything that can be wrong is found before the first step."""
 
 import json
+import math
 import os
 import re
 import zlib
@@ -19,7 +20,7 @@ from crn_hub.data import PairDataset, dataset_license, find_classes, load_rows, 
 from crn_hub.hub import check_repo_id, pushing
 from crn_hub.losses import PUBLISHED_WEIGHTS, PerceptualLoss
 from crn_hub.model import CRN, TRAINING_RECORD, WEIGHTS
-from crn_hub.perceptual import load_features
+from crn_hub.perceptual import LAYERS, load_features
 from crn_hub.training.arguments import FREE_SETTINGS, Arguments, public
 from crn_hub.training.checkpoints import check_room, clear_leftovers, find_checkpoint, read_progress
 from crn_hub.training.stages import Stage, plan_stages
@@ -78,6 +79,16 @@ class Preparation:
             raise ValueError(f"--train_modules {args.train_modules}: the others come from a model: give --init_from.")
         if args.loss_weights in PUBLISHED_WEIGHTS and (args.calibration_step, args.calibration_epoch) != (None, None):
             raise ValueError(f"--loss_weights {args.loss_weights} are not measured: leave the calibration out.")
+        if not args.loss_layers:
+            raise ValueError(f"--loss_layers names no layer; right are some of {', '.join(LAYERS)}.")
+        if args.loss_window is not None:
+            height, width = stages[-1].height, stages[-1].height * self.base_size[1] // self.base_size[0]
+            least = math.ceil(16 * height / min(height, width))
+            if not least <= args.loss_window <= height:
+                raise ValueError(
+                    f"--loss_window {args.loss_window}: images are {height} x {width} pixels (height x width) and no "
+                    f"side of the window may be below 16; right is a height from {least} to {height}."
+                )
         features = load_features(args.perceptual_net)
 
         rows, held_out, columns = self.load_data(stages[-1].height)
@@ -141,6 +152,7 @@ class Preparation:
             "base_size": list(self.base_size),
             "num_images": self.num_images,
             "perceptual_net": public(args.perceptual_net),
+            "loss_layers": list(args.loss_layers),
             "use_ema": args.use_ema,
             "train_modules": args.train_modules,
             "seed": args.seed,
