@@ -49,7 +49,7 @@ MODEL_IN_THE_BOX = Path(__file__).parent / "pretrained" / "crn-camvid-256p"
 DEMO_WIDTHS = (320, 320, 256, 176, 88, 40, 16)
 
 # How far the k images differ at the start, as a share of what chance would make of it. Of images that have nothing in
-# common one soon wins everywhere, and the others stay noise for thousands of steps.
+# common one wins everywhere at first, and the others stay noise (benchmarks/model_in_the_box).
 IMAGE_SPREAD = 0.1
 
 # What a network may ask for, so that nobody's config.json takes the machine down. The paper's largest has 2^21 pixels,

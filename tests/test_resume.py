@@ -378,6 +378,7 @@ def test_a_disk_that_fills_up_costs_no_checkpoint(one_stage: Run, tmp_path: Path
         (["--num_images", "1"], "num_images was 2, now 1"),
         (["--seed", "2"], "seed was 3, now 2"),
         (["--classes", "cityscapes"], "classes was ['sky', "),
+        (["--loss_layers", "input"], "loss_layers was ['input', 'conv2_2'], now ['input']"),
         (["--max_train_samples", "5"], "rows was 7, now 5"),
         (["--dataset_name", "OTHER"], "checksum_of_two_rows was "),
         (["--max_train_steps", "3", "--calibration_step", "0"], "is at step 10, after the 3 steps asked for"),
