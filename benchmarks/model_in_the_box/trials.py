@@ -40,20 +40,32 @@ COMMON = [
     "--random_flip", "--validation_steps", "100", "--checkpointing_steps", "200", "--checkpoints_total_limit", "1",
 ]  # fmt: skip
 BUDGET = 15  # GFLOP for one image of 256 x 512
-WIDTHS = {
-    "width-quarter": (80, 80, 64, 44, 22),
-    "width-half": (160, 160, 128, 88, 44),
-    "width-double": (640, 640, 512, 352, 176),
+WIDTHS = {  # of the trials that compare them: the demo network's, times so much
+    "width-quarter": 1 / 4,
+    "width-half": 1 / 2,
+    "base": 1,
+    "width-double": 2,
 }
 
 
 @dataclass(frozen=True)
 class Trial:
-    """One run: what it asks, its arguments, and the trial whose model it starts from."""
+    """One run: what it asks, its arguments, the trial whose model it starts from, and its seed."""
 
     question: str
     arguments: str
     start: str | None = None
+    seed: int = 1
+
+
+def widths(share: float) -> list[int]:
+    """The demo network's widths, times `share`."""
+    return [round(share * width) for width in DEMO_WIDTHS]
+
+
+def width_trial(share: float) -> Trial:
+    at_64 = " ".join(map(str, widths(share)[:5]))
+    return Trial(f"widths {at_64}", f"{AT_64} --use_ema --widths {at_64}")
 
 
 AT_64, DEEP = "--resolution 64 --max_train_steps 400", "--loss_layers conv2_2 conv3_2 conv4_2 conv5_2"
@@ -61,11 +73,8 @@ TRIALS = {
     "base": Trial("box widths, k = 1, calibrated, 3e-4", f"{AT_64} --use_ema"),
     "no-input": Trial("loss without input and conv1_2", f"{AT_64} --use_ema {DEEP}"),
     "simplified": Trial("half of the layouts simplified", f"{AT_64} --use_ema --simplify_layouts 0.5"),
-    "base-again": Trial("the same with another seed: what chance does", f"{AT_64} --use_ema"),
-    **{
-        name: Trial(f"widths {' '.join(map(str, widths))}", f"{AT_64} --use_ema --widths {' '.join(map(str, widths))}")
-        for name, widths in WIDTHS.items()
-    },
+    "base-again": Trial("the same with another seed: what chance does", f"{AT_64} --use_ema", seed=2),
+    **{name: width_trial(share) for name, share in WIDTHS.items() if name != "base"},
     "128-whole": Trial(
         "128p after base, 200 steps: loss on whole images", "--resolution 128 --max_train_steps 200 --use_ema", "base"
     ),
@@ -94,8 +103,7 @@ def train(name: str, data: str, output: Path, core: int) -> None:
     """Runs a trial on one core, or goes on with it; its words go to a log beside its folder."""
     trial = TRIALS[name]
     command = [sys.executable, "train_accelerate.py", "--dataset_name", data, *COMMON, *trial.arguments.split()]
-    command += ["--seed", "2" if name == "base-again" else "1"]
-    command += ["--output_dir", str(output / name), "--resume_from_checkpoint", "latest"]
+    command += ["--seed", str(trial.seed), "--output_dir", str(output / name), "--resume_from_checkpoint", "latest"]
     if trial.start:
         command += ["--init_from", str(output / trial.start)]
     with (output / f"{name}.log").open("a") as log:
@@ -150,11 +158,10 @@ def table(output: Path) -> list[str]:
 def draw_widths(output: Path) -> None:
     """Measures against what a network as wide would take for one image of 256 x 512; a line marks the budget."""
     results = {m["name"]: m for m in json.loads((output / "evaluation/results.json").read_text())["models"]}
-    names = {"width-quarter": 1 / 4, "width-half": 1 / 2, "base": 1, "width-double": 2}
-    gflop = [CRN(ClassSet.camvid(), [round(share * w) for w in DEMO_WIDTHS]).gflop for share in names.values()]
+    gflop = [CRN(ClassSet.camvid(), widths(share)).gflop for share in WIDTHS.values()]
     figure = Figure(figsize=(10, 3.2), dpi=100, layout="constrained")
     for axes, (measure, title) in zip(figure.subplots(1, 4), MEASURES.items(), strict=False):
-        y, low, high = zip(*(results[name]["measures"][measure] for name in names), strict=True)
+        y, low, high = zip(*(results[name]["measures"][measure] for name in WIDTHS), strict=True)
         axes.fill_between(gflop, low, high, alpha=0.2)
         axes.plot(gflop, y, "o-")
         axes.plot([gflop[2]], [results["base-again"]["measures"][measure][0]], "x", color="0.3")  # another seed
