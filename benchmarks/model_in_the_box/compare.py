@@ -7,6 +7,7 @@ with their layouts made coarser as in painting; held-out.jpg, twelve held-out la
 painted.jpg and painted.md, the layouts of `paint.py` and three procedural streets. Grids show all images of each model.
 """
 
+import json
 import sys
 from pathlib import Path
 
@@ -33,14 +34,14 @@ TILE, MARGIN, LEFT, HEAD = (256, 128), 3, 120, 18  # pixels
 def simplified_rows(data: str, output: Path) -> None:
     """The held-out rows with the same photographs and simplified layouts, as a data set in a folder."""
     rows, classes = load_rows(data, "image", "label", None)[1], find_classes(data, None)
-    pairs = PairDataset(rows, classes, (720, 960))
+    pairs = PairDataset(rows, classes, SIZE)
 
     def changed(row: dict[str, Image.Image], index: int) -> dict[str, Image.Image]:
         ids = simplify(pairs.decode(index)[1], len(classes), np.random.default_rng(index))
         return row | {"label": Image.fromarray(ids)}
 
     DatasetDict({"validation": rows.map(changed, with_indices=True)}).save_to_disk(output)
-    (output / "classes.json").write_bytes((Path(data) / "classes.json").read_bytes())
+    (output / "classes.json").write_text(json.dumps(classes.to_list()))
 
 
 def draw_grid(rows: list[tuple[str, list[np.ndarray]]], titles: list[str], file: Path) -> None:
