@@ -10,13 +10,13 @@ import sys
 def main() -> int:
     """Serves the page until it is stopped; GRADIO_SERVER_NAME and GRADIO_SERVER_PORT say where."""
     os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # read when gradio is imported
-    from crn_hub import CRN
+    from crn_hub import HubModel
     from crn_hub.demo import launch
 
     # A browser can be opened where somebody sits in front of a display, not on a Space or in CI.
     display = sys.platform in ("darwin", "win32") or "DISPLAY" in os.environ or "WAYLAND_DISPLAY" in os.environ
     try:
-        model = CRN.from_pretrained(os.environ.get("CRN_MODEL") or None)
+        model = HubModel.from_pretrained(os.environ.get("CRN_MODEL") or None)
         launch(model, inbrowser=display and not os.environ.keys() & {"SPACE_ID", "CI"})
     except (OSError, ValueError) as error:  # no model, or no free port
         print(f"app.py: {error}", file=sys.stderr)

@@ -47,9 +47,12 @@ HUB_LICENSES = frozenset(
 def write_card(
     path: Path,
     *,
+    loader: str,
+    title: str,
+    paper: tuple[str, str],
     classes: ClassSet,
-    widths: Sequence[int],
-    base_size: Sequence[int],
+    size: tuple[int, int],
+    layers: tuple[str, str],
     num_images: int,
     num_parameters: int,
     gflop: float,
@@ -61,9 +64,12 @@ def write_card(
 
     Args:
         path: the README.md to write.
+        loader: the class of the package that loads the model.
+        title: what kind of network it is.
+        paper: who described such networks, and where.
         classes: the classes of the model.
-        widths: channels of each module, coarse to fine.
-        base_size: (height, width) of the first module in pixels.
+        size: (height, width) of its images in pixels.
+        layers: a heading for its layers, and these.
         num_images: k, images per layout.
         num_parameters: how many numbers its weights are.
         gflop: arithmetic for one layout, in 10^9 operations.
@@ -75,17 +81,19 @@ def write_card(
         OSError: if the card cannot be written.
     """
     training = read_training(record)
-    sizes = [(base_size[0] * 2**i, base_size[1] * 2**i) for i in range(len(widths))]  # (height, width) of each module
-    height, width = sizes[-1]
-    size = f"{width} x {height}"
+    height, width = size
+    pixels = f"{width} x {height}"
     model = repo_id or "path/to/this/folder"
     sections = [
-        f"---\n{_front_matter(training, repo_id or f'crn-{height}p')}\n---",
-        f"# Cascaded refinement network, {size}",
+        f"---\n{_front_matter(training, repo_id or f'{loader.lower()}-{height}p', paper[1])}\n---",
+        f"# {title[:1].upper()}{title[1:]}, {pixels}",
         f"A semantic layout with {len(classes)} classes in, "
         + (f"{num_images} different photographs" if num_images > 1 else "a photograph")
-        + f" of {size} pixels out. One feed-forward network after [Chen and Koltun, 2017]({PAPER_URL}).",
+        + f" of {pixels} pixels out. One feed-forward network after [{paper[0]}]({paper[1]}).",
     ]
+    if training.system:
+        sections.append(f"Trained as one of the systems that [Chen and Koltun, 2017]({PAPER_URL}) compare: ")
+        sections[-1] += f"{escape(training.system)}."
     if samples:
         sections.append("## Samples")
         for sample in samples:
@@ -97,7 +105,7 @@ def write_card(
         "## Use",
         "With the Python package `crn_hub` installed"
         + (":" if repo_id else "; `path/to/this/folder` stands for the folder that holds this card:"),
-        f'```python\nfrom crn_hub import CRN\n\nmodel = CRN.from_pretrained("{model}")\n'
+        f'```python\nfrom crn_hub import {loader}\n\nmodel = {loader}.from_pretrained("{model}")\n'
         'model.synthesize("layout.png")[0].save("photograph.png")\n```',
         "Or on the command line:",
         f"```bash\ncrn synthesize {model} layout.png --output photographs\n```",
@@ -119,15 +127,12 @@ def write_card(
         markdown_table(
             ["property", "value"],
             [
-                ["images", f"{size} pixels (width x height)"],
+                ["images", f"{pixels} pixels (width x height)"],
                 ["images per layout (k)", str(num_images)],
                 ["input channels", f"{len(classes) + 1}: one per class, one for unlabelled"],
                 ["parameters", f"{num_parameters:,}"],
                 ["arithmetic", f"{number(gflop)} GFLOP per layout (2 per multiply-add)"],
-                [
-                    f"{len(widths)} modules, channels at width x height",
-                    ", ".join(f"{c} at {w} x {h}" for c, (h, w) in zip(widths, sizes, strict=True)),
-                ],
+                [*layers],
             ],
         ),
         "## Training",
@@ -169,7 +174,7 @@ def _fingerprint(text: str) -> str:
 # -- parts of the card -------------------------------------------------------------------------------
 
 
-def _front_matter(training: Training, model_name: str) -> str:
+def _front_matter(training: Training, model_name: str, paper: str) -> str:
     license_id, license_name = training.license.lower(), None
     if license_id and license_id not in HUB_LICENSES:
         license_id, license_name = "other", slug(license_id)
@@ -182,7 +187,9 @@ def _front_matter(training: Training, model_name: str) -> str:
                 dataset_type=training.hub_dataset or slug(training.dataset),
                 metric_type="loss",
                 metric_name="Calibrated perceptual loss on held-out rows (lower is better; comparable only between "
-                "runs with the same loss weights)",
+                "runs with the same loss weights)"
+                if training.loss_weights
+                else "Training loss on held-out rows (lower is better; comparable only between runs of one system)",
                 metric_value=float(f"{training.validation_loss:.4g}"),
             )
         )
@@ -201,7 +208,7 @@ def _front_matter(training: Training, model_name: str) -> str:
         if training.evaluated_on
     ]
     data = ModelCardData(
-        **{**CARD_METADATA, "tags": list(CARD_METADATA["tags"])},
+        **{**CARD_METADATA, "tags": list(dict.fromkeys([*CARD_METADATA["tags"], *_paper_tags(paper)]))},
         license=license_id or None,
         license_name=license_name,
         datasets=[training.hub_dataset] if training.hub_dataset else None,
@@ -209,6 +216,12 @@ def _front_matter(training: Training, model_name: str) -> str:
         eval_results=results or None,
     )
     return str(data.to_yaml())
+
+
+def _paper_tags(address: str) -> list[str]:
+    """How the Hub links a paper on arXiv."""
+    number = address.removeprefix("https://arxiv.org/abs/")
+    return [f"arxiv:{number}"] if number != address else []
 
 
 def _training_sections(training: Training) -> list[str]:
@@ -245,6 +258,9 @@ def _training_sections(training: Training) -> list[str]:
         sections.append(
             "The validation loss is the training's perceptual loss on held-out rows; lower is better. Each run "
             "measures its loss weights anew, so the losses of two runs, or two stages, do not compare."
+            if training.loss_weights
+            else "The validation loss is the training's own on held-out rows; it does not compare with that of other "
+            "systems, and an adversary's part of it not even with itself at another step."
         )
     if training.loss_weights:
         sections += [

@@ -12,8 +12,8 @@ from huggingface_hub.utils import logging as hub_logging
 from safetensors import SafetensorError
 
 from crn_hub.classes import ClassSet, LayoutError, read_layout
+from crn_hub.hub_model import HubModel
 from crn_hub.info import print_info
-from crn_hub.model import CRN
 from crn_hub.synthesis import save_picture
 from crn_hub.text import one_line
 from crn_hub.tf_checkpoint import convert, plan_conversion
@@ -79,7 +79,7 @@ def synthesize(
     snap
         Take colours that are no class as the nearest class colour: for layouts that JPEG has been through.
     """
-    network = CRN.from_pretrained(None if model == "box" else model)
+    network = HubModel.from_pretrained(None if model == "box" else model)
     stems = [layout.stem for layout in layouts]
     if repeated := sorted({stem for stem in stems if stems.count(stem) > 1}):
         raise LayoutError(f"two layouts would both be written as {repeated[0]}.png; give them one at a time.")
@@ -294,7 +294,7 @@ def info(model: str, /) -> None:
         A folder, a Hub id, or "box" for the model that comes with the package.
     """
     name = None if model == "box" else model
-    print_info(name, CRN.from_pretrained(name))
+    print_info(name, HubModel.from_pretrained(name))
 
 
 def main() -> None:

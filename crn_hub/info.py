@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from crn_hub.classes import UNLABELLED
-from crn_hub.model import CRN, MODEL_IN_THE_BOX, WeightsFile
+from crn_hub.hub_model import MODEL_IN_THE_BOX, HubModel, WeightsFile
 from crn_hub.record import Training, duration, number, read_training, three_digits
 from crn_hub.text import one_line
 
@@ -22,11 +22,11 @@ PRECISIONS = {"F16": "float16", "BF16": "bfloat16", "F32": "float32"}
 NAME_WIDTH = 20  # one long name must not make all classes a single column
 
 
-def print_info(name: str | None, model: CRN) -> None:
+def print_info(name: str | None, model: HubModel) -> None:
     """Prints a model to stdout: name, network, classes, training and licence.
 
     Args:
-        name: as for `CRN.from_pretrained`, which `model` came from.
+        name: as for `HubModel.from_pretrained`, which `model` came from.
         model: the loaded model.
     """
     sys.stdout.reconfigure(errors="replace")  # type: ignore[union-attr]  # names may be in any script
@@ -36,7 +36,7 @@ def print_info(name: str | None, model: CRN) -> None:
     print("\n".join(line.rstrip() for line in capture.get().splitlines()))
 
 
-def _print(console: Console, name: str | None, model: CRN) -> None:
+def _print(console: Console, name: str | None, model: HubModel) -> None:
     training = read_training(model.training_record)
     height, width = model.size
     console.print(Text(one_line(name) if name else f"box: {MODEL_IN_THE_BOX.name}", "bold"))
@@ -46,7 +46,9 @@ def _print(console: Console, name: str | None, model: CRN) -> None:
             ("images", f"{width} x {height} pixels, {model.num_images} per layout (k)"),
             ("parameters", f"{model.num_parameters:,}"),
             ("arithmetic", f"{number(model.gflop)} GFLOP per layout (2 per multiply-add)"),
-            ("modules", f"{len(model.widths)}, with {', '.join(map(str, model.widths))} channels"),
+            ("network", model.TITLE),
+            ("layers", ": ".join(model.layers)),
+            ("system", training.system),
             ("weights", _weights(model.loaded_from)),
             ("licence", training.license or "not recorded"),
             ("data", training.dataset),

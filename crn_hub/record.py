@@ -39,6 +39,7 @@ class Training:
     Attributes:
         stages: for each stage of growing, first to last, what to call a fact -> the fact, "" if unknown; the same
             names in every stage.
+        system: which of the systems compared was trained, and how; "" for the paper's own.
         dataset, hub_dataset, license, notes: of the last stage; `hub_dataset` is a Hub id.
         hours: of all stages together.
         validation_loss: of the last stage.
@@ -52,6 +53,7 @@ class Training:
     """
 
     stages: list[dict[str, str]]
+    system: str
     dataset: str
     hub_dataset: str
     license: str
@@ -89,6 +91,7 @@ def read_training(record: dict[str, Any]) -> Training:
     weights = {one_line(layer): _finite(weight) for layer, weight in _object(record.get("loss_weights")).items()}
     return Training(
         stages=[stage for stage in stages if any(stage.values())],
+        system=_string(record.get("system")),
         dataset=_string(record.get("dataset")),
         hub_dataset=_hub_id(record.get("hub_dataset")),
         license=_string(record.get("license")),

@@ -16,7 +16,7 @@ import torch.nn.functional as F  # noqa: N812
 
 from crn_hub import CRN
 from crn_hub.classes import UNLABELLED, read_layout
-from crn_hub.model import MODEL_IN_THE_BOX, WEIGHTS
+from crn_hub.hub_model import MODEL_IN_THE_BOX, WEIGHTS
 
 ROOT = Path(__file__).parent.parent
 EXPECTED = ROOT / "tests" / "data" / "box.npz"

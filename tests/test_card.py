@@ -20,7 +20,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from crn_hub import CRN, ClassSet
 from crn_hub.card import HUB_LICENSES, is_unedited
-from crn_hub.model import MODEL_IN_THE_BOX
+from crn_hub.hub_model import MODEL_IN_THE_BOX
 from crn_hub.record import read_training
 
 STAGE_1 = {

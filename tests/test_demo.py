@@ -38,7 +38,7 @@ from crn_hub.classes import UNLABELLED
 from crn_hub.demo.models import KEPT, Models
 from crn_hub.demo.page import EXAMPLES, MAX_BODY_SIZE, MAX_FILE_SIZE
 from crn_hub.demo.painting import Painting
-from crn_hub.model import MODEL_IN_THE_BOX
+from crn_hub.hub_model import MODEL_IN_THE_BOX
 from crn_hub.scenes import street_scene
 
 FOLDER_OF_EXAMPLES = ROOT / "crn_hub" / "demo" / "examples"

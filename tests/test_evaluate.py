@@ -22,8 +22,8 @@ from test_cli import crn
 from test_data import bad_folder, write_folder
 
 from crn_hub import CRN, ClassSet
+from crn_hub.hub_model import MODEL_IN_THE_BOX
 from crn_hub.metrics.evaluation import evaluate
-from crn_hub.model import MODEL_IN_THE_BOX
 from crn_hub.perceptual import VGG16_IN_THE_BOX
 from crn_hub.segmentation import SmallSegmenter
 
@@ -488,7 +488,7 @@ def test_names_that_are_the_same_are_told_apart(pairs: Path, models: Path, tmp_p
         (["small", "--size", 40, 64], "small makes images of 32 x 64 pixels (height x width), which differs in shape"),
         (["small", "--size", 8, 16], "each side must be at least 32 pixels"),
         (["small", "--max-rows", 1], "max-rows"),
-        (["small", "--segmenter", "small"], "small: a CRN, which makes photographs"),
+        (["small", "--segmenter", "small"], "small: makes photographs"),
         (["small", "--perceptual-net", "vgg11"], "vgg11: neither a feature network"),
         (["small", "--image-column", "photo"], "no column 'photo'; there are image, label"),
         (["small", "--classes", "cups.json"], "cups: it knows none"),

@@ -107,7 +107,7 @@ def test_everything_fits_on_one_screen(tmp_path: Path, info: Info) -> None:
         "32 x 16 pixels, 2 per layout (k)",
         f"{model.num_parameters:,}",
         f"{model.gflop:.4g} GFLOP",
-        "3, with 4, 4, 4 channels",
+        "3 modules, channels at width x height: 4 at 8 x 4, 4 at 16 x 8, 4 at 32 x 16",
         "float32, 0.0",
         "cc-by-4.0",
         "Cityscapes, training split",

@@ -8,7 +8,7 @@ from collections import OrderedDict
 from crn_hub.classes import ClassSet
 from crn_hub.demo.painting import check_size
 from crn_hub.hub import check_repo_id
-from crn_hub.model import CRN
+from crn_hub.hub_model import HubModel
 
 KEPT = 2  # networks besides the first
 MAX_IMAGES = 16  # outputs of a visitor's network; the paper has nine
@@ -23,14 +23,14 @@ class Models:
         folders: whether a name may be a folder of this machine. On a server for others it must not.
     """
 
-    def __init__(self, first: CRN, folders: bool):
+    def __init__(self, first: HubModel, folders: bool):
         self.first, self.folders = first, folders
-        self._loaded: OrderedDict[str, CRN] = OrderedDict()  # in the order of their last use
+        self._loaded: OrderedDict[str, HubModel] = OrderedDict()  # in the order of their last use
         self._classes = {"": first.classes}  # of all that have ever been there: paintings of theirs still come
         self._access = threading.Lock()
         self._loading = threading.Lock()  # one at a time, while those that are there go on working
 
-    def get(self, name: str) -> CRN:
+    def get(self, name: str) -> HubModel:
         """The network of this name, which `load` has brought.
 
         Raises:
@@ -52,8 +52,8 @@ class Models:
         """Makes the network of this name ready for `get`. One is loaded at a time, which may take minutes.
 
         Raises:
-            ValueError, FileNotFoundError, ConnectionError: as `CRN.from_pretrained`, for a name that is no Hub id where
-                folders are not allowed, and for a network that is too much for a page.
+            ValueError, FileNotFoundError, ConnectionError: as `HubModel.from_pretrained`, for a name that is no Hub id
+                where folders are not allowed, and for a network that is too much for a page.
         """
         with self._loading:
             with self._access:
@@ -65,16 +65,16 @@ class Models:
                 while len(self._loaded) > KEPT:
                     self._loaded.popitem(last=False)
 
-    def _fetch(self, name: str) -> CRN:
+    def _fetch(self, name: str) -> HubModel:
         if self.folders:
-            network = CRN.from_pretrained(name, max_parameters=MAX_PARAMETERS)
+            network = HubModel.from_pretrained(name, max_parameters=MAX_PARAMETERS)
         else:
             check_repo_id(name)
             if os.path.exists(name):
                 raise ValueError(f"{name!r}: give the id of a model on the Hub, organisation/name.")
             # Without the server's own token, and no file stays: visitors see what everybody sees, and fill no disk.
             with tempfile.TemporaryDirectory() as cache:
-                network = CRN.from_pretrained(name, token=False, cache_dir=cache, max_parameters=MAX_PARAMETERS)
+                network = HubModel.from_pretrained(name, token=False, cache_dir=cache, max_parameters=MAX_PARAMETERS)
         if network.num_images > MAX_IMAGES:
             raise ValueError(f"{name}: {network.num_images} images per layout; this page shows {MAX_IMAGES} at most.")
         check_size(*network.size, name)

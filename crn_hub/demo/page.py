@@ -28,7 +28,7 @@ from crn_hub.classes import LABEL_IDS, PRESETS, UNLABELLED, ClassSet, LayoutErro
 from crn_hub.demo.models import Models
 from crn_hub.demo.painter import STATIC, Download, LabelPainter, Result, model_facts
 from crn_hub.demo.painting import MAX_PIXELS, Painting, check_size
-from crn_hub.model import CRN
+from crn_hub.hub_model import HubModel
 from crn_hub.scenes import SCENE_CLASSES, street_scene
 from crn_hub.synthesis import compose, resize_ids
 
@@ -59,7 +59,7 @@ LAYOUT_CLASSES = [
 _log = logging.getLogger(__name__)
 
 
-def build(model: CRN, folders: bool = False) -> gr.Blocks:
+def build(model: HubModel, folders: bool = False) -> gr.Blocks:
     """The page; it opens on `model` and an example with its photograph.
 
     Examples and streets made by chance have CamVid's classes; they are left out for a model that lacks one of these.
@@ -67,7 +67,7 @@ def build(model: CRN, folders: bool = False) -> gr.Blocks:
     """
     models = Models(model, folders)
 
-    def photograph_of(network: CRN, painting: Painting) -> tuple[Image.Image, list[Image.Image], float]:
+    def photograph_of(network: HubModel, painting: Painting) -> tuple[Image.Image, list[Image.Image], float]:
         """The picture as painted and mixed, all outputs, and the network's milliseconds."""
         started = time.perf_counter()
         outputs = network.synthesize(painting.ids)
@@ -76,7 +76,7 @@ def build(model: CRN, folders: bool = False) -> gr.Blocks:
             return outputs[0], outputs, milliseconds
         return compose(outputs, painting.choice), outputs, milliseconds
 
-    def result_of(network: CRN, painting: Painting) -> Result:
+    def result_of(network: HubModel, painting: Painting) -> Result:
         photograph, outputs, milliseconds = photograph_of(network, painting)
         strip = [_data_url(_small(output)) for output in outputs] if len(outputs) > 1 else []
         return {
@@ -87,14 +87,14 @@ def build(model: CRN, folders: bool = False) -> gr.Blocks:
             "network": milliseconds,
         }
 
-    def new_painting(network: CRN, ids: np.ndarray, what: str, notes: Sequence[str] = ()) -> Result:
+    def new_painting(network: HubModel, ids: np.ndarray, what: str, notes: Sequence[str] = ()) -> Result:
         """A layout in the place of the one on the page."""
         painting = Painting(ids)
         result = result_of(network, painting)
         result.update({"painting": painting.to_text(), "what": what, "notes": list(notes)})
         return result
 
-    def of_new_model(name: str, network: CRN, ids: np.ndarray, what: str) -> Result:
+    def of_new_model(name: str, network: HubModel, ids: np.ndarray, what: str) -> Result:
         result = new_painting(network, ids, what)
         result["model"] = model_facts(name, network.classes, network.size, network.num_images)
         return result
@@ -123,7 +123,7 @@ def build(model: CRN, folders: bool = False) -> gr.Blocks:
             download: Download = {"mark": uuid4().hex, "path": path, "name": f"{file}.png"}
             return LabelPainter(download=download)
 
-    def show(network: CRN, ids: np.ndarray, what: str, notes: Sequence[str] = ()) -> LabelPainter:
+    def show(network: HubModel, ids: np.ndarray, what: str, notes: Sequence[str] = ()) -> LabelPainter:
         return LabelPainter(result=new_painting(network, ids, what, notes))
 
     def show_example(name: str, event: gr.SelectData) -> LabelPainter:
@@ -138,7 +138,7 @@ def build(model: CRN, folders: bool = False) -> gr.Blocks:
             ids, _ = street_scene(seed, size=network.size)
             return show(network, _scenes_to(network)[ids], f"street {seed}")
 
-    def read(network: CRN, file: str, snap: bool, layout_classes: str = "") -> LayoutReading:
+    def read(network: HubModel, file: str, snap: bool, layout_classes: str = "") -> LayoutReading:
         # By the file's own name: the folder is the server's business.
         return read_layout(
             file,
@@ -263,7 +263,7 @@ def build(model: CRN, folders: bool = False) -> gr.Blocks:
     return page.queue(max_size=MAX_WAITING)
 
 
-def launch(model: CRN, **options: Any) -> tuple[gr.Blocks, str]:
+def launch(model: HubModel, **options: Any) -> tuple[gr.Blocks, str]:
     """Serves the page of `model`; `options` as for gradio's `Blocks.launch`.
 
     Visitors may name folders of this machine as models if they sit at it: on a loopback address, not on a Space.
@@ -346,17 +346,17 @@ def _needed(painting: Painting | None) -> Painting:
 # -- starting layouts --------------------------------------------------------------------------------
 
 
-def _scenes_to(network: CRN) -> np.ndarray:
+def _scenes_to(network: HubModel) -> np.ndarray:
     """uint8 (256,): the scenes' ids as ids of the network's classes."""
     return ClassSet.load(SCENE_CLASSES).translation_to(network.classes)
 
 
-def _has_streets(network: CRN) -> bool:
+def _has_streets(network: HubModel) -> bool:
     scenes = ClassSet.load(SCENE_CLASSES)
     return bool((_scenes_to(network)[: len(scenes)] != UNLABELLED).all())
 
 
-def _examples(network: CRN) -> list[np.ndarray]:
+def _examples(network: HubModel) -> list[np.ndarray]:
     """The ids of every example in the network's classes and size; none if it lacks one of their classes."""
     if not _has_streets(network):
         return []
@@ -365,14 +365,14 @@ def _examples(network: CRN) -> list[np.ndarray]:
     return [resize_ids(to_network[read_layout(file, scenes).ids], network.size) for file in files]
 
 
-def _opening(network: CRN) -> tuple[np.ndarray, str]:
+def _opening(network: HubModel) -> tuple[np.ndarray, str]:
     """The layout that a page opens on, and what it is called."""
     if examples := _examples(network):
         return examples[0], EXAMPLES[0]
     return np.full(network.size, UNLABELLED, np.uint8), "an empty layout"
 
 
-def _thumbnails(network: CRN) -> list[tuple[Image.Image, str]]:
+def _thumbnails(network: HubModel) -> list[tuple[Image.Image, str]]:
     examples = _examples(network)
     return [
         (network.classes.to_image(ids), name) for ids, name in zip(examples, EXAMPLES[: len(examples)], strict=True)
@@ -390,7 +390,7 @@ def _header() -> str:
     )
 
 
-def _facts(network: CRN) -> str:
+def _facts(network: HubModel) -> str:
     height, width = network.size
     return (
         f"<p>{len(network.classes)} classes, {width} &times; {height} pixels, {network.num_parameters:,} parameters, "

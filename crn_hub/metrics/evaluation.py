@@ -14,10 +14,10 @@ from tqdm import tqdm
 from crn_hub.classes import LayoutError
 from crn_hub.data import PairDataset, check_columns, check_rows, find_classes, hold_out, load_splits, spread
 from crn_hub.hub import short_name
+from crn_hub.hub_model import HubModel
 from crn_hub.metrics.records import ModelOnRows, Photographs, Pictures, fingerprint, measure_rows
 from crn_hub.metrics.rows import Meter, Record
 from crn_hub.metrics.summary import RESAMPLES, Summary, summarise
-from crn_hub.model import CRN
 from crn_hub.perceptual import load_features
 from crn_hub.segmentation import Segmenter, SmallSegmenter, load_segmenter
 from crn_hub.text import check_folder
@@ -78,7 +78,7 @@ def evaluate(
     once: dict[str, str] = {}
     for name in models:
         once.setdefault(os.path.realpath(name) if os.path.isdir(name) else name, name)
-    networks = {name: CRN.from_pretrained(None if name == "box" else name) for name in once.values()}
+    networks = {name: HubModel.from_pretrained(None if name == "box" else name) for name in once.values()}
     size = _choose_size({name: network.size for name, network in networks.items()}, size)
     rows, others, split = _choose_rows(dataset, columns, split)
     class_set = find_classes(dataset, classes)

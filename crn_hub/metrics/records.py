@@ -20,8 +20,8 @@ from tqdm import tqdm
 
 from crn_hub.classes import UNLABELLED
 from crn_hub.data import PairDataset
+from crn_hub.hub_model import HubModel
 from crn_hub.metrics.rows import Meter, Record, Reference
-from crn_hub.model import CRN
 from crn_hub.synthesis import resize_picture, to_pixels
 from crn_hub.text import appearing, some, write_text
 
@@ -40,9 +40,9 @@ class ModelOnRows:
         size: (height, width) of the photographs.
     """
 
-    def __init__(self, name: str, folder: Path | None, model: CRN, data: PairDataset, size: tuple[int, int]):
+    def __init__(self, name: str, folder: Path | None, model: HubModel, data: PairDataset, size: tuple[int, int]):
         self.name, self.folder, self.model, self.data, self.size = name, folder, model, data, size
-        self.key = fingerprint(model, [model.classes.to_list(), model.base_size, model.widths, model.num_images])
+        self.key = fingerprint(model, model.config)
         self.translation = data.classes.translation_to(model.classes)
         found = self.translation[: len(data.classes)] != UNLABELLED
         self.unknown = [name for name, known in zip(data.classes.names, found, strict=True) if not known]
@@ -51,7 +51,7 @@ class ModelOnRows:
 
     @torch.inference_mode()
     def images(self, index: int) -> np.ndarray:
-        """uint8 (K, H, W, 3): what `CRN.synthesize` gives for the layout of a row."""
+        """uint8 (K, H, W, 3): what `HubModel.synthesize` gives for the layout of a row."""
         ids = torch.from_numpy(self.translation[self.data[index]["ids"].numpy()])
         outputs = to_pixels(self.model(ids[None].to(next(self.model.parameters()).device))[0])
         return np.stack([np.asarray(resize_picture(Image.fromarray(output), self.size)) for output in outputs])

@@ -14,10 +14,10 @@ from rich.table import Table
 from rich.text import Text
 
 from crn_hub.card import escape, is_unedited, markdown_table
+from crn_hub.hub_model import CARD, TRAINING_RECORD
 from crn_hub.metrics.evaluation import OTHERS, PHOTOGRAPHS, Evaluation
 from crn_hub.metrics.records import ModelOnRows
 from crn_hub.metrics.summary import MEASURES, Measure, Summary, Value
-from crn_hub.model import CARD, TRAINING_RECORD
 from crn_hub.record import number, three_digits
 from crn_hub.text import one_line, write_text
 

@@ -173,8 +173,8 @@ def load_segmenter(name: str, classes: ClassSet) -> Segmenter:
             config = json.loads(source.fetch(CONFIG, TEXT_BYTES).read_text(encoding="utf-8"))
         except (ValueError, RecursionError) as error:
             raise ValueError(f"{name}: {CONFIG} is not readable JSON ({clause(error)}).") from error
-        if isinstance(config, dict) and {"widths", "base_size"} <= set(config):
-            raise ValueError(f"{name}: a CRN, which makes photographs; here a network is needed that labels them.")
+        if isinstance(config, dict) and {"classes", "num_images"} <= set(config):
+            raise ValueError(f"{name}: makes photographs; here a network is needed that labels them.")
         if not isinstance(config, dict) or config.get("architecture") != ARCHITECTURE:
             return _load_transformers(name, classes)
         try:

@@ -18,8 +18,9 @@ from tqdm import tqdm
 from crn_hub.classes import ClassSet, LayoutError
 from crn_hub.data import PairDataset, dataset_license, find_classes, load_rows, scene_rows, spread
 from crn_hub.hub import check_repo_id, pushing
+from crn_hub.hub_model import TRAINING_RECORD, WEIGHTS
 from crn_hub.losses import PUBLISHED_WEIGHTS, PerceptualLoss
-from crn_hub.model import CRN, TRAINING_RECORD, WEIGHTS
+from crn_hub.model import CRN
 from crn_hub.perceptual import LAYERS, load_features
 from crn_hub.training.arguments import FREE_SETTINGS, Arguments, public
 from crn_hub.training.checkpoints import check_room, clear_leftovers, find_checkpoint, read_progress
