@@ -1,0 +1,98 @@
+"""What the other generators have in common: one size, one width, convolutions of which the first reads the layout."""
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from typing import ClassVar, NamedTuple
+
+import torch
+from torch import nn
+
+from crn_hub.classes import ClassSet
+from crn_hub.hub_model import MAX_FEATURES, MAX_PARAMETERS, MAX_PIXELS, HubModel, whole_numbers
+
+
+class Convolution(NamedTuple):
+    """Channels in and out, side of the kernel, and (height, width) of the map in which each weight is used once."""
+
+    inputs: int
+    outputs: int
+    kernel: int
+    size: tuple[int, int]
+
+
+class Baseline(HubModel):
+    """A generator for images of one size.
+
+    Args:
+        classes: what the ids of a layout mean.
+        size: (height, width) of the images in pixels.
+        width: channels of the first layer, from which the others' follow.
+        num_images: k, how many different photographs the network gives at once.
+
+    Raises:
+        ValueError: for numbers that make no network, or one beyond the bounds of `hub_model`; before memory is taken.
+    """
+
+    DEFAULT_WIDTH: ClassVar[int]
+
+    def __init__(self, classes: ClassSet, size: Sequence[int], width: int, num_images: int):
+        super().__init__(classes, num_images)
+        self._size = whole_numbers("size", size, 1, 8192)
+        if len(self._size) != 2:
+            raise ValueError(f"size must be (height, width), not {list(self._size)}.")
+        (self.width,) = whole_numbers("width", [width], 1, 1024)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        return self._size[0], self._size[1]
+
+    @property
+    @abstractmethod
+    def convolutions(self) -> list[Convolution]:
+        """The network's layers as its arguments make them, from the layout to the images."""
+
+    @property
+    @abstractmethod
+    def first_layer(self) -> nn.Conv2d:
+        """The one that reads the layout."""
+
+    @property
+    def num_modules(self) -> int:
+        return len(self.convolutions)
+
+    @property
+    def gflop(self) -> float:
+        return sum(2 * c.kernel**2 * c.inputs * c.outputs * c.size[0] * c.size[1] for c in self.convolutions) / 1e9
+
+    @torch.no_grad()
+    def grow_from(self, other: "Baseline") -> int:
+        """Takes over the weights of such a network of the same size and width; see `HubModel.grow_from`."""
+        here, there, settings = self.config, other.config, [name for name in self.FIELDS if name != "num_images"]
+        if differing := [f"{name} {there[name]}, here {here[name]}" for name in settings if here[name] != there[name]]:
+            raise ValueError(f"cannot start from a {self.TITLE} with {'; '.join(differing)}.")
+        state = {name: tensor for name, tensor in other.state_dict().items() if not name.startswith("to_images.")}
+        first = next(name for name, tensor in self.named_parameters() if tensor is self.first_layer.weight)
+        state[first] = self._matching(self.first_layer.weight, state[first], 0, other)
+        self.load_state_dict(state, strict=False)
+        self._take_output_from(other)
+        return self.num_modules
+
+    def _check_bounds(self) -> None:
+        height, width = self.size
+        if height * width > MAX_PIXELS:
+            raise ValueError(
+                f"size {height} x {width} is {height * width:,} pixels; at most {MAX_PIXELS:,} are allowed."
+            )
+        # (height, width) where a layer of stride 2 works is the smaller side of it; the larger has four times as much.
+        for layer in self.convolutions:
+            features = max(layer.inputs, layer.outputs) * 4 * layer.size[0] * layer.size[1]
+            if features > MAX_FEATURES:
+                raise ValueError(
+                    f"width {self.width} and {len(self.classes)} classes give up to {features:,} features in a layer "
+                    f"at size {height} x {width}; at most {MAX_FEATURES:,} are allowed."
+                )
+        parameters = sum(c.kernel**2 * c.inputs * c.outputs for c in self.convolutions)
+        if parameters > MAX_PARAMETERS:
+            raise ValueError(
+                f"width {self.width} gives {parameters:,} parameters; at most {MAX_PARAMETERS:,} are allowed."
+            )
