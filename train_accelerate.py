@@ -1,9 +1,10 @@
-"""Trains a cascaded refinement network on pairs of photograph and label map (Chen and Koltun, ICCV 2017).
+"""Trains a network on pairs of photograph and label map (Chen and Koltun, ICCV 2017): the cascade, or another system.
 
     accelerate launch train_accelerate.py                                  # procedural street scenes, a few minutes
     accelerate launch train_accelerate.py --dataset_name org/streets --resolution 256 --output_dir crn-streets
+    accelerate launch train_accelerate.py --system pix2pix --dataset_name org/streets --output_dir pix2pix-streets
 
-Leaves a model folder that `CRN.from_pretrained` loads, with its card, grids (layout | outputs | photograph), loss
+Leaves a model folder that `HubModel.from_pretrained` loads, with its card, grids (layout | outputs | photograph), loss
 curves and training_log.jsonl.
 """
 
@@ -27,9 +28,10 @@ from torch.optim.swa_utils import AveragedModel
 from torch.utils.data import DataLoader
 from tqdm import tqdm
 
-from crn_hub import CRN
+from crn_hub import CRN, HubModel
 from crn_hub.classes import UNLABELLED
 from crn_hub.cli import run
+from crn_hub.losses import AdversarialLoss, PerceptualLoss
 from crn_hub.perceptual import LAYERS
 from crn_hub.record import duration
 from crn_hub.synthesis import save_picture
@@ -70,7 +72,7 @@ app = App(
 
 @app.default
 def main(args: Arguments = Arguments()) -> None:  # noqa: B008 - cyclopts takes the defaults from it
-    """Train a cascaded refinement network on pairs of photograph and label map.
+    """Train a cascaded refinement network, or a system to compare it with, on pairs of photograph and label map.
 
     Example: accelerate launch train_accelerate.py --dataset_name org/streets --resolution 256
     """
@@ -94,7 +96,7 @@ class Training(Preparation):
         if self.finished:
             accelerator.print(f"this run has finished; the model is in {args.output_dir}")
             if args.push_to_hub and accelerator.is_main_process:
-                print(CRN.from_pretrained(args.output_dir).push_to_hub(self.hub_id, folder=args.output_dir))
+                print(HubModel.from_pretrained(args.output_dir).push_to_hub(self.hub_id, folder=args.output_dir))
             accelerator.end_training()
             return
         if accelerator.is_main_process and self.left_out:
@@ -105,11 +107,12 @@ class Training(Preparation):
         fresh_name = f"{args.output_dir.resolve().name}-{time.strftime('%Y%m%d-%H%M%S')}"
         self.run_name = self.progress["run_name"] if self.progress else fresh_name
         resumed_from = (self.checkpoint.parent, step) if self.checkpoint else None
-        self.log = TrainingLog(args.output_dir, resumed_from, accelerator.is_main_process)
+        self.log = TrainingLog(args.output_dir, self.terms, resumed_from, accelerator.is_main_process)
         if args.report_to:
             start_trackers(accelerator, self.run_name, self.settings, step)
 
-        model, first_step = self.start_model, 0
+        model: HubModel | None = self.start_model
+        first_step = 0
         stop = StopRequest()
         with stop if self.rehearsed_steps is None else nullcontext():  # a rehearsal has nothing to save
             for number, stage in enumerate(self.stages):
@@ -123,7 +126,7 @@ class Training(Preparation):
                         f"--output_dir {args.output_dir}: {clause(error)}; {what_is_safe(args.output_dir)}."
                     ) from error
                 first_step += self.limit(stage)
-        result = cast(CRN, model)
+        result = cast(HubModel, model)
         accelerator.wait_for_everyone()
         if accelerator.is_main_process:
             save_picture(
@@ -139,7 +142,7 @@ class Training(Preparation):
         if self.rehearsed_steps is None:
             accelerator.end_training()
 
-    def train_stage(self, number: int, first_step: int, start: CRN | None, stop: StopRequest) -> CRN:
+    def train_stage(self, number: int, first_step: int, start: HubModel | None, stop: StopRequest) -> HubModel:
         """Trains one stage, from `start` or from the checkpoint, and returns its model.
 
         Steps are counted through all stages; `first_step` are in those before.
@@ -150,7 +153,7 @@ class Training(Preparation):
         set_seed(args.seed + number)  # also when the stage before was not run in this process
 
         # -- model, data, optimiser ---------------------------------------------------------------------
-        network = CRN(self.classes, stage.widths, self.base_size, self.num_images)
+        network = self.fresh_network(stage)
         resumed = self.progress if self.progress and self.progress["stage"] == number else None
         if start is not None and not resumed:
             taken = network.grow_from(start.cpu())
@@ -158,10 +161,10 @@ class Training(Preparation):
             known = self.classes.translation_to(start.classes) != UNLABELLED
             new = [name for name, there in zip(self.classes.names, known, strict=False) if not there]
             accelerator.print(
-                f"{taken} of {len(stage.widths)} modules start from {source}"
+                f"{taken} of {network.num_modules} modules start from {source}"
                 + (f"; classes that are new to them: {', '.join(new)}" if new else "")
             )
-        if self.trained_modules is not None:
+        if self.trained_modules is not None and isinstance(network, CRN):
             network.train_only_last(self.trained_modules)
         network.gradient_checkpointing = args.gradient_checkpointing
         if args.channels_last:
@@ -173,12 +176,18 @@ class Training(Preparation):
             if sys.platform == "linux":  # where workers share the decoded photographs with this process
                 workers["multiprocessing_context"] = "fork"
         loader = DataLoader(self.data, batch_size=args.train_batch_size, shuffle=True, **workers)
-        optimizer = torch.optim.Adam((p for p in network.parameters() if p.requires_grad), lr=args.learning_rate)
+        optimizer = self.make_optimizer(network)
         ema = AveragedModel(network, accelerator.device, multi_avg_fn=ema_update) if args.use_ema else None
         model, optimizer, loader = accelerator.prepare(network, optimizer, loader)
+        trained = [model]
+        if isinstance(loss_function, AdversarialLoss):
+            judge, judge_optimizer = accelerator.prepare(
+                loss_function.discriminator, self.make_optimizer(loss_function.discriminator)
+            )
+            trained.append(judge)
         if args.torch_compile:
-            network.compile()
-            loss_function.features.compile()
+            for module in (network, *loss_function.children()):
+                module.compile()
         course = {
             "constant": lambda done: 1.0,
             "linear": lambda done: 1 - done,
@@ -197,19 +206,20 @@ class Training(Preparation):
                 ema.n_averaged.fill_(resumed["step"] - first_step)
             step, seconds_before = resumed["step"], resumed["seconds"]
             started_from = saved.training_record.get("started_from")
-            loss_function.layer_weights.copy_(torch.tensor(resumed["layer_weights"]))
+            if isinstance(loss_function, PerceptualLoss):
+                loss_function.layer_weights.copy_(torch.tensor(resumed["layer_weights"]))
             accelerator.print(f"resumed from {self.checkpoint} at step {step}")
-        elif args.loss_weights == "calibrate":
+        elif isinstance(loss_function, PerceptualLoss) and args.loss_weights == "calibrate":
             loss_function.reset_weights()
             if calibration_step == 0:
                 self.data.set_epoch(first_epoch)
-                self.calibrate(model)
+                self.calibrate(loss_function, model)
 
-        def current_model() -> CRN:
+        def current_model() -> HubModel:
             """The model to save and to look at: the average if there is one."""
-            return cast(CRN, ema.module if ema is not None else network)
+            return cast(HubModel, ema.module) if ema is not None else network
 
-        def finished_model() -> CRN:
+        def finished_model() -> HubModel:
             """The same, with the record of its training so far."""
             result = current_model()
             result.training_record = {
@@ -230,8 +240,12 @@ class Training(Preparation):
                     "peak_memory_gb": round(peak_memory(accelerator.device) / 1e9, 2),
                     "validation_loss": log.validation_loss(after=first_step),
                 },
-                "loss_weights": dict(zip(LAYERS, loss_function.layer_weights.tolist(), strict=True)),
             }
+            if args.system != "crn":
+                result.training_record["system"] = self.system.description
+            if isinstance(loss_function, PerceptualLoss):
+                weights = dict(zip(LAYERS, loss_function.layer_weights.tolist(), strict=True))
+                result.training_record["loss_weights"] = weights
             if started_from is not None:
                 result.training_record["started_from"] = started_from
             return result
@@ -247,11 +261,12 @@ class Training(Preparation):
                 "stage": number,
                 "first_step": first_step,
                 "seconds": seconds_before + time.perf_counter() - began,
-                "layer_weights": loss_function.layer_weights.tolist(),
                 "run_name": self.run_name,
                 "settings": self.settings,
                 "facts": self.facts,
             }
+            if isinstance(loss_function, PerceptualLoss):
+                progress["layer_weights"] = loss_function.layer_weights.tolist()
             save_checkpoint(accelerator, args.output_dir, finished_model(), progress, args.checkpoints_total_limit)
             self.cost["checkpoint"] = time.perf_counter() - saving
 
@@ -267,7 +282,8 @@ class Training(Preparation):
         )
         with progress_bar as bar:  # an error's one line stands on a line of its own
             tick, waited = time.perf_counter(), 0.0
-            rows, losses = [], []  # of the batches that make a step
+            rows: list[int] = []  # of the batches that make a step
+            losses: list[Tensor] = []
             while step < last_step:
                 done = step - first_step
                 epoch = first_epoch + done // self.steps_per_epoch
@@ -277,23 +293,21 @@ class Training(Preparation):
                 for seconds, batch in timed(accelerator.skip_first_batches(loader, due) if due else loader):
                     waited += seconds
                     rows += batch["row"].tolist()
-                    with accelerator.accumulate(model):
-                        for group in optimizer.param_groups:
-                            group["lr"] = args.learning_rate * course((step - first_step) / cast(int, stage.steps))
+                    if not losses:  # a step begins: what dropout leaves out is a function of it, as all else is
+                        chance = np.random.default_rng((args.seed, step, accelerator.process_index))
+                        torch.manual_seed(int(chance.integers(2**63)))
+                    rate = cast(float, args.learning_rate) * course((step - first_step) / cast(int, stage.steps))
+                    with accelerator.accumulate(*trained):
                         part = loss_window(args.loss_window, network.size, args.seed, step)
                         images, photographs, ids = model(batch["ids"]), batch["photograph"], batch["ids"]
-                        loss, terms = loss_function(images[part], photographs[part], ids[part])
-                        losses.append(torch.stack([loss.detach(), *terms.values()]))
-                        if not torch.isfinite(loss):
-                            raise self.no_number(step + 1, rows, "loss", loss)
-                        accelerator.backward(loss)
-                        if accelerator.sync_gradients:
-                            norm = accelerator.clip_grad_norm_(model.parameters(), args.max_grad_norm or math.inf)
-                            # The scaler of fp16 tries larger and larger scales and skips steps that were too large.
-                            if not torch.isfinite(norm) and accelerator.scaler is None:
-                                raise self.no_number(step + 1, rows, "gradient", norm)
-                        optimizer.step()
-                        optimizer.zero_grad()
+                        seen = images[part], photographs[part], ids[part]
+                        judged = []
+                        if isinstance(loss_function, AdversarialLoss):
+                            judged = [loss_function.of_discriminator(judge, *seen)]
+                            self.learn(judge, judge_optimizer, judged[0], rate, (step + 1, rows, "discriminator's "))
+                        loss, terms = loss_function(*seen)
+                        losses.append(torch.stack([loss.detach(), *terms.values(), *(one.detach() for one in judged)]))
+                        norm = self.learn(model, optimizer, loss, rate, (step + 1, rows, ""))
                     if not accelerator.sync_gradients:
                         continue
                     step += 1
@@ -303,15 +317,16 @@ class Training(Preparation):
                     spent = time.perf_counter() - tick
                     means = cast(Tensor, accelerator.reduce(torch.stack(losses).mean(dim=0), "mean")).tolist()
                     entry: dict[str, Any] = {"step": step, "height": stage.height}
-                    entry |= dict(zip(("loss", *LAYERS), means, strict=True))
+                    entry |= dict(zip(("loss", *self.terms), means, strict=True))
                     entry |= {
                         "learning_rate": optimizer.param_groups[0]["lr"],
-                        "gradient_norm": norm.item(),
+                        "gradient_norm": cast(Tensor, norm).item(),
                         "images_per_second": images_per_step / spent,
                         "data_share": waited / spent,
                         "memory_gb": peak_memory(accelerator.device) / 1e9,
                     }
-                    if step == first_step + 1 or step == first_step + calibration_step + 1:
+                    measured = step in (first_step + 1, first_step + calibration_step + 1)
+                    if measured and isinstance(loss_function, PerceptualLoss):
                         entry["loss_weights"] = loss_function.layer_weights.tolist()
                     if step % args.validation_steps == 0 or step == last_step:
                         validating = time.perf_counter()
@@ -325,11 +340,12 @@ class Training(Preparation):
                     if "validation_loss" in entry:
                         log.draw()
                     accelerator.log({k: v for k, v in entry.items() if k not in ("step", "loss_weights")}, step=step)
-                    if step == first_step + calibration_step and args.loss_weights == "calibrate":
-                        self.calibrate(model)
+                    if isinstance(loss_function, PerceptualLoss) and args.loss_weights == "calibrate":  # noqa: SIM102
+                        if step == first_step + calibration_step:
+                            self.calibrate(loss_function, model)
 
                     bar.update()
-                    shown = {name: f"{entry[name]:.3f}" for name in ("loss", *LAYERS)}
+                    shown = {name: f"{entry[name]:.3f}" for name in ("loss", *self.terms)}
                     bar.set_postfix({**shown, "img/s": f"{entry['images_per_second']:.2f}"})
                     self.cost["step"] = spent
                     ends = step == last_step
@@ -350,16 +366,59 @@ class Training(Preparation):
         accelerator.free_memory()
         return result
 
+    def make_optimizer(self, network: torch.nn.Module) -> torch.optim.Optimizer:
+        """Adam for what is to be trained of a network."""
+        trained = (p for p in network.parameters() if p.requires_grad)
+        rate, beta1 = cast(float, self.args.learning_rate), cast(float, self.args.adam_beta1)
+        return torch.optim.Adam(trained, rate, (beta1, 0.999))
+
+    def learn(
+        self,
+        model: torch.nn.Module,
+        optimizer: Any,
+        loss: Tensor,
+        learning_rate: float,
+        where: tuple[int, list[int], str],
+    ) -> Tensor | None:
+        """Adds the gradient of a batch and, with the last batch of a step, makes the step.
+
+        Args:
+            model, optimizer: as accelerate has prepared them.
+            loss: of the batch.
+            learning_rate: of the step.
+            where: the step, its rows and whose loss it is, to say when something is infinite or no number.
+
+        Returns:
+            The gradient's length, of a step that is made.
+        """
+        accelerator, norm = self.accelerator, None
+        step, rows, whose = where
+        if not torch.isfinite(loss):
+            raise self.no_number(step, rows, f"{whose}loss", loss)
+        for group in optimizer.param_groups:
+            group["lr"] = learning_rate
+        accelerator.backward(loss)
+        if accelerator.sync_gradients:
+            # Not accelerator.clip_grad_norm_, which in fp16 would unscale what other optimisers still gather.
+            accelerator.unscale_gradients(optimizer)
+            norm = torch.nn.utils.clip_grad_norm_(model.parameters(), self.args.max_grad_norm or math.inf)
+            # The scaler of fp16 tries larger and larger scales and skips steps that were too large.
+            if not torch.isfinite(norm) and accelerator.scaler is None:
+                raise self.no_number(step, rows, f"{whose}gradient", norm)
+        optimizer.step()
+        optimizer.zero_grad()
+        return norm
+
     @torch.no_grad()
-    def calibrate(self, model: torch.nn.Module) -> None:
+    def calibrate(self, loss_function: PerceptualLoss, model: torch.nn.Module) -> None:
         """Measures the loss weights on rows spread over the data; those that count are 1 until then."""
         errors = torch.zeros(len(LAYERS), device=self.accelerator.device)
         for index in range(CALIBRATION_BATCHES):
             pair = self.data[index * len(self.data) // CALIBRATION_BATCHES]
             ids, photograph = (pair[name][None].to(self.accelerator.device) for name in ("ids", "photograph"))
-            errors += torch.stack(list(self.loss(model(ids), photograph, ids)[1].values()))
-        self.loss.calibrate(self.accelerator.reduce(errors / CALIBRATION_BATCHES, "mean"))
-        weights = zip(LAYERS, self.loss.layer_weights.tolist(), strict=True)
+            errors += torch.stack(list(loss_function(model(ids), photograph, ids)[1].values()))
+        loss_function.calibrate(self.accelerator.reduce(errors / CALIBRATION_BATCHES, "mean"))
+        weights = zip(LAYERS, loss_function.layer_weights.tolist(), strict=True)
         self.accelerator.print("loss weights: " + ", ".join(f"{layer} {weight:.3g}" for layer, weight in weights))
 
     def no_number(self, step: int, rows: list[int], what: str, value: Tensor) -> RuntimeError:
@@ -406,7 +465,7 @@ def rehearse(args: Arguments) -> None:
         ready = time.perf_counter() - began
         training.run()
         Training(replace(trial, resume_from_checkpoint="latest"), REHEARSED_STEPS).run()
-        CRN.from_pretrained(folder)
+        HubModel.from_pretrained(folder)
         training.accelerator.wait_for_everyone()
     finally:
         if is_main:

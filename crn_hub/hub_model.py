@@ -216,17 +216,13 @@ class HubModel(nn.Module, ABC):
             )
         if ids.is_floating_point() or ids.is_complex() or ids.dtype == torch.bool:
             raise ValueError(f"ids must be of an integer type, not {ids.dtype}.")
-        ids = ids.long()
         n = len(self.classes)
+        ids = ids.long()
         outside = (ids < 0) | ((ids >= n) & (ids != UNLABELLED))
         if outside.any():
             values = ids[outside].unique().tolist()
             raise ValueError(f"ids {values[:5]} are outside 0..{n - 1} and not {UNLABELLED} (unlabelled).")
-        channel = ids.masked_fill(ids == UNLABELLED, n)[:, None]
-        layout = torch.zeros(
-            len(ids), n + 1, *self.size, dtype=next(self.to_images.parameters()).dtype, device=ids.device
-        )
-        return layout.scatter_(1, channel, 1.0)
+        return one_hot(ids, n, next(self.to_images.parameters()).dtype)
 
     def synthesize(
         self, layout: Layout, num_images: int | None = None, size: tuple[int, int] | None = None
@@ -525,6 +521,13 @@ class HubModel(nn.Module, ABC):
                     parent_commit=repo.sha,
                 )
         return str(commit)
+
+
+def one_hot(ids: Tensor, num_classes: int, dtype: torch.dtype = torch.float32) -> Tensor:
+    """Ids (B, H, W), 0..n-1 or 255 -> (B, n + 1, H, W) with a 1 in one channel of each pixel, unlabelled last."""
+    channel = ids.long().masked_fill(ids == UNLABELLED, num_classes)[:, None]
+    layout = torch.zeros(len(ids), num_classes + 1, *ids.shape[-2:], dtype=dtype, device=ids.device)
+    return layout.scatter_(1, channel, 1.0)
 
 
 def _check_device(map_location: str | torch.device) -> None:

@@ -5,6 +5,7 @@ what people have: order of concatenation, aligned corners, area averaging, order
 """
 
 from collections.abc import Sequence
+from typing import cast
 
 import torch
 import torch.nn.functional as F
@@ -59,6 +60,8 @@ class CRN(HubModel):
     TITLE = "cascaded refinement network"
     PAPER = ("Chen and Koltun, 2017", PAPER_URL)
     FIELDS = ("widths", "base_size", "num_images")
+
+    to_images: nn.Conv2d
 
     def __init__(
         self,
@@ -133,7 +136,7 @@ class CRN(HubModel):
         features: Tensor | None = None
         for stage, layout in zip(self.stages, layouts, strict=True):
             features = self._run(_refine, stage, features, layout)
-        return self._to_images(features)
+        return self._to_images(cast(Tensor, features))
 
     def train_only_last(self, modules: int) -> None:
         """Freezes all but the last `modules` refinement modules and the output layer (the paper's 1024p: 2).

@@ -132,8 +132,8 @@ def two_stages(tmp_path_factory: pytest.TempPathFactory) -> Run:
     [
         ("accelerate:Accelerator.backward", 1, "before"),  # in the first step
         ("accelerate:Accelerator.backward", 11, "after"),  # in the second epoch, amid an accumulation
-        ("crn_hub.losses:PerceptualLoss.calibrate", 1, "before"),
-        ("crn_hub.losses:PerceptualLoss.calibrate", 1, "after"),
+        ("crn_hub.losses.perceptual:PerceptualLoss.calibrate", 1, "before"),
+        ("crn_hub.losses.perceptual:PerceptualLoss.calibrate", 1, "after"),
         ("accelerate.checkpointing:save", 5, "after"),  # amid the second checkpoint
         ("crn_hub.model:CRN.save_pretrained", 3, "before"),  # between accelerate's part of the third and the model
         ("crn_hub.training.checkpoints:_discard", 2, "before"),  # written, but the oldest is still there

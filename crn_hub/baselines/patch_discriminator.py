@@ -15,9 +15,9 @@ All kernels are 4x4 with a padding of 1. Normalisation is as in `baselines.unet`
 import torch
 from torch import Tensor, nn
 
-SMALLEST = 32  # pixels of each side: with less the last normalisation would see too little
+from crn_hub.baselines.unet import start_small
 
-WIDTH = 64
+SMALLEST = 32  # pixels of each side: with less the last normalisation would see too little
 
 
 class PatchDiscriminator(nn.Module):
@@ -28,7 +28,7 @@ class PatchDiscriminator(nn.Module):
         width: channels of the first layer; the published network has 64.
     """
 
-    def __init__(self, layout_channels: int, width: int = WIDTH):
+    def __init__(self, layout_channels: int, width: int = 64):
         super().__init__()
         layers: list[nn.Module] = [nn.Conv2d(layout_channels + 3, width, 4, 2, 1), nn.LeakyReLU(0.2)]
         for factor, stride in ((1, 2), (2, 2), (4, 1)):
@@ -38,6 +38,7 @@ class PatchDiscriminator(nn.Module):
                 nn.LeakyReLU(0.2),
             ]
         self.layers = nn.Sequential(*layers, nn.Conv2d(8 * width, 1, 4, 1, 1))
+        self.apply(start_small)
 
     def forward(self, layouts: Tensor, images: Tensor) -> Tensor:
         """Layouts (B, n + 1, H, W), one-hot, and images (B, 3, H, W), -1..1 -> logits (B, 1, h, w), high for recorded.

@@ -61,6 +61,12 @@ class Up(nn.Module):
         return self.dropout(self.norm(self.conv(F.relu(x))))
 
 
+def start_small(module: nn.Module) -> None:
+    """Draws the weights of a convolution from a normal distribution of deviation 0.02, as pix2pix begins (6.2)."""
+    if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
+        nn.init.normal_(module.weight, 0.0, 0.02)
+
+
 class UNet(Baseline):
     """Encoder and decoder with skip connections between layers of one size.
 
@@ -110,6 +116,7 @@ class UNet(Baseline):
             Up(layer.inputs, layer.outputs, dropout if i < DROPOUT_LAYERS else 0.0) for i, layer in enumerate(up)
         )
         self.to_images = nn.ConvTranspose2d(last.inputs, last.outputs, 4, 2, 1)
+        self.apply(start_small)
         self._start_alike()
 
     def forward(self, ids: Tensor) -> Tensor:

@@ -13,12 +13,19 @@ from crn_hub.hub import short_name
 from crn_hub.losses import BestImage
 from crn_hub.perceptual import LAYERS, Layer
 from crn_hub.training.stages import PRESETS
+from crn_hub.training.systems import SYSTEMS, SystemName
 
 # Settings of which the result does not depend, so that a resumed run may have others without a word.
 FREE_SETTINGS = {
     "output_dir", "resume_from_checkpoint", "checkpointing_steps", "checkpoints_total_limit", "report_to",
     "push_to_hub", "hub_model_id", "dataloader_num_workers", "dry_run",
 }  # fmt: skip
+
+# Settings of the perceptual loss, which systems with another loss don't know.
+PERCEPTUAL_SETTINGS = (
+    "perceptual_net", "loss_layers", "best_image", "loss_weights", "calibration_step", "calibration_epoch",
+    "loss_image_by_image",
+)  # fmt: skip
 
 Positive = Parameter(validator=Number(gte=1))
 
@@ -30,6 +37,8 @@ class Arguments:
 
     preset: Literal["paper-256p", "paper-512p", "paper-1024p"] | None = None
     """The paper's settings for a resolution; what else is given on the command line goes before them."""
+    system: SystemName = "crn"
+    """What to train: the paper's own system, or one that it compares with."""
     dataset_name: str | None = None
     """Hub id or folder of a data set; procedural street scenes if left out."""
     image_column: str = "image"
@@ -55,7 +64,8 @@ class Arguments:
     resolution: Annotated[int | None, Positive] = None
     """Height of the images in pixels, 4 * 2 ** (number of modules - 1); the width is twice that. 64 by default."""
     widths: Annotated[tuple[int, ...] | None, Parameter(consume_multiple=True)] = None
-    """Channels of each module, coarse to fine; by default a table by resolution."""
+    """Channels of each module, coarse to fine; by default a table by resolution. Of a U-Net one number, for its first
+    level; of a full-resolution network one for all layers."""
     stages: Annotated[tuple[str, ...], Parameter(consume_multiple=True)] = ()
     """Train coarse, then grow: heights, each with its steps if they differ, such as 64:1500 128:600 256:500."""
     num_images: Annotated[int | None, Positive] = None
@@ -68,8 +78,10 @@ class Arguments:
     """Images per step and process."""
     gradient_accumulation_steps: Annotated[int, Positive] = 1
     """Batches per optimiser step."""
-    learning_rate: Annotated[float, Parameter(validator=Number(gt=0))] = 3e-4
-    """Of Adam; the paper's is 1e-4."""
+    learning_rate: Annotated[float | None, Parameter(validator=Number(gt=0))] = None
+    """Of Adam; 3e-4 by default, with a discriminator 2e-4. The paper's is 1e-4."""
+    adam_beta1: Annotated[float | None, Parameter(validator=Number(gte=0, lt=1))] = None
+    """Of Adam; 0.9 by default, with a discriminator 0.5."""
     lr_scheduler: Literal["constant", "linear", "cosine"] = "cosine"
     """How the learning rate goes to 0 by the end of a stage, or stays."""
     max_grad_norm: Annotated[float | None, Parameter(validator=Number(gt=0))] = None
@@ -82,6 +94,8 @@ class Arguments:
     """Of weights, order and augmentation."""
     use_ema: bool = False
     """Average the weights over the steps and save the average."""
+    segmenter: str | None = None
+    """Folder or Hub id of the segmentation network for --system gan-segmentation, as crn train-segmenter makes one."""
     perceptual_net: str = "vgg16"
     """vgg16 (in the box), vgg19, timm/vgg16.tv_in1k (from the Hub) or a safetensors file."""
     loss_layers: Annotated[tuple[Layer, ...], Parameter(consume_multiple=True)] = LAYERS
@@ -132,7 +146,8 @@ def apply_preset(app: App, commands: tuple[str, ...], arguments: ArgumentCollect
     """Fills in what the command line leaves open from the preset that it names."""
     given = {argument.name: argument.tokens[0].value for argument in arguments if argument.tokens}
     if (name := given.get("--preset")) in PRESETS:
-        settings = PRESETS[name].copy()
+        system = SYSTEMS.get(given.get("--system", "crn"), SYSTEMS["crn"])  # another name is refused elsewhere
+        settings = {key: value for key, value in PRESETS[name].items() if system.knows(key)}
         if {"--calibration_step", "--loss_weights"} & set(given):
             settings.pop("calibration_epoch", None)
         Dict(settings, source=f"--preset {name}")(app, commands, arguments)

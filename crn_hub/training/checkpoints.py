@@ -20,7 +20,7 @@ import psutil
 from accelerate import Accelerator
 from torch.utils.data import get_worker_info
 
-from crn_hub.model import CRN
+from crn_hub.hub_model import HubModel
 from crn_hub.text import clause
 
 DRAFT, DISCARDED, PROBE = ".checkpoint-draft", ".checkpoint-discarded", ".probe"
@@ -88,7 +88,7 @@ def read_progress(checkpoint: Path, facts: dict[str, Any]) -> dict[str, Any]:
 
 
 def save_checkpoint(
-    accelerator: Accelerator, output_dir: Path, model: CRN, progress: dict[str, Any], limit: int | None
+    accelerator: Accelerator, output_dir: Path, model: HubModel, progress: dict[str, Any], limit: int | None
 ) -> None:
     """Writes checkpoint-{step}: accelerate's state, a model folder that loads by itself, and `progress`.
 
@@ -155,7 +155,7 @@ def clear_leftovers(output_dir: Path) -> None:
         shutil.rmtree(leftover, ignore_errors=True)
 
 
-def load_checkpoint(accelerator: Accelerator, checkpoint: Path) -> CRN:
+def load_checkpoint(accelerator: Accelerator, checkpoint: Path) -> HubModel:
     """Brings accelerate's state back, and returns the model that the checkpoint holds.
 
     Raises:
@@ -163,7 +163,7 @@ def load_checkpoint(accelerator: Accelerator, checkpoint: Path) -> CRN:
     """
     try:
         accelerator.load_state(str(checkpoint))
-        return CRN.from_pretrained(checkpoint / MODEL)
+        return HubModel.from_pretrained(checkpoint / MODEL)
     except Exception as error:  # of safetensors, pickle, PyTorch and accelerate, each in its own way
         raise ValueError(f"{checkpoint}: cannot be read ({type(error).__name__}: {clause(error)}).") from error
 
@@ -173,8 +173,8 @@ def check_room(output_dir: Path, parameters: int, limit: int | None) -> None:
 
     Args:
         output_dir: the folder of the run.
-        parameters: of the network. A checkpoint holds 4 numbers for each: the weights, Adam's two averages, and the
-            model folder; of 4 bytes.
+        parameters: of all networks trained. A checkpoint holds 4 numbers for each: the weights, Adam's two averages,
+            and the model folder; of 4 bytes.
         limit: how many checkpoints stay.
 
     Raises:

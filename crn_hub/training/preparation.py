@@ -15,16 +15,21 @@ from accelerate import Accelerator, DataLoaderConfiguration
 from huggingface_hub import HfApi
 from tqdm import tqdm
 
+from crn_hub.baselines import PatchDiscriminator
+from crn_hub.baselines.baseline import Baseline
+from crn_hub.baselines.patch_discriminator import SMALLEST as SMALLEST_JUDGED
 from crn_hub.classes import ClassSet, LayoutError
 from crn_hub.data import PairDataset, dataset_license, find_classes, load_rows, scene_rows, spread
 from crn_hub.hub import check_repo_id, pushing
-from crn_hub.hub_model import TRAINING_RECORD, WEIGHTS
-from crn_hub.losses import PUBLISHED_WEIGHTS, PerceptualLoss
+from crn_hub.hub_model import TRAINING_RECORD, WEIGHTS, HubModel
+from crn_hub.losses import PUBLISHED_WEIGHTS, AdversarialLoss, ImageLoss, Loss, PerceptualLoss, SegmentationLoss
 from crn_hub.model import CRN
-from crn_hub.perceptual import LAYERS, load_features
-from crn_hub.training.arguments import FREE_SETTINGS, Arguments, public
+from crn_hub.perceptual import LAYERS, FeatureNetwork, load_features
+from crn_hub.segmentation import load_segmenter
+from crn_hub.training.arguments import FREE_SETTINGS, PERCEPTUAL_SETTINGS, Arguments, public
 from crn_hub.training.checkpoints import check_room, clear_leftovers, find_checkpoint, read_progress
-from crn_hub.training.stages import Stage, plan_stages
+from crn_hub.training.stages import Stage, plan_only_stage, plan_stages
+from crn_hub.training.systems import SYSTEMS
 from crn_hub.training.watching import check_trackers
 
 SCENES_PER_EPOCH, SCENE_STEPS, EPOCHS = 600, 1200, 200  # lengths of training where none is given; 200 as in the paper
@@ -34,7 +39,7 @@ CACHE_SHARE = 0.25  # of the free memory, for decoded photographs
 
 
 class Preparation:
-    """Accelerator, start model, feature network, data, stages, and the checkpoint to go on from.
+    """Accelerator, start model, loss, data, stages, and the checkpoint to go on from.
 
     Args:
         args: the command line.
@@ -45,6 +50,12 @@ class Preparation:
     """
 
     def __init__(self, args: Arguments, rehearsed_steps: int | None = None):
+        self.system = SYSTEMS[args.system]
+        args = replace(
+            args,
+            learning_rate=args.learning_rate or self.system.learning_rate,
+            adam_beta1=self.system.adam_beta1 if args.adam_beta1 is None else args.adam_beta1,
+        )
         self.args, self.rehearsed_steps = args, rehearsed_steps
         check_trackers(args.report_to)
         self.accelerator = Accelerator(
@@ -69,10 +80,22 @@ class Preparation:
         self.checkpoint = find_checkpoint(args.output_dir, args.resume_from_checkpoint)
         if args.preset in ("paper-512p", "paper-1024p") and args.init_from is None:
             raise ValueError(f"--preset {args.preset} grows a model of half the height: give it with --init_from.")
-        self.start_model = CRN.from_pretrained(args.init_from) if args.init_from is not None else None
-        self.base_size = self.start_model.base_size if self.start_model else (4, 8)
-        self.num_images = args.num_images or (self.start_model.num_images if self.start_model else 1)
-        stages = plan_stages(args.resolution, args.widths, args.stages, self.start_model)
+        self.check_system()
+        start = self.system.generator.from_pretrained(args.init_from) if args.init_from is not None else None
+        self.start_model = start
+        self.num_images = args.num_images or (start.num_images if start else 1)
+        if self.num_images > 1 and self.system.loss != "perceptual":
+            raise ValueError(f"--num_images {self.num_images}: the system {args.system} makes one image per layout.")
+        if issubclass(self.system.generator, CRN):
+            self.base_size = start.base_size if isinstance(start, CRN) else (4, 8)
+            stages = plan_stages(args.resolution, args.widths, args.stages, cast(CRN | None, start))
+        else:
+            self.base_size = start.size if start else (4, 8)
+            stages = plan_only_stage(
+                self.system.generator, args.resolution, args.widths, args.stages, cast(Baseline | None, start)
+            )
+            if args.train_modules != "all":
+                raise ValueError(f"--train_modules {args.train_modules}: only of a cascade; leave it out.")
         if args.calibration_step is not None and args.calibration_epoch is not None:
             raise ValueError("--calibration_step and --calibration_epoch say the same; give one of them.")
         self.trained_modules = read_train_modules(args.train_modules, len(stages[0].widths))
@@ -82,33 +105,32 @@ class Preparation:
             raise ValueError(f"--loss_weights {args.loss_weights} are not measured: leave the calibration out.")
         if not args.loss_layers:
             raise ValueError(f"--loss_layers names no layer; right are some of {', '.join(LAYERS)}.")
-        if args.loss_window is not None:
-            height, width = stages[-1].height, stages[-1].height * self.base_size[1] // self.base_size[0]
-            least = math.ceil(16 * height / min(height, width))
-            if not least <= args.loss_window <= height:
-                raise ValueError(
-                    f"--loss_window {args.loss_window}: images are {height} x {width} pixels (height x width) and no "
-                    f"side of the window may be below 16; right is a height from {least} to {height}."
-                )
-        features = load_features(args.perceptual_net)
+        (height, width), (coarsest, _) = self.size_of(stages[-1]), self.size_of(stages[0])
+        smallest = SMALLEST_JUDGED if self.system.adversarial else 16
+        least = math.ceil(smallest * height / min(height, width))
+        if args.loss_window is not None and not least <= args.loss_window <= height:
+            raise ValueError(
+                f"--loss_window {args.loss_window}: images are {height} x {width} pixels (height x width) and no "
+                f"side of the window may be below {smallest}; right is a height from {least} to {height}."
+            )
+        if self.system.adversarial and coarsest < least:
+            raise ValueError(
+                f"images of {coarsest} pixels of height are too small for the discriminator of --system {args.system}; "
+                f"right is {least} or more."
+            )
+        features = load_features(args.perceptual_net) if self.system.loss == "perceptual" else None
 
         rows, held_out, columns = self.load_data(stages[-1].height)
-        self.loss = PerceptualLoss(
-            features.to(memory_format=torch.channels_last),
-            len(self.classes),
-            args.loss_layers,
-            args.best_image,
-            args.loss_image_by_image,
-        ).to(self.accelerator.device)
-        if args.loss_weights in PUBLISHED_WEIGHTS:
-            self.loss.use_published_weights(args.loss_weights)
+        with torch.random.fork_rng():
+            torch.manual_seed(args.seed)  # of the discriminator
+            self.loss = self.make_loss(features).to(self.accelerator.device)
+        self.terms = (*self.loss.terms, *(("discriminator",) if self.system.adversarial else ()))
 
-        base_size = (self.base_size[0], self.base_size[1])
         memory = int(CACHE_SHARE * psutil.virtual_memory().available / self.accelerator.num_processes)
         self.data = PairDataset(
             rows,
             self.classes,
-            base_size,  # that of each stage is set when it begins
+            self.size_of(stages[0]),  # that of each stage is set when it begins
             *columns,
             seed=args.seed,
             random_flip=args.random_flip,
@@ -116,7 +138,7 @@ class Preparation:
             simplify_layouts=args.simplify_layouts,
             cache_bytes=memory,
         )
-        self.held_out = PairDataset(held_out, self.classes, base_size, *columns, called="held-out row")
+        self.held_out = PairDataset(held_out, self.classes, self.data.size, *columns, called="held-out row")
         try:
             self.left_out = self.check_rows(memory)
         except LayoutError as error:
@@ -143,6 +165,7 @@ class Preparation:
 
         # What must not change when a run is resumed.
         self.facts = {
+            "system": args.system,
             "data": public(args.dataset_name),
             "rows": len(rows),
             "rows_left_out": len(self.left_out),
@@ -152,6 +175,7 @@ class Preparation:
             "widths": list(stages[-1].widths),
             "base_size": list(self.base_size),
             "num_images": self.num_images,
+            "segmenter": public(args.segmenter),
             "perceptual_net": public(args.perceptual_net),
             "loss_layers": list(args.loss_layers),
             "use_ema": args.use_ema,
@@ -168,11 +192,56 @@ class Preparation:
             with pushing(f"--push_to_hub: {self.hub_id} cannot be created"):
                 self.hub_id = HfApi().create_repo(self.hub_id, exist_ok=True).repo_id
         with torch.device("meta"):
-            largest = CRN(self.classes, stages[-1].widths, self.base_size, self.num_images)
+            largest = self.fresh_network(stages[-1]).num_parameters
+        if isinstance(self.loss, AdversarialLoss):
+            largest += sum(p.numel() for p in self.loss.discriminator.parameters())
         if self.accelerator.is_main_process:
             clear_leftovers(args.output_dir)
         self.accelerator.wait_for_everyone()
-        check_room(args.output_dir, largest.num_parameters, args.checkpoints_total_limit)
+        check_room(args.output_dir, largest, args.checkpoints_total_limit)
+
+    def check_system(self) -> None:
+        """
+        Raises:
+            ValueError: for settings that the system doesn't know, or lacks.
+        """
+        args, defaults = self.args, Arguments()
+        if self.system.loss != "perceptual":
+            for name in PERCEPTUAL_SETTINGS:
+                if getattr(args, name) != getattr(defaults, name):
+                    raise ValueError(f"--{name}: the system {args.system} has no perceptual loss; leave it out.")
+        if self.system.loss == "segmentation" and args.segmenter is None:
+            raise ValueError(
+                f"--system {args.system} looks at its images with a segmentation network: give one with --segmenter; "
+                "crn train-segmenter makes one."
+            )
+        if self.system.loss != "segmentation" and args.segmenter is not None:
+            raise ValueError(f"--segmenter: the system {args.system} has no segmentation loss; leave it out.")
+
+    def make_loss(self, features: FeatureNetwork | None) -> Loss:
+        """The loss of the system, with its networks."""
+        args, n = self.args, len(self.classes)
+        loss: Loss
+        if features is not None:
+            features = features.to(memory_format=torch.channels_last)
+            loss = PerceptualLoss(features, n, args.loss_layers, args.best_image, args.loss_image_by_image)
+            if args.loss_weights in PUBLISHED_WEIGHTS:
+                loss.use_published_weights(args.loss_weights)
+        elif args.segmenter is not None:
+            loss = SegmentationLoss(load_segmenter(args.segmenter, self.classes))
+        else:
+            loss = ImageLoss()
+        if self.system.adversarial:
+            loss = AdversarialLoss(PatchDiscriminator(n + 1), n, loss, self.system.weight)
+        return loss
+
+    def fresh_network(self, stage: Stage) -> HubModel:
+        """The network of a stage, with random weights."""
+        return self.system.network(self.classes, stage.widths, self.size_of(stage), self.num_images)
+
+    def size_of(self, stage: Stage) -> tuple[int, int]:
+        """(height, width) of the images of a stage in pixels."""
+        return stage.height, stage.height * self.base_size[1] // self.base_size[0]
 
     def load_data(self, height: int) -> tuple[Any, Any, tuple[str, str]]:
         """Rows to train on, rows held out, and their columns; sets classes and licence. `height` is that of scenes."""

@@ -4,6 +4,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from crn_hub.baselines.baseline import Baseline
 from crn_hub.model import CRN, DEMO_WIDTHS
 
 # Height of the images -> widths of the modules, where none are given. Each row begins with the row above, so a
@@ -42,7 +43,7 @@ class Stage:
     """One part of a run, at one resolution.
 
     Attributes:
-        widths: channels of each module, coarse to fine.
+        widths: channels of each module, coarse to fine; of a network that is no cascade one number.
         height: of the images in pixels.
         steps: optimiser steps, if `--stages` says so.
     """
@@ -96,6 +97,33 @@ def plan_stages(
             )
         plan.append(Stage(final[:modules], height, steps))
     return plan
+
+
+def plan_only_stage(
+    generator: type[Baseline],
+    resolution: int | None,
+    widths: Sequence[int] | None,
+    stages: Sequence[str],
+    start: Baseline | None,
+) -> list[Stage]:
+    """The stage of a network that is no cascade and does not grow; the arguments are those of `plan_stages`.
+
+    Raises:
+        ValueError: if they are for a cascade, or don't fit the model to start from.
+    """
+    title = generator.TITLE
+    if stages:
+        raise ValueError(f"--stages {' '.join(stages)}: a {title} is trained at one size; leave --stages out.")
+    if widths is not None and len(widths) != 1:
+        raise ValueError(f"--widths {' '.join(map(str, widths))}: a {title} has one width; right is one number.")
+    height = resolution or (start.size[0] if start else 64)
+    width = widths[0] if widths is not None else start.width if start else generator.DEFAULT_WIDTH
+    if start is not None and (height, width) != (start.size[0], start.width):
+        raise ValueError(
+            f"the {title} to start from is {start.size[0]} pixels high and has a width of {start.width}, not {height} "
+            f"and {width}; leave --resolution and --widths out."
+        )
+    return [Stage((width,), height, None)]
 
 
 def _choose_widths(resolution: int, widths: Sequence[int] | None, start: CRN | None) -> tuple[int, ...]:

@@ -5,8 +5,8 @@ import platform
 import resource
 import time
 from array import array
-from collections.abc import Iterable, Iterator
-from contextlib import nullcontext
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from importlib.util import find_spec
 from io import BytesIO
 from pathlib import Path
@@ -21,9 +21,8 @@ from torchvision.transforms.functional import to_pil_image
 from torchvision.utils import make_grid
 
 from crn_hub.classes import LayoutError
-from crn_hub.losses import PerceptualLoss
-from crn_hub.model import CRN
-from crn_hub.perceptual import LAYERS
+from crn_hub.hub_model import HubModel
+from crn_hub.losses import Loss
 from crn_hub.synthesis import save_picture, to_pixels
 
 LOG, CURVES = "training_log.jsonl", "samples/loss-curves.png"
@@ -35,15 +34,18 @@ class TrainingLog:
 
     Args:
         output_dir: the folder of the run.
+        terms: what each entry has beside its loss.
         resumed_from: the folder whose log is gone on with, and the step after which; later entries go, because these
             steps will be run again. None for a new log.
         writes: whether this process is the one that writes.
     """
 
-    def __init__(self, output_dir: Path, resumed_from: tuple[Path, int] | None, writes: bool):
+    def __init__(self, output_dir: Path, terms: Sequence[str], resumed_from: tuple[Path, int] | None, writes: bool):
+        self.terms = terms
         self.file, self.curves, self.writes = output_dir / LOG, output_dir / CURVES, writes
         self._points = array("d")  # step, loss and terms of each step; a run may have a million
         self._changes: list[int] = []  # steps at which a stage or other loss weights begin
+        self._height = 0
         self._validated: list[tuple[float, float]] = []  # step, loss
         draft = self.file.with_name(f".{LOG}.part")
         with draft.open("w") if writes else nullcontext() as log:
@@ -55,15 +57,16 @@ class TrainingLog:
             draft.replace(self.file)
 
     def add(self, entry: dict[str, Any]) -> None:
-        """Appends what is known of one step: its "step", "height", "loss", a value for each of `LAYERS`, ..."""
+        """Appends what is known of one step: its "step", "height", "loss", a value for each of `terms`, ..."""
         self._keep(entry)
         if self.writes:
             with self.file.open("a") as log:
                 log.write(json.dumps(entry) + "\n")
 
     def _keep(self, entry: dict[str, Any]) -> None:
-        self._points.extend([entry["step"], entry["loss"], *(entry[layer] for layer in LAYERS)])
-        if "loss_weights" in entry:
+        self._points.extend([entry["step"], entry["loss"], *(entry[term] for term in self.terms)])
+        if "loss_weights" in entry or entry["height"] != self._height:
+            self._height = entry["height"]
             self._changes.append(entry["step"])
         if "validation_loss" in entry:
             self._validated.append((entry["step"], entry["validation_loss"]))
@@ -78,7 +81,7 @@ class TrainingLog:
             return
         from matplotlib.figure import Figure  # seconds, which a start need not wait for
 
-        steps, *lines = np.array(self._points).reshape(-1, 2 + len(LAYERS)).T
+        steps, *lines = np.array(self._points).reshape(-1, 2 + len(self.terms)).T
         per_point = -(-len(steps) // CURVE_POINTS)
         starts = np.arange(0, len(steps), per_point)
 
@@ -92,8 +95,8 @@ class TrainingLog:
         changes = self._changes[1:]  # losses before and after do not compare: a gap in the line
         validated = sorted([*self._validated, *((change - 0.5, float("nan")) for change in changes)])
         whole.plot(*zip(*validated, strict=True), "o-", markersize=4, label="held-out rows")
-        for layer, values in zip(LAYERS, lines[1:], strict=True):
-            terms.plot(smooth(steps), smooth(values), label=layer)
+        for term, values in zip(self.terms, lines[1:], strict=True):
+            terms.plot(smooth(steps), smooth(values), label=term)
         for axes, title in ((whole, "loss"), (terms, "its terms")):
             for change in changes:
                 axes.axvline(change, color="0.7", linewidth=1)
@@ -134,28 +137,36 @@ def timed(batches: Iterable[Any]) -> Iterator[tuple[float, Any]]:
         yield time.perf_counter() - asked, batch
 
 
-@torch.no_grad()
-def validate(model: CRN, loss: PerceptualLoss, pairs: list[dict[str, Tensor]]) -> float:
+@contextmanager
+def _as_in_use(model: HubModel) -> Iterator[torch.device]:
+    """Without gradient and dropout; gives the device of the model."""
+    was_training = model.training
+    model.eval()
+    with torch.no_grad():
+        yield next(model.parameters()).device
+    model.train(was_training)
+
+
+def validate(model: HubModel, loss: Loss, pairs: list[dict[str, Tensor]]) -> float:
     """The mean loss over held-out pairs."""
-    device = next(model.parameters()).device
     losses = []
-    for pair in pairs:
-        ids, photographs = pair["ids"][None].to(device), pair["photograph"][None].to(device)
-        losses.append(loss(model(ids), photographs, ids)[0].item())
+    with _as_in_use(model) as device:
+        for pair in pairs:
+            ids, photographs = pair["ids"][None].to(device), pair["photograph"][None].to(device)
+            losses.append(loss(model(ids), photographs, ids)[0].item())
     return sum(losses) / len(losses)
 
 
-@torch.no_grad()
-def sample_grid(model: CRN, pairs: list[dict[str, Tensor]]) -> Image.Image:
+def sample_grid(model: HubModel, pairs: list[dict[str, Tensor]]) -> Image.Image:
     """One row per pair: layout | the k outputs | photograph."""
-    device = next(model.parameters()).device
     tiles = []
-    for pair in pairs:
-        outputs = to_pixels(model(pair["ids"][None].to(device))[0])  # (K, H, W, 3)
-        layout = model.classes.to_colors(pair["ids"].numpy())
-        tiles += [
-            torch.from_numpy(p.copy()).permute(2, 0, 1) for p in (layout, *outputs, to_pixels(pair["photograph"]))
-        ]
+    with _as_in_use(model) as device:
+        for pair in pairs:
+            outputs = to_pixels(model(pair["ids"][None].to(device))[0])  # (K, H, W, 3)
+            layout = model.classes.to_colors(pair["ids"].numpy())
+            tiles += [
+                torch.from_numpy(p.copy()).permute(2, 0, 1) for p in (layout, *outputs, to_pixels(pair["photograph"]))
+            ]
     return to_pil_image(make_grid(tiles, nrow=model.num_images + 2, pad_value=255))
 
 

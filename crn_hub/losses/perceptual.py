@@ -5,9 +5,10 @@ from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
-from crn_hub.classes import UNLABELLED
+from crn_hub.hub_model import one_hot
+from crn_hub.losses.loss import Loss
 from crn_hub.perceptual import LAYERS, PREPROCESSING, FeatureNetwork, Layer
 
 # (code) The best of the k images counts for each class; the mean over all k, weighted so little, keeps them all alive.
@@ -26,8 +27,7 @@ PUBLISHED_WEIGHTS = {
 
 def class_masks(ids: Tensor, num_classes: int, features: list[Tensor]) -> list[Tensor]:
     """L_p at the size of each layer: ids (B, H, W), 0..n-1 or 255 -> masks (B, n + 1, h, w), unlabelled last."""
-    channel = ids.long().masked_fill(ids == UNLABELLED, num_classes)[:, None]
-    masks = torch.zeros((len(ids), num_classes + 1, *ids.shape[-2:]), device=ids.device).scatter_(1, channel, 1.0)
+    masks = one_hot(ids, num_classes)
     return [F.adaptive_avg_pool2d(masks, (layer.shape[-2], layer.shape[-1])) for layer in features]
 
 
@@ -52,7 +52,7 @@ def class_errors(given: list[Tensor], wanted: list[Tensor], masks: list[Tensor])
     return torch.stack(errors, dim=-1)
 
 
-class PerceptualLoss(nn.Module):
+class PerceptualLoss(Loss):
     """Matches the features of an output to those of the photograph, class by class.
 
     `layer_weights` (6,), the lambdas of equation 1, start at 1 for the layers that count and are set by `calibrate`;
@@ -69,6 +69,7 @@ class PerceptualLoss(nn.Module):
             more pass forwards.
     """
 
+    terms = LAYERS
     layer_weights: Tensor
 
     def __init__(
@@ -89,15 +90,6 @@ class PerceptualLoss(nn.Module):
         self.reset_weights()
 
     def forward(self, images: Tensor, photographs: Tensor, ids: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
-        """
-        Args:
-            images: (B, K, 3, H, W), the network's output, nominally -1..1, unclipped.
-            photographs: (B, 3, H, W), -1..1.
-            ids: (B, H, W), integer, 0..n-1 or 255.
-
-        Returns:
-            The loss, and for each layer its weighted share of it (detached), by the names of `LAYERS`.
-        """
         # Activations of deep layers reach thousands: the features stay in float32 whatever the network runs in.
         with torch.autocast(images.device.type, enabled=False):
             images, k = images.float(), images.shape[1]

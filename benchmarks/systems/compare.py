@@ -1,0 +1,124 @@
+"""Trains every system for the same time and compares what comes of it on held-out layouts.
+
+    python benchmarks/systems/compare.py "$CAMVID" guide segmenter systems 15
+
+GUIDE is the segmentation network that the system "gan-segmentation" is trained with, SEGMENTER the one that measures:
+two networks, or that system would be measured by its own loss. Both are of `crn train-segmenter`, with another --seed.
+
+First each system makes a few steps, twice in turn with the others, in which nothing else should run. What a step takes
+then gives the number of steps that MINUTES hold; whatever else the machine does during the training changes nothing
+in them. Writes into the output folder: steps.json; a model folder and a log of each system; `evaluation/`, of `crn
+evaluate`; systems.md, a table; held-out.jpg, some held-out layouts. Goes on where it was stopped.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from PIL import Image
+from tqdm import tqdm
+
+from crn_hub import HubModel
+from crn_hub.cli import evaluate
+from crn_hub.data import find_classes
+from crn_hub.segmentation import load_segmenter
+from crn_hub.text import write_text
+from crn_hub.training.systems import SYSTEMS
+
+ROOT = Path(__file__).parents[2]
+SIZE = (128, 256)
+COMMON = "--resolution 128 --random_flip --validation_steps 250 --checkpointing_steps 250 --checkpoints_total_limit 1"
+TIMED_STEPS, WARM_UP, ROUNDS = 25, 5, 2
+COST = ["M parameters", "GFLOP", "s/step", "steps", "epochs", "min"]
+MEASURES = {
+    "frechet_segmenter": "Fréchet, segmenter ↓",
+    "kernel_segmenter": "kernel, segmenter ↓",
+    "kernel_perceptual": "kernel, VGG-16 ↓",
+    "miou": "mIoU ↑",
+    "perceptual": "perceptual ↓",
+    "ssim": "SSIM ↑",
+}
+
+
+def train(system: str, data: str, guide: str, output: Path, steps: int) -> list[dict[str, Any]]:
+    """Trains a system, or goes on with it; its words go to a log beside its folder. Returns the entries of its log."""
+    command = [sys.executable, "train_accelerate.py", "--system", system, "--dataset_name", data, *COMMON.split()]
+    command += ["--max_train_steps", str(steps), "--output_dir", str(output), "--resume_from_checkpoint", "latest"]
+    if SYSTEMS[system].loss == "segmentation":
+        command += ["--segmenter", guide]
+    with output.with_name(f"{output.name}.log").open("a") as log:
+        environment = os.environ | {"PYTHONPATH": str(ROOT)}
+        code = subprocess.run(command, cwd=ROOT, stdout=log, stderr=log, env=environment).returncode
+    if code:
+        raise RuntimeError(f"{system} ended with exit code {code}; see {log.name}")
+    return entries(output)
+
+
+def entries(folder: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (folder / "training_log.jsonl").read_text().splitlines()]
+
+
+def plan(data: str, guide: str, minutes: float) -> dict[str, dict[str, float]]:
+    """For each system what a step takes, in seconds, and how many the time holds."""
+    seconds: dict[str, list[float]] = {system: [] for system in SYSTEMS}
+    for number, system in enumerate(tqdm([*SYSTEMS] * ROUNDS, desc="timing steps", unit="run")):
+        with tempfile.TemporaryDirectory() as folder:
+            log = train(system, data, guide, Path(folder) / f"{number}", TIMED_STEPS)
+        seconds[system] += [1 / entry["images_per_second"] for entry in log[WARM_UP:]]
+    return {
+        system: {"seconds": round(median(taken), 4), "steps": round(60 * minutes / median(taken))}
+        for system, taken in seconds.items()
+    }
+
+
+def table(output: Path, planned: dict[str, dict[str, float]]) -> list[str]:
+    """Each system with its cost and its measures, as Markdown; behind a measure its 95 % interval."""
+    results = {m["name"]: m for m in json.loads((output / "evaluation/results.json").read_text())["models"]}
+    lines = ["| system | " + " | ".join([*COST, *MEASURES.values()]) + " |"]
+    lines.append("| --- " * (1 + len(COST) + len(MEASURES)) + "|")
+    for system in SYSTEMS:
+        model = HubModel.from_pretrained(output / system)
+        result, wall = (
+            model.training_record["result"],
+            sum(1 / e["images_per_second"] for e in entries(output / system)),
+        )
+        cells = [f"{model.num_parameters / 1e6:.2f}", f"{model.gflop:.1f}", f"{planned[system]['seconds']:.2f}"]
+        cells += [f"{result['steps']:,}", f"{result['epochs']:.1f}", f"{wall / 60:.1f}"]
+        for name in MEASURES:
+            value, low, high = results[system]["measures"][name]
+            cells.append(f"{value:.3g} ({low:.3g}, {high:.3g})")
+        lines.append(f"| {system} | " + " | ".join(cells) + " |")
+    return lines
+
+
+def main() -> None:
+    if len(sys.argv) != 6:
+        sys.exit("usage: python benchmarks/systems/compare.py DATA GUIDE SEGMENTER OUTPUT MINUTES")
+    data, guide, segmenter, output = (str(Path(name).resolve()) for name in sys.argv[1:5])
+    folder, minutes = Path(output), float(sys.argv[5])
+    for network in (guide, segmenter):  # wrong arguments now rather than in an hour
+        load_segmenter(network, find_classes(data, None))
+    folder.mkdir(parents=True, exist_ok=True)
+    if not (steps := folder / "steps.json").exists():
+        write_text(steps, json.dumps(plan(data, guide, minutes), indent=2))
+    planned = json.loads(steps.read_text())
+    for system in tqdm(SYSTEMS, desc="systems", unit="system"):
+        train(system, data, guide, folder / system, planned[system]["steps"])
+    models = [str(folder / system) for system in SYSTEMS]
+    evaluate(models, dataset=data, segmenter=segmenter, output=folder / "evaluation", size=SIZE, update_cards=True)
+    Image.open(folder / "evaluation/contact-sheet.png").convert("RGB").save(folder / "held-out.jpg", quality=88)
+    text = "\n".join(table(folder, planned))
+    write_text(folder / "systems.md", text + "\n")
+    print(text)
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except (OSError, ValueError, RuntimeError) as error:
+        sys.exit(str(error))

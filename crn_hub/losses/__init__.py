@@ -1,0 +1,23 @@
+"""The losses of the systems: each takes images, photographs and ids, and gives a sum and its terms."""
+
+from crn_hub.losses.loss import Loss
+from crn_hub.losses.others import AdversarialLoss, ImageLoss, SegmentationLoss
+from crn_hub.losses.perceptual import (
+    PUBLISHED_WEIGHTS,
+    BestImage,
+    PerceptualLoss,
+    class_errors,
+    class_masks,
+)
+
+__all__ = [
+    "PUBLISHED_WEIGHTS",
+    "AdversarialLoss",
+    "BestImage",
+    "ImageLoss",
+    "Loss",
+    "PerceptualLoss",
+    "SegmentationLoss",
+    "class_errors",
+    "class_masks",
+]
