@@ -1,11 +1,24 @@
-"""The perceptual loss against independent, slower statements of it."""
+"""The losses against independent, slower statements of them."""
 
+from pathlib import Path
+
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F  # noqa: N812
 
-from crn_hub.losses import PUBLISHED_WEIGHTS, BestImage, PerceptualLoss
+from crn_hub import ClassSet
+from crn_hub.baselines import PatchDiscriminator
+from crn_hub.losses import (
+    PUBLISHED_WEIGHTS,
+    AdversarialLoss,
+    BestImage,
+    ImageLoss,
+    PerceptualLoss,
+    SegmentationLoss,
+)
 from crn_hub.perceptual import LAYERS, PREPROCESSING, FeatureNetwork, load_features
+from crn_hub.segmentation import Segmenter, SmallSegmenter, load_segmenter
 
 CLASSES = 4
 
@@ -202,3 +215,112 @@ def test_terms_that_cannot_be_balanced_are_refused(loss: PerceptualLoss, errors:
 def test_the_same_picture_costs_nothing(loss: PerceptualLoss) -> None:
     _, photographs, ids = example(1)
     assert loss(photographs[:, None], photographs, ids)[0].item() == pytest.approx(0, abs=1e-5)
+
+
+# -- the other systems -------------------------------------------------------------------------------
+
+
+def test_the_image_loss_is_the_mean_difference() -> None:
+    images, photographs, ids = example(1)
+    loss, terms = ImageLoss()(images, photographs, ids)
+    assert loss.item() == pytest.approx((images[:, 0] - photographs).abs().mean().item())
+    assert terms == {"l1": loss}
+
+
+class Reader(Segmenter):
+    """A segmentation network whose scores are the channels of the image, for red, green and blue."""
+
+    def __init__(self, names: tuple[str, ...]):
+        classes = ClassSet.from_list([{"name": f"class {i}", "color": [i, 0, 0]} for i in range(CLASSES)])
+        super().__init__("reader", classes, np.array([classes.find_name(name) for name in names]), None)
+
+    def scores_of_labels(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        return images / 100, images.mean(dim=(2, 3))
+
+
+def test_the_segmentation_loss_is_the_cross_entropy_of_labelled_pixels() -> None:
+    """One label of the network is no class; class 3 is one that it cannot find, so its pixels don't count."""
+    loss = SegmentationLoss(Reader(("class 2", "class 0", "zebra")))
+    images, photographs, ids = example(1)
+    images.requires_grad_()
+    found, terms = loss(images, photographs, ids)
+    scores = (images[:, 0] + 1) * 1.275
+    log_odds = scores - scores.exp().sum(dim=1, keepdim=True).log()
+    for_class = {2: log_odds[:, 0], 0: log_odds[:, 1]}
+    expected = -torch.cat([of_class[ids == index] for index, of_class in for_class.items()]).mean()
+    assert found.item() == pytest.approx(expected.item(), rel=1e-5)
+    assert terms["segmentation"].item() == found.item()
+    found.backward()
+    gradient = images.grad[:, 0].abs().sum(dim=1)
+    assert gradient.isfinite().all()
+    assert ((gradient > 0) == ((ids == 0) | (ids == 2))).all()
+    assert loss(images, photographs, torch.full_like(ids, 255))[0].item() == 0
+    assert loss(images, photographs, torch.full_like(ids, 3))[0].item() == 0
+
+
+def test_the_segmentation_network_stays_as_it_is(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    SmallSegmenter(ClassSet.camvid(), (32, 64)).save_pretrained(tmp_path)
+    loss = SegmentationLoss(load_segmenter(str(tmp_path), ClassSet.camvid()))
+    images, photographs, ids = example(1)
+    images.requires_grad_()
+    before = {name: tensor.clone() for name, tensor in loss.state_dict().items()}
+    loss(images, photographs, ids)[0].backward()
+    assert images.grad.abs().sum() > 0
+    assert all(torch.equal(tensor, before[name]) for name, tensor in loss.state_dict().items())
+    assert all(p.grad is None for p in loss.parameters())
+
+
+def adversarial(weight: float = 100.0) -> AdversarialLoss:
+    torch.manual_seed(0)
+    return AdversarialLoss(PatchDiscriminator(CLASSES + 1, 4), CLASSES, ImageLoss(), weight)
+
+
+def test_the_adversarial_loss_by_its_formulas() -> None:
+    loss = adversarial()
+    images, photographs, ids = example(1)
+    total, terms = loss(images, photographs, ids)
+    layouts = torch.stack([(ids == (255 if p == CLASSES else p)).float() for p in range(CLASSES + 1)], dim=1)
+    of_images = loss.discriminator(layouts, images[:, 0]).sigmoid()
+    of_photographs = loss.discriminator(layouts, photographs).sigmoid()
+    l1 = (images[:, 0] - photographs).abs().mean()
+    assert terms["adversarial"].item() == pytest.approx(-of_images.log().mean().item(), rel=1e-4)
+    assert terms["l1"].item() == pytest.approx(100 * l1.item(), rel=1e-5)
+    assert total.item() == pytest.approx(sum(term.item() for term in terms.values()), rel=1e-5)
+    own = loss.of_discriminator(loss.discriminator, images, photographs, ids)
+    expected = -(of_photographs.log().mean() + (1 - of_images).log().mean()) / 2
+    assert own.item() == pytest.approx(expected.item(), rel=1e-4)
+
+
+def test_the_discriminator_sees_the_layout() -> None:
+    loss = adversarial()
+    images, photographs, ids = example(1)
+    other = loss(images, photographs, ids.roll(1, dims=0))[1]["adversarial"]
+    assert other.item() != pytest.approx(loss(images, photographs, ids)[1]["adversarial"].item(), rel=1e-6)
+
+
+def test_neither_side_gets_the_gradient_of_the_other() -> None:
+    loss = adversarial()
+    images, photographs, ids = example(1)
+    images.requires_grad_()
+    loss.of_discriminator(loss.discriminator, images, photographs, ids).backward()
+    assert images.grad is None
+    gathered = [p.grad.clone() for p in loss.discriminator.parameters()]
+    assert all(gradient.abs().sum() > 0 for gradient in gathered)
+    loss(images, photographs, ids)[0].backward()
+    assert images.grad.abs().sum() > 0
+    assert all(torch.equal(p.grad, g) for p, g in zip(loss.discriminator.parameters(), gathered, strict=True))
+    assert all(p.requires_grad for p in loss.discriminator.parameters())
+
+
+def test_a_discriminator_learns_to_tell() -> None:
+    loss = adversarial()
+    images, photographs, ids = example(1)
+    optimizer = torch.optim.Adam(loss.discriminator.parameters(), 2e-3, (0.5, 0.999))
+    for _ in range(30):
+        optimizer.zero_grad()
+        own = loss.of_discriminator(loss.discriminator, images, photographs, ids)
+        own.backward()
+        optimizer.step()
+    assert own.item() < 0.3  # log 2 is chance
+    assert loss(images, photographs, ids)[1]["adversarial"].item() > 1

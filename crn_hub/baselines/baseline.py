@@ -12,12 +12,37 @@ from crn_hub.hub_model import MAX_FEATURES, MAX_PARAMETERS, MAX_PIXELS, HubModel
 
 
 class Convolution(NamedTuple):
-    """Channels in and out, side of the kernel, and (height, width) of the map in which each weight is used once."""
+    """One layer, as the bounds and the arithmetic count it.
+
+    Attributes:
+        inputs, outputs: channels.
+        kernel: its side in pixels.
+        size: (height, width) of the map at whose pixels each weight is used once: the smaller one, with a stride.
+        stride: how many times as high and wide the larger map is, the one that a convolution reads and a transposed
+            one makes.
+        transposed: which of the two it is.
+    """
 
     inputs: int
     outputs: int
     kernel: int
     size: tuple[int, int]
+    stride: int = 1
+    transposed: bool = False
+
+    @property
+    def flop(self) -> int:
+        return 2 * self.num_weights * self.size[0] * self.size[1]
+
+    @property
+    def num_weights(self) -> int:
+        return self.kernel**2 * self.inputs * self.outputs
+
+    @property
+    def features(self) -> int:
+        """Numbers of the larger of the maps that it reads and makes."""
+        at_large, at_small = (self.outputs, self.inputs) if self.transposed else (self.inputs, self.outputs)
+        return max(at_large * self.stride**2, at_small) * self.size[0] * self.size[1]
 
 
 class Baseline(HubModel):
@@ -37,7 +62,7 @@ class Baseline(HubModel):
 
     def __init__(self, classes: ClassSet, size: Sequence[int], width: int, num_images: int):
         super().__init__(classes, num_images)
-        self._size = whole_numbers("size", size, 1, 8192)
+        self._size = whole_numbers("size", size, 1, 2**15)
         if len(self._size) != 2:
             raise ValueError(f"size must be (height, width), not {list(self._size)}.")
         (self.width,) = whole_numbers("width", [width], 1, 1024)
@@ -62,13 +87,15 @@ class Baseline(HubModel):
 
     @property
     def gflop(self) -> float:
-        return sum(2 * c.kernel**2 * c.inputs * c.outputs * c.size[0] * c.size[1] for c in self.convolutions) / 1e9
+        return sum(layer.flop for layer in self.convolutions) / 1e9
 
     @torch.no_grad()
     def grow_from(self, other: "Baseline") -> int:
         """Takes over the weights of such a network of the same size and width; see `HubModel.grow_from`."""
-        here, there, settings = self.config, other.config, [name for name in self.FIELDS if name != "num_images"]
-        if differing := [f"{name} {there[name]}, here {here[name]}" for name in settings if here[name] != there[name]]:
+        here, there, settings = self.config, other.config, set(self.FIELDS) & {"size", "width", "dilations"}
+        if differing := [
+            f"{name} {there[name]}, here {here[name]}" for name in sorted(settings) if here[name] != there[name]
+        ]:
             raise ValueError(f"cannot start from a {self.TITLE} with {'; '.join(differing)}.")
         state = {name: tensor for name, tensor in other.state_dict().items() if not name.startswith("to_images.")}
         first = next(name for name, tensor in self.named_parameters() if tensor is self.first_layer.weight)
@@ -81,17 +108,15 @@ class Baseline(HubModel):
         height, width = self.size
         if height * width > MAX_PIXELS:
             raise ValueError(
-                f"size {height} x {width} is {height * width:,} pixels; at most {MAX_PIXELS:,} are allowed."
+                f"size {height} x {width} has {height * width:,} pixels; at most {MAX_PIXELS:,} are allowed."
             )
-        # (height, width) where a layer of stride 2 works is the smaller side of it; the larger has four times as much.
-        for layer in self.convolutions:
-            features = max(layer.inputs, layer.outputs) * 4 * layer.size[0] * layer.size[1]
-            if features > MAX_FEATURES:
-                raise ValueError(
-                    f"width {self.width} and {len(self.classes)} classes give up to {features:,} features in a layer "
-                    f"at size {height} x {width}; at most {MAX_FEATURES:,} are allowed."
-                )
-        parameters = sum(c.kernel**2 * c.inputs * c.outputs for c in self.convolutions)
+        features = max(layer.features for layer in self.convolutions)
+        if features > MAX_FEATURES:
+            raise ValueError(
+                f"width {self.width} and {len(self.classes)} classes give up to {features:,} features in a layer "
+                f"at size {height} x {width}; at most {MAX_FEATURES:,} are allowed."
+            )
+        parameters = sum(layer.num_weights for layer in self.convolutions)
         if parameters > MAX_PARAMETERS:
             raise ValueError(
                 f"width {self.width} gives {parameters:,} parameters; at most {MAX_PARAMETERS:,} are allowed."

@@ -138,10 +138,10 @@ class UNet(Baseline):
         channels = [self.width * min(2**level, 8) for level in range(self.levels)]
         sizes = [(self.size[0] >> level + 1, self.size[1] >> level + 1) for level in range(self.levels)]
         inputs = [len(self.classes) + 1, *channels]
-        down = [Convolution(inputs[i], channels[i], 4, sizes[i]) for i in range(self.levels)]
-        outputs = [3 * self.num_images, *channels]
+        down = [Convolution(inputs[i], channels[i], 4, sizes[i], 2) for i in range(self.levels)]
+        outputs, beside = [3 * self.num_images, *channels], [*channels[:-1], 0]
         up = [
-            Convolution(channels[i] * (1 if i == self.levels - 1 else 2), outputs[i], 4, sizes[i])
+            Convolution(channels[i] + beside[i], outputs[i], 4, sizes[i], 2, transposed=True)
             for i in reversed(range(self.levels))
         ]
         return [*down, *up]

@@ -1,0 +1,215 @@
+"""Training of the systems that the paper compares, as people run it: subprocesses, tiny networks."""
+
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from test_data import write_folder
+from test_resume import EVERY, STEPS, Run, assert_same, die, torchrun
+from test_train import fails, log_of, train
+
+import train_accelerate
+from crn_hub import CRN, ClassSet, FullResolutionNetwork, HubModel, UNet
+from crn_hub.cli import run
+from crn_hub.perceptual import LAYERS
+from crn_hub.segmentation import SmallSegmenter
+from crn_hub.training.stages import PRESETS
+from crn_hub.training.systems import SYSTEMS
+
+KINDS = {
+    "image-space": (CRN, ("l1",)),
+    "gan-segmentation": (CRN, ("adversarial", "segmentation", "discriminator")),
+    "pix2pix": (UNet, ("adversarial", "l1", "discriminator")),
+    "encoder-decoder": (UNet, LAYERS),
+    "full-resolution": (FullResolutionNetwork, LAYERS),
+}
+
+
+def tiny(system: str) -> list[str]:
+    widths = "6 6 6 4" if SYSTEMS[system].generator is CRN else "4"
+    return f"--resolution 32 --system {system} --widths {widths}".split()
+
+
+@pytest.fixture(scope="module")
+def segmenter(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("segmenter")
+    torch.manual_seed(0)
+    SmallSegmenter(ClassSet.camvid(), (32, 64)).save_pretrained(folder)
+    return folder
+
+
+def test_every_system_is_tested() -> None:
+    assert {"crn", *KINDS} == set(SYSTEMS)
+
+
+@pytest.mark.parametrize("system", KINDS)
+def test_each_system_trains(system: str, segmenter: Path, tmp_path: Path) -> None:
+    """One photograph again and again: what is compared must come nearer, and the folder is a model like any other."""
+    out, (kind, terms) = tmp_path / "model", KINDS[system]
+    more = ["--segmenter", str(segmenter)] if system == "gan-segmentation" else []
+    more += "--max_train_samples 1 --max_train_steps 30 --validation_steps 15 --use_ema".split()
+    more += "--learning_rate 0.003 --lr_scheduler constant --mixed_precision bf16".split()
+    train(*tiny(system), *more, "--output_dir", out)
+    log = log_of(out)
+    entry_terms = [name for name in terms if name != "discriminator"]
+    assert log[0]["loss"] == pytest.approx(sum(log[0][name] for name in entry_terms), rel=1e-4)
+    compared = [name for name in entry_terms if name != "adversarial"]
+    begin, end = (sum(entry[name] for entry in part for name in compared) for part in (log[:3], log[-3:]))
+    assert end < 0.85 * begin
+    model = HubModel.from_pretrained(out)
+    assert type(model) is kind
+    assert model.size == (32, 64)
+    assert model.training_record["settings"]["system"] == system
+    assert ("loss_weights" in model.training_record) == (terms == LAYERS)
+    card = (out / "README.md").read_text()
+    assert SYSTEMS[system].description.partition(":")[0] in card
+    assert ("### Loss weights" in card) == (terms == LAYERS)
+    assert {p.name for p in (out / "samples").iterdir()} == {"held-out.png", "loss-curves.png"}
+
+
+@pytest.fixture(scope="module")
+def adversarial(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """Two optimisers, dropout, averages, accumulation and half precision."""
+    folder = tmp_path_factory.mktemp("adversarial")
+    data = write_folder(folder / "streets", rows=8)
+    common = [*tiny("pix2pix"), *f"--dataset_name {data} --max_train_steps {STEPS} --use_ema --seed 3".split()]
+    common += f"--checkpointing_steps {EVERY} --checkpoints_total_limit 1 --validation_steps 4 --random_flip".split()
+    common += "--gradient_accumulation_steps 2 --mixed_precision bf16 --max_grad_norm 5 --loss_window 32".split()
+    train(*common, "--output_dir", folder / "whole")
+    return common, folder / "whole"
+
+
+@pytest.mark.parametrize(
+    ("at", "count"),
+    [
+        ("accelerate:Accelerator.backward", 22),  # after the discriminator's part of a batch, in the second epoch
+        (
+            "crn_hub.baselines:UNet.save_pretrained",
+            4,
+        ),  # between accelerate's part of a checkpoint and the model
+    ],
+)
+def test_killed_adversarial_training_resumes_to_the_bit(adversarial: Run, tmp_path: Path, at: str, count: int) -> None:
+    common, whole = adversarial
+    out = tmp_path / "run"
+    arguments = [*common, "--resume_from_checkpoint", "latest", "--output_dir", str(out)]
+    die(arguments, at, count, "before")
+    assert "resumed from" in train(*arguments).stdout
+    assert_same(whole, out)
+    last = f"checkpoint-{STEPS // EVERY * EVERY}"
+    one, two = (load_file(folder / last / "model_1.safetensors") for folder in (whole, out))
+    assert all(torch.equal(one[name], two[name]) for name in one)
+    states = [torch.load(folder / last / "optimizer_1.bin", weights_only=True)["state"] for folder in (whole, out)]
+    assert all(torch.equal(states[0][i][key], states[1][i][key]) for i in states[0] for key in ("step", "exp_avg"))
+
+
+def test_a_cascade_grows_with_its_adversary_and_resumes(segmenter: Path, tmp_path: Path) -> None:
+    common = [*tiny("gan-segmentation")[2:], "--widths", *["6", "6", "6", "4", "4"], "--segmenter", str(segmenter)]
+    common += f"--stages 32:4 64:3 --max_train_samples 6 --checkpointing_steps {EVERY} --use_ema".split()
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    train(*common, "--output_dir", whole)
+    arguments = [*common, "--resume_from_checkpoint", "latest", "--output_dir", str(killed)]
+    die(arguments, "accelerate:Accelerator.backward", 11, "after")  # in the second stage
+    train(*arguments)
+    one, two = (load_file(folder / "model.safetensors") for folder in (whole, killed))
+    assert all(torch.equal(one[name], two[name]) for name in one)
+    judges = [load_file(whole / f"checkpoint-{step}" / "model_1.safetensors") for step in (4, 6)]
+    assert any(not torch.equal(judges[0][name], judges[1][name]) for name in judges[0])
+    assert all((judges[0][name] - judges[1][name]).abs().max() < 0.01 for name in judges[0])  # the same one went on
+
+
+def test_two_processes_train_as_one_adversary(tmp_path: Path) -> None:
+    common = [*tiny("pix2pix"), *"--max_train_samples 8 --max_train_steps 3 --checkpointing_steps 2".split()]
+    torchrun(*common, "--output_dir", tmp_path / "two")
+    train(*common, "--train_batch_size", 2, "--output_dir", tmp_path / "one")
+    one, two = (log_of(tmp_path / name)[0] for name in ("one", "two"))
+    for name in ("l1", "adversarial", "discriminator"):  # dropout draws differ
+        assert one[name] == pytest.approx(two[name], rel=0.05)
+    states = load_file(tmp_path / "two" / "checkpoint-2" / "model_1.safetensors")
+    assert all(tensor.isfinite().all() for tensor in states.values())
+
+
+def test_another_network_starts_from_its_own_kind(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    start = UNet(ClassSet.camvid(), (32, 64), 4)
+    start.save_pretrained(tmp_path / "start")
+    common = f"--max_train_samples 4 --max_train_steps 1 --learning_rate 1e-12 --init_from {tmp_path / 'start'}".split()
+    done = train("--system", "pix2pix", *common, "--output_dir", tmp_path / "model")  # size and width follow
+    assert f"10 of 10 modules start from {tmp_path / 'start'}" in done.stdout
+    after = load_file(tmp_path / "model" / "model.safetensors")
+    assert all(torch.allclose(after[name], tensor, atol=1e-6) for name, tensor in start.state_dict().items())
+    line = fails("--system", "crn", *common, "--output_dir", tmp_path / "other")
+    assert "a U-Net and no cascaded refinement network" in line
+    line = fails("--system", "pix2pix", *common, "--resolution", 64, "--output_dir", tmp_path / "other")
+    assert "the U-Net to start from is 32 pixels high and has a width of 4, not 64 and 4; leave --resolution" in line
+    assert not (tmp_path / "other").exists()
+
+
+def test_a_checkpoint_of_another_system_is_not_gone_on_with(adversarial: Run, tmp_path: Path) -> None:
+    common, whole = adversarial
+    arguments = [argument if argument != "pix2pix" else "encoder-decoder" for argument in common]
+    (checkpoint,) = whole.glob("checkpoint-*")
+    line = fails(*arguments, "--output_dir", tmp_path / "x", "--resume_from_checkpoint", checkpoint)
+    assert "belongs to another run: system was pix2pix, now encoder-decoder" in line
+
+
+def test_a_dry_run_of_two_optimisers(tmp_path: Path) -> None:
+    done = train(*tiny("pix2pix"), *f"--max_train_samples 4 --dry_run --output_dir {tmp_path / 'model'}".split())
+    assert "built, trained, validated, saved, loaded" in done.stdout
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ("--system pix3pix", "pix2pix"),
+        ("--system pix2pix --stages 32 64", "--stages 32 64: a U-Net is trained at one size; leave --stages out."),
+        ("--system full-resolution --widths 4 4", "--widths 4 4: a full-resolution network has one width"),
+        ("--system encoder-decoder --resolution 34", "size 34 x 68: both sides must be multiples of 4"),
+        ("--system pix2pix --train_modules last:1", "--train_modules last:1: only of a cascade"),
+        ("--system pix2pix --loss_layers input", "--loss_layers: the system pix2pix has no perceptual loss"),
+        ("--system image-space --perceptual_net vgg19", "--perceptual_net: the system image-space has no perceptual"),
+        ("--system image-space --num_images 2", "--num_images 2: the system image-space makes one image per layout"),
+        ("--system gan-segmentation", "give one with --segmenter; crn train-segmenter makes one."),
+        ("--system gan-segmentation --segmenter nowhere", "nowhere"),
+        ("--system crn --segmenter x", "--segmenter: the system crn has no segmentation loss"),
+        ("--system pix2pix --loss_window 16", "no side of the window may be below 32; right is a height from 32 to 64"),
+        (
+            "--system pix2pix --dataset_name {data} --resolution 16",
+            "images of 16 pixels of height are too small",
+        ),
+        ("--system pix2pix --adam_beta1 1", "--adam_beta1"),
+    ],
+)
+def test_what_a_system_does_not_know_is_one_line(
+    arguments: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = tmp_path / "streets"
+    if "{data}" in arguments:
+        write_folder(data, rows=4)
+    out = tmp_path / "model"
+    monkeypatch.setattr(sys, "argv", ["x", *arguments.format(data=data).split(), "--output_dir", str(out)])
+    with pytest.raises(SystemExit) as ended:
+        run(train_accelerate.app)
+    assert ended.value.code == 2
+    (line,) = capsys.readouterr().err.strip().splitlines()
+    assert message in line
+    assert not out.exists()
+
+
+def test_presets_of_the_paper_serve_every_system(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = []
+    monkeypatch.setattr(train_accelerate, "Training", lambda args: SimpleNamespace(run=lambda: seen.append(args)))
+    for system in SYSTEMS:
+        monkeypatch.setattr(sys, "argv", ["x", "--preset", "paper-256p", "--system", system])
+        with pytest.raises(SystemExit):
+            run(train_accelerate.app)
+    for system, args in zip(SYSTEMS, seen, strict=True):
+        assert (args.resolution, args.num_train_epochs, args.lr_scheduler) == (256, 200, "constant")
+        assert (args.widths is not None) == (SYSTEMS[system].generator is CRN)
+        perceptual = SYSTEMS[system].loss == "perceptual"
+        assert (args.num_images, args.perceptual_net) == ((9, "vgg19") if perceptual else (None, "vgg16"))
+        assert args.learning_rate == (None if SYSTEMS[system].adversarial else PRESETS["paper-256p"]["learning_rate"])
