@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F  # noqa: N812
+from transformers import SegformerConfig, SegformerForSemanticSegmentation, SegformerImageProcessor
+from transformers.models.segformer.image_processing_pil_segformer import SegformerImageProcessorPil
 
 from crn_hub import ClassSet
 from crn_hub.baselines import PatchDiscriminator
@@ -269,6 +271,33 @@ def test_the_segmentation_network_stays_as_it_is(tmp_path: Path) -> None:
     assert images.grad.abs().sum() > 0
     assert all(torch.equal(tensor, before[name]) for name, tensor in loss.state_dict().items())
     assert all(p.grad is None for p in loss.parameters())
+
+
+@pytest.mark.parametrize("processor", [SegformerImageProcessor, SegformerImageProcessorPil])
+def test_a_segmentation_network_of_transformers_needs_preprocessing_with_gradient(
+    processor: type, tmp_path: Path
+) -> None:
+    torch.manual_seed(0)
+    small = {"depths": [1] * 4, "hidden_sizes": [4, 4, 8, 8], "num_attention_heads": [1] * 4, "decoder_hidden_size": 8}
+    config = SegformerConfig(**small, id2label={0: "road", 1: "sky"}, label2id={"road": 0, "sky": 1})
+    SegformerForSemanticSegmentation(config).save_pretrained(tmp_path)
+    SegformerImageProcessor(size={"height": 64, "width": 64}).save_pretrained(tmp_path)
+    segmenter = load_segmenter(str(tmp_path), ClassSet.camvid())
+    if processor is not SegformerImageProcessor:
+        segmenter.processor = processor(size={"height": 64, "width": 64})
+        with pytest.raises(ValueError, match="its preprocessing lets no gradient through"):
+            SegmentationLoss(segmenter)
+        return
+    loss = SegmentationLoss(segmenter)
+    images, photographs, _ = example(1)
+    images.requires_grad_()
+    ids = torch.full((2, 32, 64), ClassSet.camvid().names.index("road"))
+    found = loss(images, photographs, ids)[0]
+    found.backward()
+    assert images.grad.abs().sum() > 0
+    with torch.no_grad():  # as measured, on rounded pictures
+        scores = segmenter((images[:, 0] + 1) * 127.5)[0]
+    assert found.item() == pytest.approx(F.cross_entropy(scores, ids).item(), rel=0.01)
 
 
 def adversarial(weight: float = 100.0) -> AdversarialLoss:

@@ -393,6 +393,6 @@ def _header() -> str:
 def _facts(network: HubModel) -> str:
     height, width = network.size
     return (
-        f"<p>{len(network.classes)} classes, {width} &times; {height} pixels, {network.num_parameters:,} parameters, "
+        f"<p>{network.TITLE[:1].upper()}{network.TITLE[1:]}: {len(network.classes)} classes, {width} &times; {height} pixels, {network.num_parameters:,} parameters, "
         f"{network.num_images} image{'' if network.num_images == 1 else 's'} per layout</p>"
     )

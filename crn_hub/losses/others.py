@@ -33,6 +33,9 @@ class SegmentationLoss(Loss):
 
     Args:
         segmenter: the network, frozen.
+
+    Raises:
+        ValueError: if no gradient comes back through what the network does with its pictures.
     """
 
     terms = ("segmentation",)
@@ -40,6 +43,15 @@ class SegmentationLoss(Loss):
 
     def __init__(self, segmenter: Segmenter):
         super().__init__()
+        try:
+            learns = segmenter(torch.zeros(1, 3, 64, 64, requires_grad=True))[0].requires_grad
+        except (RuntimeError, TypeError, ValueError):  # of preprocessing that makes PIL images of tensors
+            learns = False
+        if not learns:
+            raise ValueError(
+                f"{segmenter.name}: its preprocessing lets no gradient through, so nothing can be trained with it; "
+                "networks of crn train-segmenter serve, and those of transformers that preprocess with torchvision."
+            )
         self.segmenter = segmenter
         known = torch.tensor(segmenter.known + [False] * (256 - len(segmenter.known)))
         self.register_buffer("findable", known, persistent=False)

@@ -138,7 +138,8 @@ class TransformersSegmenter(Segmenter):
             processor.do_center_crop = False  # the answer is for the whole picture
 
     def scores_of_labels(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        pictures = list(images.round().clamp(0, 255).byte().cpu())
+        # Pictures are measured as their files would be; a gradient needs numbers between the whole ones.
+        pictures = list(images if images.requires_grad else images.round().clamp(0, 255).byte().cpu())
         inputs = self.processor(images=pictures, return_tensors="pt", input_data_format="channels_first")
         given = self.network(**inputs.to(images.device), output_hidden_states=True)
         if "logits" in given:
