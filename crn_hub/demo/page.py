@@ -393,6 +393,7 @@ def _header() -> str:
 def _facts(network: HubModel) -> str:
     height, width = network.size
     return (
-        f"<p>{network.TITLE[:1].upper()}{network.TITLE[1:]}: {len(network.classes)} classes, {width} &times; {height} pixels, {network.num_parameters:,} parameters, "
-        f"{network.num_images} image{'' if network.num_images == 1 else 's'} per layout</p>"
+        f"<p>Network: {network.TITLE}; {len(network.classes)} classes, {width} &times; {height} pixels, "
+        f"{network.num_parameters:,} parameters, {network.num_images} image{'' if network.num_images == 1 else 's'} "
+        "per layout</p>"
     )

@@ -1,6 +1,6 @@
 """Trains every system for the same time and compares what comes of it on held-out layouts.
 
-    python benchmarks/systems/compare.py "$CAMVID" guide segmenter systems 15
+    python benchmarks/systems/train_and_compare.py "$CAMVID" guide segmenter systems 15
 
 GUIDE is the segmentation network that the system "gan-segmentation" is trained with, SEGMENTER the one that measures:
 two networks, or that system would be measured by its own loss. Both are of `crn train-segmenter`, with another --seed.
@@ -98,7 +98,7 @@ def table(output: Path, planned: dict[str, dict[str, float]]) -> list[str]:
 
 def main() -> None:
     if len(sys.argv) != 6:
-        sys.exit("usage: python benchmarks/systems/compare.py DATA GUIDE SEGMENTER OUTPUT MINUTES")
+        sys.exit("usage: python benchmarks/systems/train_and_compare.py DATA GUIDE SEGMENTER OUTPUT MINUTES")
     data, guide, segmenter, output = (str(Path(name).resolve()) for name in sys.argv[1:5])
     folder, minutes = Path(output), float(sys.argv[5])
     for network in (guide, segmenter):  # wrong arguments now rather than in an hour
