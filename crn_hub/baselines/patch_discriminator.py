@@ -17,8 +17,6 @@ from torch import Tensor, nn
 
 from crn_hub.baselines.unet import start_small
 
-SMALLEST = 32  # pixels of each side: with less the last normalisation would see too little
-
 
 class PatchDiscriminator(nn.Module):
     """Says of each patch of 70 x 70 pixels whether it is recorded or made, given its layout.
@@ -27,6 +25,8 @@ class PatchDiscriminator(nn.Module):
         layout_channels: of the layout, n + 1 for n classes.
         width: channels of the first layer; the published network has 64.
     """
+
+    SMALLEST = 32  # pixels of each side of its images: with less the last normalisation would see too little
 
     def __init__(self, layout_channels: int, width: int = 64):
         super().__init__()

@@ -17,7 +17,6 @@ from tqdm import tqdm
 
 from crn_hub.baselines import PatchDiscriminator
 from crn_hub.baselines.baseline import Baseline
-from crn_hub.baselines.patch_discriminator import SMALLEST as SMALLEST_JUDGED
 from crn_hub.classes import ClassSet, LayoutError
 from crn_hub.data import PairDataset, dataset_license, find_classes, load_rows, scene_rows, spread
 from crn_hub.hub import check_repo_id, pushing
@@ -106,7 +105,7 @@ class Preparation:
         if not args.loss_layers:
             raise ValueError(f"--loss_layers names no layer; right are some of {', '.join(LAYERS)}.")
         (height, width), (coarsest, _) = self.size_of(stages[-1]), self.size_of(stages[0])
-        smallest = SMALLEST_JUDGED if self.system.adversarial else 16
+        smallest = PatchDiscriminator.SMALLEST if self.system.adversarial else 16
         least = math.ceil(smallest * height / min(height, width))
         if args.loss_window is not None and not least <= args.loss_window <= height:
             raise ValueError(
