@@ -82,7 +82,9 @@ def test_each_system_trains(system: str, segmenter: Path, tmp_path: Path, monkey
     model = HubModel.from_pretrained(out)
     assert type(model) is kind
     assert model.size == (32, 64)
-    assert model.training_record["settings"]["system"] == system
+    settings = model.training_record["settings"]
+    assert settings["system"] == system
+    assert ("perceptual_net" in settings) == (terms == LAYERS)
     assert ("loss_weights" in model.training_record) == (terms == LAYERS)
     card = (out / "README.md").read_text()
     assert SYSTEMS[system].description.partition(":")[0] in card
@@ -201,6 +203,10 @@ def test_a_dry_run_of_two_optimisers(
             "images of 16 pixels of height are too small",
         ),
         ("--system pix2pix --adam_beta1 1", "--adam_beta1"),
+        (
+            "--system pix2pix --mixed_precision fp16 --gradient_accumulation_steps 2",
+            "fp16 and --gradient_accumulation_steps do not go together in --system pix2pix; bf16 does",
+        ),
         ("--system crn --init_from {unet}", "a U-Net and no cascaded refinement network"),
         (
             "--system pix2pix --init_from {unet} --resolution 64",

@@ -65,7 +65,9 @@ class Preparation:
             # The order of rows is a function of (seed, epoch): a resumed run goes on with the rows that were due.
             dataloader_config=DataLoaderConfiguration(use_seedable_sampler=True, data_seed=args.seed),
         )
-        self.settings = {name: public(value) for name, value in asdict(args).items()}
+        self.check_system()
+        unknown = () if self.system.loss == "perceptual" else PERCEPTUAL_SETTINGS
+        self.settings = {name: public(value) for name, value in asdict(args).items() if name not in unknown}
         self.settings["mixed_precision"] = self.accelerator.mixed_precision
         self.settings["num_processes"] = self.accelerator.num_processes
         if self.accelerator.device.type == "cpu":
@@ -77,22 +79,21 @@ class Preparation:
 
         self.hub_id = hub_name(args)
         self.checkpoint = find_checkpoint(args.output_dir, args.resume_from_checkpoint)
-        if args.preset in ("paper-512p", "paper-1024p") and args.init_from is None:
+        is_cascade = issubclass(self.system.generator, CRN)
+        if is_cascade and args.preset in ("paper-512p", "paper-1024p") and args.init_from is None:
             raise ValueError(f"--preset {args.preset} grows a model of half the height: give it with --init_from.")
-        self.check_system()
         start = self.system.generator.from_pretrained(args.init_from) if args.init_from is not None else None
         self.start_model = start
         self.num_images = args.num_images or (start.num_images if start else 1)
         if self.num_images > 1 and self.system.loss != "perceptual":
             raise ValueError(f"--num_images {self.num_images}: the system {args.system} makes one image per layout.")
-        if issubclass(self.system.generator, CRN):
+        if is_cascade:
             self.base_size = start.base_size if isinstance(start, CRN) else (4, 8)
             stages = plan_stages(args.resolution, args.widths, args.stages, cast(CRN | None, start))
         else:
             self.base_size = start.size if start else (4, 8)
-            stages = plan_only_stage(
-                self.system.generator, args.resolution, args.widths, args.stages, cast(Baseline | None, start)
-            )
+            generator = cast(type[Baseline], self.system.generator)
+            stages = plan_only_stage(generator, args.resolution, args.widths, args.stages, cast(Baseline | None, start))
             if args.train_modules != "all":
                 raise ValueError(f"--train_modules {args.train_modules}: only of a cascade; leave it out.")
         if args.calibration_step is not None and args.calibration_epoch is not None:
@@ -209,6 +210,13 @@ class Preparation:
             for name in PERCEPTUAL_SETTINGS:
                 if getattr(args, name) != getattr(defaults, name):
                     raise ValueError(f"--{name}: the system {args.system} has no perceptual loss; leave it out.")
+        scaled = self.accelerator.mixed_precision == "fp16"
+        if self.system.adversarial and scaled and args.gradient_accumulation_steps > 1:
+            # accelerate's one scaler may change its scale between the two steps, amid what the second has gathered
+            raise ValueError(
+                f"--mixed_precision fp16 and --gradient_accumulation_steps do not go together in --system "
+                f"{args.system}; bf16 does, or a larger --train_batch_size."
+            )
         if self.system.loss == "segmentation" and args.segmenter is None:
             raise ValueError(
                 f"--system {args.system} looks at its images with a segmentation network: give one with --segmenter; "
