@@ -18,8 +18,9 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 import crn_hub.baselines.baseline as baseline_room
-from crn_hub import CRN, ClassSet, FullResolutionNetwork, HubModel, UNet
+from crn_hub import CRN, ClassSet, FullResolutionNetwork, HubModel, SPADEGenerator, UNet
 from crn_hub.baselines import PatchDiscriminator
+from crn_hub.baselines.spade import SPADEBlock, SpatiallyAdaptiveNorm
 from crn_hub.cli import app, run
 from crn_hub.demo.models import Models
 
@@ -35,12 +36,21 @@ def make_full_resolution(classes: ClassSet = CAMVID, num_images: int = 2) -> Hub
     return FullResolutionNetwork(classes, (24, 40), 6, num_images, dilations=(1, 2, 4, 1))
 
 
+def make_spade(classes: ClassSet = CAMVID, num_images: int = 2) -> HubModel:
+    return SPADEGenerator(classes, (64, 96), 2, num_images)
+
+
 def make_cascade(classes: ClassSet = CAMVID, num_images: int = 2) -> HubModel:
     return CRN(classes, (6, 5, 4, 4), num_images=num_images)
 
 
 Make = Callable[..., HubModel]
-MAKERS: dict[str, Make] = {"unet": make_unet, "full-resolution": make_full_resolution, "crn": make_cascade}
+MAKERS: dict[str, Make] = {
+    "unet": make_unet,
+    "full-resolution": make_full_resolution,
+    "spade": make_spade,
+    "crn": make_cascade,
+}
 
 
 @pytest.fixture(params=MAKERS.values(), ids=MAKERS)
@@ -123,6 +133,32 @@ def test_layers_of_the_full_resolution_network() -> None:
     convolutions = [module for module in network.modules() if isinstance(module, nn.Conv2d)]
     assert [c.dilation[0] for c in convolutions] == [1, 2, 4, 8, 16, 32, 64, 1, 1]
     assert [c.kernel_size[0] for c in convolutions] == 8 * [3] + [1]
+
+
+@pytest.mark.parametrize(("channels", "millions"), [(36, 93.0), (151, 96.5), (184, 97.5)])
+def test_the_spade_generator_has_the_published_number_of_parameters(channels: int, millions: float) -> None:
+    """For the layouts of Cityscapes, ADE20K and COCO-Stuff, as later papers report (quoted from memory)."""
+    classes = ClassSet.from_list([{"name": f"class {i}", "color": [i, 0, 0]} for i in range(channels - 1)])
+    with torch.device("meta"):
+        assert round(SPADEGenerator(classes, (256, 256)).num_parameters / 1e6, 1) == millions
+
+
+def test_layers_of_the_spade_generator() -> None:
+    network = SPADEGenerator(CAMVID, (64, 96), 2).eval()
+    found = shapes_of(network, (SPADEBlock,), torch.zeros(1, 64, 96, dtype=torch.uint8))
+    assert found == [(32, 2, 3), (32, 4, 6), (32, 4, 6), (16, 8, 12), (8, 16, 24), (4, 32, 48), (2, 64, 96)]
+    shortcuts = [hasattr(block, "conv_shortcut") for block in network.blocks]
+    assert shortcuts == [False, False, False, True, True, True, True]
+
+
+def test_spade_scales_and_shifts_by_the_layout() -> None:
+    torch.manual_seed(0)
+    norm = SpatiallyAdaptiveNorm(4, 3, 8)
+    x, layout = torch.randn(2, 4, 5, 6), torch.rand(2, 3, 5, 6)
+    plain = (x - x.mean(dim=(2, 3), keepdim=True)) / (x.var(dim=(2, 3), keepdim=True, correction=0) + 1e-5).sqrt()
+    hidden = norm.shared(layout).clamp(min=0)
+    gamma, beta = norm.scale_and_shift(hidden)[:, :4], norm.scale_and_shift(hidden)[:, 4:]
+    assert torch.allclose(norm(x, layout), plain * (1 + gamma) + beta, atol=1e-5)
 
 
 def spread_evenly(network: nn.Module) -> None:
@@ -225,7 +261,7 @@ def test_each_model_is_saved_and_loaded(make: Make, tmp_path: Path) -> None:
 def test_a_class_loads_only_its_own_models(make: Make, tmp_path: Path) -> None:
     model = make()
     model.save_pretrained(tmp_path)
-    for other in {CRN, UNet, FullResolutionNetwork} - {type(model)}:
+    for other in {CRN, UNet, FullResolutionNetwork, SPADEGenerator} - {type(model)}:
         assert refusal(ValueError, other.from_pretrained, tmp_path) == (
             f"{tmp_path}: a {model.TITLE} and no {other.TITLE}; {type(model).__name__}.from_pretrained loads it, and "
             "HubModel.from_pretrained any model."
@@ -285,6 +321,9 @@ UNET = {"architecture": "unet", "size": [32, 64], "width": 4, "num_images": 1, "
 FULL = {"architecture": "full-resolution", "size": [32, 64], "width": 4, "num_images": 1, "dilations": [1, 2]}
 
 
+SPADE = {"architecture": "spade", "size": [64, 64], "width": 4, "num_images": 1}
+
+
 @pytest.mark.parametrize(
     ("config", "complaint"),
     [
@@ -311,6 +350,12 @@ FULL = {"architecture": "full-resolution", "size": [32, 64], "width": 4, "num_im
         ({**FULL, "dilations": [0]}, "dilations must be whole numbers 1..4096, not 0"),
         ({**FULL, "num_images": 300}, "num_images must be whole numbers 1..256, not 300"),
         ({**FULL, "size": [4096, 8192], "width": 64}, "features in a layer at size 4096 x 8192"),
+        (
+            {**SPADE, "size": [32, 64]},
+            "makes no SPADEGenerator: size 32 x 64: both sides must be multiples of 32, from 64",
+        ),
+        ({**SPADE, "size": [64, 80]}, "size 64 x 80: both sides must be multiples of 32"),
+        ({**SPADE, "width": 1024}, "parameters; at most 2,147,483,648 are allowed"),
     ],
 )
 def test_hostile_configs_are_refused(config: dict, complaint: str, tmp_path: Path) -> None:

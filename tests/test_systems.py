@@ -13,7 +13,7 @@ from test_resume import EVERY, STEPS, Run, assert_same, die, torchrun
 from test_train import fails, log_of, train
 
 import train_accelerate
-from crn_hub import CRN, ClassSet, FullResolutionNetwork, HubModel, UNet
+from crn_hub import CRN, ClassSet, FullResolutionNetwork, HubModel, SPADEGenerator, UNet
 from crn_hub.cli import run
 from crn_hub.perceptual import LAYERS
 from crn_hub.segmentation import SmallSegmenter
@@ -26,12 +26,14 @@ KINDS = {
     "pix2pix": (UNet, ("adversarial", "l1", "discriminator")),
     "encoder-decoder": (UNet, LAYERS),
     "full-resolution": (FullResolutionNetwork, LAYERS),
+    "spade": (SPADEGenerator, LAYERS),
 }
 
 
 def tiny(system: str) -> list[str]:
     widths = "6 6 6 4" if SYSTEMS[system].generator is CRN else "4"
-    return f"--resolution 32 --system {system} --widths {widths}".split()
+    resolution = 64 if system == "spade" else 32
+    return f"--resolution {resolution} --system {system} --widths {widths}".split()
 
 
 @pytest.fixture(scope="module")
@@ -81,7 +83,7 @@ def test_each_system_trains(system: str, segmenter: Path, tmp_path: Path, monkey
     assert end < 0.85 * begin
     model = HubModel.from_pretrained(out)
     assert type(model) is kind
-    assert model.size == (32, 64)
+    assert model.size == ((64, 128) if system == "spade" else (32, 64))
     settings = model.training_record["settings"]
     assert settings["system"] == system
     assert ("perceptual_net" in settings) == (terms == LAYERS)

@@ -1,11 +1,10 @@
-"""What the other generators have in common: one size, one width, convolutions of which the first reads the layout."""
+"""What the other generators have in common: one size, one width, and convolutions, some of which read the layout."""
 
 from abc import abstractmethod
 from collections.abc import Sequence
 from typing import ClassVar, NamedTuple
 
 import torch
-from torch import nn
 
 from crn_hub.classes import ClassSet
 from crn_hub.hub_model import MAX_FEATURES, MAX_PARAMETERS, MAX_PIXELS, HubModel, whole_numbers
@@ -78,8 +77,8 @@ class Baseline(HubModel):
 
     @property
     @abstractmethod
-    def first_layer(self) -> nn.Conv2d:
-        """The one that reads the layout."""
+    def layout_kernels(self) -> list[str]:
+        """The weights (C, n + 1, h, w) that read the layout, by name."""
 
     @property
     def num_modules(self) -> int:
@@ -98,8 +97,7 @@ class Baseline(HubModel):
         ]:
             raise ValueError(f"cannot start from a {self.TITLE} with {'; '.join(differing)}.")
         state = {name: tensor for name, tensor in other.state_dict().items() if not name.startswith("to_images.")}
-        first = next(name for name, tensor in self.named_parameters() if tensor is self.first_layer.weight)
-        state[first] = self._matching(self.first_layer.weight, state[first], 0, other)
+        state |= {name: self._matching(self.get_parameter(name), state[name], 0, other) for name in self.layout_kernels}
         self.load_state_dict(state, strict=False)
         self._take_output_from(other)
         return self.num_modules

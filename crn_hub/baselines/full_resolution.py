@@ -102,8 +102,8 @@ class FullResolutionNetwork(Baseline):
         ]
 
     @property
-    def first_layer(self) -> nn.Conv2d:
-        return self.dilated[0].conv  # type: ignore[return-value]
+    def layout_kernels(self) -> list[str]:
+        return ["dilated.0.conv.weight"]
 
     @property
     def layers(self) -> tuple[str, str]:

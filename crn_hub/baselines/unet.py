@@ -147,8 +147,8 @@ class UNet(Baseline):
         return [*down, *up]
 
     @property
-    def first_layer(self) -> nn.Conv2d:
-        return self.down[0].conv  # type: ignore[return-value]
+    def layout_kernels(self) -> list[str]:
+        return ["down.0.conv.weight"]
 
     @property
     def layers(self) -> tuple[str, str]:

@@ -4,13 +4,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
-from crn_hub.baselines import FullResolutionNetwork, UNet
+from crn_hub.baselines import FullResolutionNetwork, SPADEGenerator, UNet
 from crn_hub.baselines.baseline import Baseline
 from crn_hub.classes import ClassSet
 from crn_hub.hub_model import HubModel
 from crn_hub.model import CRN
 
-SystemName = Literal["crn", "image-space", "gan-segmentation", "pix2pix", "encoder-decoder", "full-resolution"]
+SystemName = Literal["crn", "image-space", "gan-segmentation", "pix2pix", "encoder-decoder", "full-resolution", "spade"]
 
 
 @dataclass(frozen=True)
@@ -90,6 +90,9 @@ SYSTEMS: dict[str, System] = {
     "encoder-decoder": System(UNet, "perceptual", "encoder-decoder: a U-Net with the perceptual loss"),
     "full-resolution": System(
         FullResolutionNetwork, "perceptual", "full-resolution network: dilated convolutions with the perceptual loss"
+    ),
+    "spade": System(
+        SPADEGenerator, "perceptual", "not in the paper, but later: the generator of SPADE with the perceptual loss"
     ),
 }
 assert set(SYSTEMS) == set(get_args(SystemName))
