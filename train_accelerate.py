@@ -301,13 +301,14 @@ class Training(Preparation):
                         part = loss_window(args.loss_window, network.size, args.seed, step)
                         images, photographs, ids = model(batch["ids"]), batch["photograph"], batch["ids"]
                         seen = images[part], photographs[part], ids[part]
-                        judged = []
-                        if isinstance(loss_function, AdversarialLoss):
-                            judged = [loss_function.of_discriminator(judge, *seen)]
-                            self.learn(judge, judge_optimizer, judged[0], rate, (step + 1, rows, "discriminator's "))
                         loss, terms = loss_function(*seen)
-                        losses.append(torch.stack([loss.detach(), *terms.values(), *(one.detach() for one in judged)]))
                         norm = self.learn(model, optimizer, loss, rate, (step + 1, rows, ""))
+                        if isinstance(loss_function, AdversarialLoss):
+                            # After the network, which all batches of a step so find the same discriminator.
+                            judged = loss_function.of_discriminator(judge, *seen)
+                            terms["discriminator"] = judged.detach()
+                            self.learn(judge, judge_optimizer, judged, rate, (step + 1, rows, "discriminator's "))
+                        losses.append(torch.stack([loss.detach(), *terms.values()]))
                     if not accelerator.sync_gradients:
                         continue
                     step += 1
