@@ -164,6 +164,7 @@ class Training(Preparation):
                 f"{taken} of {network.num_modules} modules start from {source}"
                 + (f"; classes that are new to them: {', '.join(new)}" if new else "")
             )
+        accelerator.print(f"{network.TITLE}, {': '.join(network.layers)}")
         if self.trained_modules is not None and isinstance(network, CRN):
             network.train_only_last(self.trained_modules)
         network.gradient_checkpointing = args.gradient_checkpointing
@@ -307,7 +308,8 @@ class Training(Preparation):
                             # After the network, which all batches of a step so find the same discriminator.
                             judged = loss_function.of_discriminator(judge, *seen)
                             terms["discriminator"] = judged.detach()
-                            self.learn(judge, judge_optimizer, judged, rate, (step + 1, rows, "discriminator's "))
+                            where = (step + 1, rows, "discriminator's ")
+                            judge_norm = self.learn(judge, judge_optimizer, judged, rate, where)
                         losses.append(torch.stack([loss.detach(), *terms.values()]))
                     if not accelerator.sync_gradients:
                         continue
@@ -326,6 +328,8 @@ class Training(Preparation):
                         "data_share": waited / spent,
                         "memory_gb": peak_memory(accelerator.device) / 1e9,
                     }
+                    if isinstance(loss_function, AdversarialLoss):
+                        entry["discriminator_gradient_norm"] = cast(Tensor, judge_norm).item()
                     measured = step in (first_step + 1, first_step + calibration_step + 1)
                     if measured and isinstance(loss_function, PerceptualLoss):
                         entry["loss_weights"] = loss_function.layer_weights.tolist()
@@ -400,9 +404,13 @@ class Training(Preparation):
             group["lr"] = learning_rate
         accelerator.backward(loss)
         if accelerator.sync_gradients:
-            # Not accelerator.clip_grad_norm_, which in fp16 would unscale what other optimisers still gather.
-            accelerator.unscale_gradients(optimizer)
-            norm = torch.nn.utils.clip_grad_norm_(model.parameters(), self.args.max_grad_norm or math.inf)
+            # Of two optimisers accelerator.clip_grad_norm_ would unscale both.
+            longest, parameters = self.args.max_grad_norm or math.inf, model.parameters()
+            if isinstance(self.loss, AdversarialLoss):
+                accelerator.unscale_gradients(optimizer)
+                norm = torch.nn.utils.clip_grad_norm_(parameters, longest)
+            else:
+                norm = accelerator.clip_grad_norm_(parameters, longest)
             # The scaler of fp16 tries larger and larger scales and skips steps that were too large.
             if not torch.isfinite(norm) and accelerator.scaler is None:
                 raise self.no_number(step, rows, f"{whose}gradient", norm)

@@ -4,7 +4,7 @@
     python benchmarks/stroke_latency.py crn-out --strokes 20
 
 Server and browser share the machine, as at a desk; on a Space the network's way comes on top. The page itself
-measures: "total" ends when the photograph is decoded, "network" is what `CRN.synthesize` took in the server. Needs
+measures: "total" ends when the photograph is decoded, "network" is what `HubModel.synthesize` took in the server. Needs
 Chromium or Chrome, and Playwright, which is among the extras `dev`.
 """
 
@@ -19,7 +19,7 @@ from cyclopts.validators import Number
 from playwright.sync_api import Page, sync_playwright
 from tqdm import tqdm
 
-from crn_hub import CRN
+from crn_hub import HubModel
 from crn_hub.cli import run
 from crn_hub.demo import launch
 
@@ -44,7 +44,7 @@ def main(model: str | None = None, *, strokes: Annotated[int, Parameter(validato
     browser_path = next(filter(None, map(shutil.which, BROWSERS)), None)
     if browser_path is None:
         raise FileNotFoundError(f"no browser: none of {', '.join(BROWSERS)} is in PATH.")
-    network = CRN.from_pretrained(model)
+    network = HubModel.from_pretrained(model)
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]

@@ -73,7 +73,7 @@ def write_card(
         num_images: k, images per layout.
         num_parameters: how many numbers its weights are.
         gflop: arithmetic for one layout, in 10^9 operations.
-        record: the training record (`CRN.training_record`); {} if unknown.
+        record: the training record (`HubModel.training_record`); {} if unknown.
         samples: pictures to show, as paths relative to the card.
         repo_id: the model's name on the Hub, if it has one.
 
@@ -92,8 +92,10 @@ def write_card(
         + f" of {pixels} pixels out. One feed-forward network after [{paper[0]}]({paper[1]}).",
     ]
     if training.system:
-        sections.append(f"Trained as one of the systems that [Chen and Koltun, 2017]({PAPER_URL}) compare: ")
-        sections[-1] += f"{escape(training.system)}."
+        sections.append(
+            f"One of the systems to compare with that of [Chen and Koltun, 2017]({PAPER_URL}): "
+            f"{escape(training.system)}."
+        )
     if samples:
         sections.append("## Samples")
         for sample in samples:

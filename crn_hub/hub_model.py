@@ -1,5 +1,6 @@
 """What every network here can do: take layouts, give photographs, and live on the Hub."""
 
+import hashlib
 import json
 import os
 import reprlib
@@ -113,6 +114,15 @@ class HubModel(nn.Module, ABC):
         """
 
     @abstractmethod
+    def check_start(self, other: "HubModel") -> None:
+        """
+        Raises:
+            ValueError: if the weights of `other` cannot be taken over.
+        """
+        if type(other) is not type(self):
+            raise ValueError(f"a {self.TITLE} cannot start from a {other.TITLE}.")
+
+    @abstractmethod
     def grow_from(self, other: Any) -> int:
         """Takes over the weights of a network of the same kind.
 
@@ -124,7 +134,7 @@ class HubModel(nn.Module, ABC):
             How many of the `num_modules` were taken over.
 
         Raises:
-            ValueError: if the networks differ otherwise.
+            ValueError: if the networks differ otherwise (see `check_start`).
         """
 
     @property
@@ -528,6 +538,15 @@ def one_hot(ids: Tensor, num_classes: int, dtype: torch.dtype = torch.float32) -
     channel = ids.long().masked_fill(ids == UNLABELLED, num_classes)[:, None]
     layout = torch.zeros(len(ids), num_classes + 1, *ids.shape[-2:], dtype=dtype, device=ids.device)
     return layout.scatter_(1, channel, 1.0)
+
+
+def fingerprint(network: nn.Module, settings: Any) -> str:
+    """Tells networks apart by their weights and settings."""
+    digest = hashlib.sha256(json.dumps(settings, default=str).encode())
+    for name, weights in network.state_dict().items():
+        digest.update(name.encode())
+        digest.update(weights.cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()[:16]
 
 
 def _check_device(map_location: str | torch.device) -> None:

@@ -148,6 +148,16 @@ class CRN(HubModel):
             raise ValueError(f"the last {modules} modules cannot be trained: this network has {len(self.widths)}.")
         self.stages[: len(self.widths) - modules].requires_grad_(False)
 
+    def check_start(self, other: HubModel) -> None:
+        super().check_start(other)
+        start = cast(CRN, other)
+        if start.base_size != self.base_size:
+            raise ValueError(f"cannot start from base size {start.base_size}; this network has {self.base_size}.")
+        if start.widths != self.widths[: len(start.widths)]:
+            raise ValueError(
+                f"cannot grow widths {list(start.widths)} into {list(self.widths)}: not a beginning of it."
+            )
+
     @torch.no_grad()
     def grow_from(self, other: "CRN") -> int:
         """Takes over the weights of a cascade that is equal or shorter (section 4: 256p to 512p to 1024p).
@@ -162,13 +172,8 @@ class CRN(HubModel):
         Raises:
             ValueError: if base size or the widths of the common modules differ.
         """
+        self.check_start(other)
         common = len(other.widths)
-        if other.base_size != self.base_size:
-            raise ValueError(f"cannot start from base size {other.base_size}; this network has {self.base_size}.")
-        if other.widths != self.widths[:common]:
-            raise ValueError(
-                f"cannot grow widths {list(other.widths)} into {list(self.widths)}: not a beginning of it."
-            )
         for before, stage, start in zip((0, *self.widths), self.stages[:common], other.stages, strict=False):
             state = start.state_dict()
             kernel = self._matching(stage.get_parameter("conv1.weight"), state["conv1.weight"], before, other)

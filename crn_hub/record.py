@@ -72,7 +72,7 @@ class Training:
 
 
 def read_training(record: dict[str, Any]) -> Training:
-    """A training record (`CRN.training_record`) as far as it can be shown; parts of wrong types are left out."""
+    """A training record (`HubModel.training_record`) as far as it can be shown; parts of wrong types are left out."""
     chain = [record]  # the last stage first
     while before := _object(chain[-1].get("started_from")):
         chain.append(before)
@@ -191,6 +191,7 @@ def _facts(stage: dict[str, Any]) -> dict[str, str]:
     hours, memory = _finite(stage.get("hours")), texts.get("peak_memory_gb")
     return {
         "data": texts.get("data", ""),
+        "system": texts.get("system", ""),
         "image height": texts.get("resolution", ""),
         "images per layout (k)": texts.get("num_images", ""),
         "steps": texts.get("steps", ""),
@@ -201,6 +202,7 @@ def _facts(stage: dict[str, Any]) -> dict[str, str]:
         "random mirroring": texts.get("random_flip", ""),
         "weights averaged (EMA)": texts.get("use_ema", ""),
         "feature network": texts.get("perceptual_net", ""),
+        "segmentation network of the loss": texts.get("segmenter", ""),
         "mixed precision": texts.get("mixed_precision", ""),
         "hardware": texts.get("hardware", ""),
         "time": duration(hours) if hours is not None else "",

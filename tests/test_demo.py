@@ -40,6 +40,7 @@ from crn_hub.demo.page import EXAMPLES, MAX_BODY_SIZE, MAX_FILE_SIZE
 from crn_hub.demo.painting import Painting
 from crn_hub.hub_model import MODEL_IN_THE_BOX
 from crn_hub.scenes import street_scene
+from crn_hub.synthesis import resize_ids
 
 FOLDER_OF_EXAMPLES = ROOT / "crn_hub" / "demo" / "examples"
 
@@ -178,7 +179,7 @@ def test_surprise(visit: Open, address: str, model: CRN) -> None:
         found = re.match(r"street (\d+) ", tab.locator(".lp-status").inner_text())
         assert found
         seeds.add(int(found[1]))
-        ids, _ = street_scene(int(found[1]), size=model.size)
+        ids = resize_ids(street_scene(int(found[1]))[0], model.size)
         assert shows(tab, model, ids)
     assert len(seeds) == 2
 

@@ -1,5 +1,6 @@
 """Training of the systems that the paper compares, as people run it: subprocesses, tiny networks."""
 
+import json
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -128,12 +129,24 @@ def test_a_cascade_grows_with_its_adversary_and_resumes(segmenter: Path, tmp_pat
     train(*common, "--output_dir", whole)
     arguments = [*common, "--resume_from_checkpoint", "latest", "--output_dir", str(killed)]
     die(arguments, "accelerate:Accelerator.backward", 11, "after")  # in the second stage
+    SmallSegmenter(ClassSet.camvid(), (32, 64)).save_pretrained(tmp_path / segmenter.name)
+    other = [str(tmp_path / segmenter.name) if argument == str(segmenter) else argument for argument in arguments]
+    assert "belongs to another run: segmenter was " in fails(*other)  # of the same name
     train(*arguments)
     one, two = (load_file(folder / "model.safetensors") for folder in (whole, killed))
     assert all(torch.equal(one[name], two[name]) for name in one)
     judges = [load_file(whole / f"checkpoint-{step}" / "model_1.safetensors") for step in (4, 6)]
     assert any(not torch.equal(judges[0][name], judges[1][name]) for name in judges[0])
     assert all((judges[0][name] - judges[1][name]).abs().max() < 0.01 for name in judges[0])  # the same one went on
+
+
+def test_gathered_batches_are_a_larger_batch(segmenter: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    common = [*tiny("gan-segmentation"), "--segmenter", segmenter, *"--max_train_samples 4 --max_train_steps 2".split()]
+    train_here(monkeypatch, *common, "--train_batch_size", 2, "--output_dir", tmp_path / "batch")
+    train_here(monkeypatch, *common, "--gradient_accumulation_steps", 2, "--output_dir", tmp_path / "gathered")
+    for one, two in zip(log_of(tmp_path / "batch"), log_of(tmp_path / "gathered"), strict=True):
+        for name in ("adversarial", "segmentation", "discriminator", "gradient_norm", "discriminator_gradient_norm"):
+            assert one[name] == pytest.approx(two[name], rel=0.01)
 
 
 def test_two_processes_train_as_one_adversary(tmp_path: Path) -> None:
@@ -160,6 +173,23 @@ def test_another_network_starts_from_its_own_kind(
     assert all(torch.allclose(after[name], tensor, atol=1e-6) for name, tensor in start.state_dict().items())
 
 
+def test_a_run_from_before_there_were_systems_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    out = tmp_path / "model"
+    common = [*tiny("crn"), *f"--max_train_samples 4 --checkpointing_steps 2 --output_dir {out}".split()]
+    train_here(monkeypatch, *common, "--max_train_steps", 3)
+    for file, part in ((out / "checkpoint-2" / "progress.json", "facts"), (out / "training.json", "settings")):
+        content = json.loads(file.read_text())
+        for name in ("system", "segmenter", "adam_beta1"):
+            content[part].pop(name, None)
+        file.write_text(json.dumps(content))
+    weights = (out / "model.safetensors").read_bytes()
+    train_here(monkeypatch, *common, *"--max_train_steps 3 --resume_from_checkpoint latest".split())
+    assert (out / "model.safetensors").read_bytes() == weights  # has finished
+    (out / "training.json").unlink()
+    train_here(monkeypatch, *common, *"--max_train_steps 4 --resume_from_checkpoint latest".split())
+    assert len(log_of(out)) == 4
+
+
 def test_a_checkpoint_of_another_system_is_not_gone_on_with(adversarial: Run, tmp_path: Path) -> None:
     common, whole = adversarial
     arguments = [argument if argument != "pix2pix" else "encoder-decoder" for argument in common]
@@ -182,7 +212,10 @@ def test_a_dry_run_of_two_optimisers(
         ("--system pix3pix", "pix2pix"),
         ("--system pix2pix --stages 32 64", "--stages 32 64: a U-Net is trained at one size; leave --stages out."),
         ("--system full-resolution --widths 4 4", "--widths 4 4: a full-resolution network has one width"),
-        ("--system encoder-decoder --resolution 34", "size 34 x 68: both sides must be multiples of 4"),
+        (
+            "--system encoder-decoder --resolution 34",
+            "--widths: size 34 x 68: both sides must be multiples of 4",
+        ),
         ("--system pix2pix --train_modules last:1", "--train_modules last:1: only of a cascade"),
         ("--system pix2pix --loss_layers input", "--loss_layers: the system pix2pix has no perceptual loss"),
         ("--system image-space --perceptual_net vgg19", "--perceptual_net: the system image-space has no perceptual"),
@@ -190,6 +223,8 @@ def test_a_dry_run_of_two_optimisers(
         ("--system gan-segmentation", "give one with --segmenter; crn train-segmenter makes one."),
         ("--system gan-segmentation --segmenter ./nowhere", "./nowhere: no such folder"),
         ("--system crn --segmenter x", "--segmenter: the system crn has no segmentation loss"),
+        ("--system gan-segmentation --segmenter x --loss_window 32", "looks at whole images; leave it out"),
+        ("--system spade --resolution 96 --widths 2000", "--resolution, --widths: width must be whole numbers 1..1024"),
         ("--system pix2pix --loss_window 16", "no side of the window may be below 32; right is a height from 32 to 64"),
         (
             "--system pix2pix --dataset_name {data} --resolution 16",
@@ -200,6 +235,7 @@ def test_a_dry_run_of_two_optimisers(
             "--system pix2pix --mixed_precision fp16 --gradient_accumulation_steps 2",
             "fp16 and --gradient_accumulation_steps do not go together in --system pix2pix; bf16 does",
         ),
+        ("--system crn --resolution 32 --widths 6 6 6 6 --init_from {crn}", "cannot grow widths [4, 4, 4, 4] into [6,"),
         ("--system crn --init_from {unet}", "a U-Net and no cascaded refinement network"),
         (
             "--system pix2pix --init_from {unet} --resolution 64",
@@ -210,12 +246,14 @@ def test_a_dry_run_of_two_optimisers(
 def test_what_a_system_does_not_know_is_one_line(
     arguments: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    data, unet, out = (tmp_path / name for name in ("streets", "unet", "model"))
+    data, unet, crn, out = (tmp_path / name for name in ("streets", "unet", "crn", "model"))
     if "{data}" in arguments:
         write_folder(data, rows=4)
     if "{unet}" in arguments:
         UNet(ClassSet.camvid(), (32, 64), 4).save_pretrained(unet)
-    arguments = arguments.format(data=data, unet=unet)
+    if "{crn}" in arguments:
+        CRN(ClassSet.camvid(), (4, 4, 4, 4)).save_pretrained(crn)
+    arguments = arguments.format(data=data, unet=unet, crn=crn)
     monkeypatch.setattr(sys, "argv", ["x", *arguments.split(), "--output_dir", str(out)])
     with pytest.raises(SystemExit) as ended:
         run(train_accelerate.app)

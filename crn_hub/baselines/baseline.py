@@ -61,7 +61,7 @@ class Baseline(HubModel):
 
     def __init__(self, classes: ClassSet, size: Sequence[int], width: int, num_images: int):
         super().__init__(classes, num_images)
-        self._size = whole_numbers("size", size, 1, 2**15)
+        self._size = whole_numbers("size", size, 4, 2**15)
         if len(self._size) != 2:
             raise ValueError(f"size must be (height, width), not {list(self._size)}.")
         (self.width,) = whole_numbers("width", [width], 1, 1024)
@@ -88,14 +88,17 @@ class Baseline(HubModel):
     def gflop(self) -> float:
         return sum(layer.flop for layer in self.convolutions) / 1e9
 
+    def check_start(self, other: HubModel) -> None:
+        super().check_start(other)
+        here, there = self.config, other.config
+        shape = [name for name in ("size", "width", "dilations") if name in self.FIELDS]
+        if differing := [f"{name} {there[name]}, here {here[name]}" for name in shape if here[name] != there[name]]:
+            raise ValueError(f"cannot start from a {self.TITLE} with {'; '.join(differing)}.")
+
     @torch.no_grad()
     def grow_from(self, other: "Baseline") -> int:
         """Takes over the weights of such a network of the same size and width; see `HubModel.grow_from`."""
-        here, there, settings = self.config, other.config, set(self.FIELDS) & {"size", "width", "dilations"}
-        if differing := [
-            f"{name} {there[name]}, here {here[name]}" for name in sorted(settings) if here[name] != there[name]
-        ]:
-            raise ValueError(f"cannot start from a {self.TITLE} with {'; '.join(differing)}.")
+        self.check_start(other)
         state = {name: tensor for name, tensor in other.state_dict().items() if not name.startswith("to_images.")}
         state |= {name: self._matching(self.get_parameter(name), state[name], 0, other) for name in self.layout_kernels}
         self.load_state_dict(state, strict=False)

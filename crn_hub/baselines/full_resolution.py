@@ -8,10 +8,9 @@ aggregation by dilated convolutions", ICLR 2016, arXiv 1511.07122), generator of
 | 8         | w -> w      | 3x3    | 1              | 257           | layer normalisation, leaky ReLU  |
 | to_images | w -> 3k     | 1x1    |                | 257           |                                  |
 
-No map is ever smaller than the image: detail stays, and memory and arithmetic go with all the pixels. The dilations are
-those of the form for image processing (Chen, Xu and Koltun, "Fast image processing with fully-convolutional networks",
-ICCV 2017, arXiv 1709.00643, table 1); another list may be given. Normalisation and nonlinearity are those of the
-cascade, so that only the architecture differs.
+No map is ever smaller than the image: detail stays, and memory and arithmetic go with all the pixels. The
+dilations double as in the context module there, but further, so that a pixel sees 257; another list may be given.
+Normalisation and nonlinearity are those of the cascade, so that only the architecture differs.
 """
 
 from collections.abc import Sequence

@@ -135,8 +135,8 @@ def build(model: HubModel, folders: bool = False) -> gr.Blocks:
         with _messages():
             network = models.get(name)
             seed = random.randrange(10_000)
-            ids, _ = street_scene(seed, size=network.size)
-            return show(network, _scenes_to(network)[ids], f"street {seed}")
+            ids, _ = street_scene(seed)
+            return show(network, resize_ids(_scenes_to(network)[ids], network.size), f"street {seed}")
 
     def read(network: HubModel, file: str, snap: bool, layout_classes: str = "") -> LayoutReading:
         # By the file's own name: the folder is the server's business.

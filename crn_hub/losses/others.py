@@ -14,6 +14,7 @@ from crn_hub.classes import UNLABELLED
 from crn_hub.hub_model import one_hot
 from crn_hub.losses.loss import Loss
 from crn_hub.segmentation import Segmenter
+from crn_hub.text import clause
 
 
 class ImageLoss(Loss):
@@ -45,12 +46,13 @@ class SegmentationLoss(Loss):
         super().__init__()
         try:
             learns = segmenter(torch.zeros(1, 3, 64, 64, requires_grad=True))[0].requires_grad
-        except (RuntimeError, TypeError, ValueError):  # of preprocessing that makes PIL images of tensors
-            learns = False
+            trouble = "its preprocessing lets no gradient through"
+        except (RuntimeError, TypeError, ValueError) as error:  # of preprocessing that makes PIL images of tensors
+            learns, trouble = False, f"no gradient comes back through it ({clause(error)})"
         if not learns:
             raise ValueError(
-                f"{segmenter.name}: its preprocessing lets no gradient through, so nothing can be trained with it; "
-                "networks of crn train-segmenter serve, and those of transformers that preprocess with torchvision."
+                f"{segmenter.name}: {trouble}, so nothing can be trained with it; networks of crn train-segmenter "
+                "serve, and those of transformers that preprocess with torchvision."
             )
         self.segmenter = segmenter
         known = torch.tensor(segmenter.known + [False] * (256 - len(segmenter.known)))

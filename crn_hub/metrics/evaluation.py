@@ -14,8 +14,8 @@ from tqdm import tqdm
 from crn_hub.classes import LayoutError
 from crn_hub.data import PairDataset, check_columns, check_rows, find_classes, hold_out, load_splits, spread
 from crn_hub.hub import short_name
-from crn_hub.hub_model import HubModel
-from crn_hub.metrics.records import ModelOnRows, Photographs, Pictures, fingerprint, measure_rows
+from crn_hub.hub_model import HubModel, fingerprint
+from crn_hub.metrics.records import ModelOnRows, Photographs, Pictures, measure_rows
 from crn_hub.metrics.rows import Meter, Record
 from crn_hub.metrics.summary import RESAMPLES, Summary, summarise
 from crn_hub.perceptual import load_features

@@ -15,12 +15,11 @@ from zipfile import BadZipFile
 import numpy as np
 import torch
 from PIL import Image
-from torch import nn
 from tqdm import tqdm
 
 from crn_hub.classes import UNLABELLED
 from crn_hub.data import PairDataset
-from crn_hub.hub_model import HubModel
+from crn_hub.hub_model import HubModel, fingerprint
 from crn_hub.metrics.rows import Meter, Record, Reference
 from crn_hub.synthesis import resize_picture, to_pixels
 from crn_hub.text import appearing, some, write_text
@@ -75,15 +74,6 @@ class Photographs:
 
 
 Pictures = ModelOnRows | Photographs
-
-
-def fingerprint(network: nn.Module, settings: Any) -> str:
-    """Tells networks apart by their weights and settings."""
-    digest = hashlib.sha256(json.dumps(settings, default=str).encode())
-    for name, weights in network.state_dict().items():
-        digest.update(name.encode())
-        digest.update(weights.cpu().contiguous().numpy().tobytes())
-    return digest.hexdigest()[:16]
 
 
 def chosen_image(index: int, num_images: int) -> int:

@@ -38,7 +38,7 @@ class Arguments:
     preset: Literal["paper-256p", "paper-512p", "paper-1024p"] | None = None
     """The paper's settings for a resolution; what else is given on the command line goes before them."""
     system: SystemName = "crn"
-    """What to train: the paper's own system, or one that it compares with."""
+    """What to train: the paper's own system, or one to compare it with."""
     dataset_name: str | None = None
     """Hub id or folder of a data set; procedural street scenes if left out."""
     image_column: str = "image"
@@ -62,10 +62,11 @@ class Arguments:
     output_dir: Path = Path("crn-out")
     """Folder for the trained model, its card, grids and checkpoints."""
     resolution: Annotated[int | None, Positive] = None
-    """Height of the images in pixels, 4 * 2 ** (number of modules - 1); the width is twice that. 64 by default."""
+    """Height of the images in pixels; the width is twice that. Of a cascade 4 * 2 ** (number of modules - 1). 64 by
+    default."""
     widths: Annotated[tuple[int, ...] | None, Parameter(consume_multiple=True)] = None
-    """Channels of each module, coarse to fine; by default a table by resolution. Of a U-Net one number, for its first
-    level; of a full-resolution network one for all layers."""
+    """Channels of each module, coarse to fine; by default a table by resolution. Of other networks one number: of a
+    U-Net's first level, of all layers of a full-resolution network, of a SPADE generator's last block."""
     stages: Annotated[tuple[str, ...], Parameter(consume_multiple=True)] = ()
     """Train coarse, then grow: heights, each with its steps if they differ, such as 64:1500 128:600 256:500."""
     num_images: Annotated[int | None, Positive] = None
@@ -113,13 +114,13 @@ class Arguments:
     calibration_epoch: Annotated[float | None, Parameter(validator=Number(gt=0))] = None
     """The same in epochs; 100 in the paper."""
     mixed_precision: Literal["no", "fp16", "bf16"] | None = None
-    """For the cascade; the loss stays in float32. By default what accelerate was configured for, else no."""
+    """For what is trained; the loss stays in float32. By default what accelerate was configured for, else no."""
     gradient_checkpointing: bool = False
-    """Keep less of each module for the gradient and compute it again: less memory, more time."""
+    """Keep less of each part of the network for the gradient and compute it again: less memory, more time."""
     loss_image_by_image: bool = False
     """With several images per layout, keep the features of one at a time: less memory, more time."""
     channels_last: bool = False
-    """Keep the cascade's numbers pixel by pixel: meant for GPUs with mixed precision, no gain on CPUs."""
+    """Keep the numbers of what is trained pixel by pixel: meant for GPUs with mixed precision, no gain on CPUs."""
     torch_compile: bool = False
     """Compile network and features: a slow start, meant for GPUs, no gain on CPUs."""
     allow_tf32: bool = False

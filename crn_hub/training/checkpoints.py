@@ -27,6 +27,9 @@ DRAFT, DISCARDED, PROBE = ".checkpoint-draft", ".checkpoint-discarded", ".probe"
 SAME_WISH = 5.0  # seconds in which further signals are echoes of the first: of a group, of a launcher that has died
 PROGRESS, MODEL = "progress.json", "model"
 
+# What was so of every run before there was a choice; such runs say nothing of it.
+BEFORE_A_CHOICE = {"system": "crn", "segmenter": None, "adam_beta1": 0.9}
+
 
 def checkpoints(output_dir: Path) -> list[Path]:
     """All checkpoints of a folder, oldest first."""
@@ -79,7 +82,7 @@ def read_progress(checkpoint: Path, facts: dict[str, Any]) -> dict[str, Any]:
     """
     try:
         progress: dict[str, Any] = json.loads((checkpoint / PROGRESS).read_text())
-        before = progress["facts"]
+        before = BEFORE_A_CHOICE | progress["facts"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ValueError(f"{checkpoint}: not a whole checkpoint of this script ({PROGRESS}: {error!r}).") from error
     if differing := [f"{key} was {before.get(key)}, now {now}" for key, now in facts.items() if before.get(key) != now]:

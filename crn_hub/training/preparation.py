@@ -20,13 +20,13 @@ from crn_hub.baselines.baseline import Baseline
 from crn_hub.classes import ClassSet, LayoutError
 from crn_hub.data import PairDataset, dataset_license, find_classes, load_rows, scene_rows, spread
 from crn_hub.hub import check_repo_id, pushing
-from crn_hub.hub_model import TRAINING_RECORD, WEIGHTS, HubModel
+from crn_hub.hub_model import TRAINING_RECORD, WEIGHTS, HubModel, fingerprint
 from crn_hub.losses import PUBLISHED_WEIGHTS, AdversarialLoss, ImageLoss, Loss, PerceptualLoss, SegmentationLoss
 from crn_hub.model import CRN
 from crn_hub.perceptual import LAYERS, FeatureNetwork, load_features
 from crn_hub.segmentation import load_segmenter
 from crn_hub.training.arguments import FREE_SETTINGS, PERCEPTUAL_SETTINGS, Arguments, public
-from crn_hub.training.checkpoints import check_room, clear_leftovers, find_checkpoint, read_progress
+from crn_hub.training.checkpoints import BEFORE_A_CHOICE, check_room, clear_leftovers, find_checkpoint, read_progress
 from crn_hub.training.stages import Stage, plan_only_stage, plan_stages
 from crn_hub.training.systems import SYSTEMS
 from crn_hub.training.watching import check_trackers
@@ -84,8 +84,9 @@ class Preparation:
             raise ValueError(f"--preset {args.preset} grows a model of half the height: give it with --init_from.")
         start = self.system.generator.from_pretrained(args.init_from) if args.init_from is not None else None
         self.start_model = start
-        self.num_images = args.num_images or (start.num_images if start else 1)
-        if self.num_images > 1 and self.system.loss != "perceptual":
+        takes_several = self.system.loss == "perceptual"
+        self.num_images = args.num_images or (start.num_images if start and takes_several else 1)
+        if self.num_images > 1 and not takes_several:
             raise ValueError(f"--num_images {self.num_images}: the system {args.system} makes one image per layout.")
         if is_cascade:
             self.base_size = start.base_size if isinstance(start, CRN) else (4, 8)
@@ -121,6 +122,8 @@ class Preparation:
         features = load_features(args.perceptual_net) if self.system.loss == "perceptual" else None
 
         rows, held_out, columns = self.load_data(stages[-1].height)
+        parameters = self.check_networks(stages)
+        self.guide_fingerprint: str | None = None  # of the segmentation network
         with torch.random.fork_rng():
             torch.manual_seed(args.seed)  # of the discriminator
             self.loss = self.make_loss(features).to(self.accelerator.device)
@@ -175,7 +178,7 @@ class Preparation:
             "widths": list(stages[-1].widths),
             "base_size": list(self.base_size),
             "num_images": self.num_images,
-            "segmenter": public(args.segmenter),
+            "segmenter": self.guide_fingerprint,
             "perceptual_net": public(args.perceptual_net),
             "loss_layers": list(args.loss_layers),
             "use_ema": args.use_ema,
@@ -191,14 +194,12 @@ class Preparation:
         if args.push_to_hub and self.accelerator.is_main_process:
             with pushing(f"--push_to_hub: {self.hub_id} cannot be created"):
                 self.hub_id = HfApi().create_repo(self.hub_id, exist_ok=True).repo_id
-        with torch.device("meta"):
-            largest = self.fresh_network(stages[-1]).num_parameters
         if isinstance(self.loss, AdversarialLoss):
-            largest += sum(p.numel() for p in self.loss.discriminator.parameters())
+            parameters += sum(p.numel() for p in self.loss.discriminator.parameters())
         if self.accelerator.is_main_process:
             clear_leftovers(args.output_dir)
         self.accelerator.wait_for_everyone()
-        check_room(args.output_dir, largest, args.checkpoints_total_limit)
+        check_room(args.output_dir, parameters, args.checkpoints_total_limit)
 
     def check_system(self) -> None:
         """
@@ -222,6 +223,11 @@ class Preparation:
                 f"--system {args.system} looks at its images with a segmentation network: give one with --segmenter; "
                 "crn train-segmenter makes one."
             )
+        if self.system.loss == "segmentation" and args.loss_window is not None:
+            raise ValueError(
+                f"--loss_window: the segmentation network of --system {args.system} looks at whole images; leave it "
+                "out."
+            )
         if self.system.loss != "segmentation" and args.segmenter is not None:
             raise ValueError(f"--segmenter: the system {args.system} has no segmentation loss; leave it out.")
 
@@ -235,16 +241,40 @@ class Preparation:
             if args.loss_weights in PUBLISHED_WEIGHTS:
                 loss.use_published_weights(args.loss_weights)
         elif args.segmenter is not None:
-            loss = SegmentationLoss(load_segmenter(args.segmenter, self.classes))
+            segmenter = load_segmenter(args.segmenter, self.classes)
+            self.guide_fingerprint = fingerprint(segmenter, segmenter.settings)
+            loss = SegmentationLoss(segmenter)
         else:
             loss = ImageLoss()
         if self.system.adversarial:
-            loss = AdversarialLoss(PatchDiscriminator(n + 1), n, loss, self.system.weight)
+            discriminator = PatchDiscriminator(n + 1)
+            if args.channels_last:
+                discriminator = discriminator.to(memory_format=torch.channels_last)
+            loss = AdversarialLoss(discriminator, n, loss, self.system.weight)
         return loss
+
+    def check_networks(self, stages: list[Stage]) -> int:
+        """Builds the networks without memory; returns how many parameters the largest has.
+
+        Raises:
+            ValueError: if a size or width is none for the network, or the start doesn't fit.
+        """
+        try:
+            with torch.device("meta"):
+                networks = [self.fresh_network(stage) for stage in stages]
+        except ValueError as error:
+            raise ValueError(f"--resolution, --widths: {error}") from error
+        if self.start_model is not None:
+            try:
+                networks[0].check_start(self.start_model)
+            except ValueError as error:
+                raise ValueError(f"--init_from {self.args.init_from}: {error}") from error
+        return networks[-1].num_parameters
 
     def fresh_network(self, stage: Stage) -> HubModel:
         """The network of a stage, with random weights."""
-        return self.system.network(self.classes, stage.widths, self.size_of(stage), self.num_images)
+        size = self.size_of(stage)
+        return self.system.network(self.classes, stage.widths, size, self.num_images, self.start_model)
 
     def size_of(self, stage: Stage) -> tuple[int, int]:
         """(height, width) of the images of a stage in pixels."""
@@ -299,7 +329,7 @@ class Preparation:
             )
         if (done := progress["step"] - before) > self.limit(stage):
             raise ValueError(f"{checkpoint} is at step {done}, after the {self.limit(stage)} steps asked for.")
-        then = progress["settings"]
+        then = BEFORE_A_CHOICE | progress["settings"]
         if changed := [
             f"{name} {then.get(name)} -> {value}"
             for name, value in self.settings.items()
@@ -312,7 +342,7 @@ class Preparation:
         """Whether the output folder holds the model of this very run; training.json is the last file that it writes."""
         try:
             record = json.loads((self.args.output_dir / TRAINING_RECORD).read_text())
-            steps, settings = record["result"]["steps"], record["settings"]
+            steps, settings = record["result"]["steps"], BEFORE_A_CHOICE | record["settings"]
         except (OSError, ValueError, KeyError, TypeError):
             return False
         of_stage = {"resolution", "widths", "num_images"}  # which the record has for the last stage

@@ -1,4 +1,4 @@
-"""The systems that the paper compares: which network is trained by which loss (section 5, "Baselines")."""
+"""The systems to compare: which network is trained by which loss (section 5, "Baselines"; and SPADE)."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -44,12 +44,20 @@ class System:
             return self.loss == "perceptual"
         return not (self.adversarial and setting == "learning_rate")
 
-    def network(self, classes: ClassSet, widths: Sequence[int], size: tuple[int, int], num_images: int) -> HubModel:
+    def network(
+        self,
+        classes: ClassSet,
+        widths: Sequence[int],
+        size: tuple[int, int],
+        num_images: int,
+        start: HubModel | None = None,
+    ) -> HubModel:
         """A fresh network.
 
         Args:
             widths: of the cascade's modules, coarse to fine; for another network one number.
             size: (height, width) of the images in pixels.
+            start: the network whose weights it will take over, for what else they settle.
 
         Raises:
             ValueError: if these make no network.
@@ -58,7 +66,10 @@ class System:
             halvings = len(widths) - 1
             return CRN(classes, widths, (size[0] >> halvings, size[1] >> halvings), num_images)
         generator: Any = self.generator
-        return generator(classes, size, *widths, num_images, **self.settings)
+        settings = dict(self.settings)
+        if isinstance(start, FullResolutionNetwork):
+            settings["dilations"] = start.dilations
+        return generator(classes, size, *widths, num_images, **settings)
 
 
 # Learning rate and beta1 of adversarial training are those of pix2pix, as are its dropout and the weight of L1. For the
@@ -92,7 +103,7 @@ SYSTEMS: dict[str, System] = {
         FullResolutionNetwork, "perceptual", "full-resolution network: dilated convolutions with the perceptual loss"
     ),
     "spade": System(
-        SPADEGenerator, "perceptual", "not in the paper, but later: the generator of SPADE with the perceptual loss"
+        SPADEGenerator, "perceptual", "SPADE, later than that paper: its generator with the perceptual loss"
     ),
 }
 assert set(SYSTEMS) == set(get_args(SystemName))
