@@ -285,7 +285,7 @@ def test_a_segmentation_network_of_transformers_needs_preprocessing_with_gradien
     segmenter = load_segmenter(str(tmp_path), ClassSet.camvid())
     if processor is not SegformerImageProcessor:
         segmenter.processor = processor(size={"height": 64, "width": 64})
-        with pytest.raises(ValueError, match="no gradient comes back through it .Can't call numpy"):
+        with pytest.raises(ValueError, match="no gradient comes back through it"):
             SegmentationLoss(segmenter)
         return
     loss = SegmentationLoss(segmenter)
