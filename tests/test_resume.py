@@ -1,4 +1,4 @@
-"""A run that is killed, stopped or out of disk, and resumed: real subprocesses, real signals."""
+"""A run that is killed, stopped or out of disk, in a process of its own by real signals, and resumed in another."""
 
 import json
 import os
@@ -16,7 +16,7 @@ import pytest
 import torch
 from conftest import ROOT
 from test_data import write_folder
-from test_train import ENVIRONMENT, TINY, command, fails, log_of, same_weights, train
+from training_script import ENVIRONMENT, TINY, command, fails, launch, log_of, same_weights, train
 
 from crn_hub import CRN
 
@@ -259,7 +259,7 @@ def torchrun(*arguments: object) -> subprocess.CompletedProcess[str]:
     launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
     done = subprocess.run(
         [*launcher, str(ROOT / "train_accelerate.py"), *map(str, arguments)],
-        env={**ENVIRONMENT, "ACCELERATE_USE_CPU": "true"},
+        env=ENVIRONMENT,
         capture_output=True,
         text=True,
         timeout=200,
@@ -328,7 +328,7 @@ def test_a_finished_run_is_not_run_again(one_stage: Run, tmp_path: Path) -> None
 
 def test_workers_change_nothing(one_stage: Run, tmp_path: Path) -> None:
     common, whole = one_stage
-    train(*common, "--dataloader_num_workers", 3, "--output_dir", tmp_path / "run")
+    launch(*common, "--dataloader_num_workers", 3, "--output_dir", tmp_path / "run")
     assert_same(whole, tmp_path / "run")
 
 

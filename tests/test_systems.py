@@ -1,18 +1,17 @@
-"""Training of the systems that the paper compares, as people run it: subprocesses, tiny networks."""
+"""Training of the systems that the paper compares, with tiny networks."""
 
 import json
 import sys
-from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 import torch
-from accelerate.state import AcceleratorState, GradientState, PartialState
 from safetensors.torch import load_file
 from test_data import write_folder
 from test_resume import EVERY, STEPS, Run, assert_same, die, torchrun
-from test_train import fails, log_of, train
+from training_script import fails, log_of, train
 
 import train_accelerate
 from crn_hub import CRN, ClassSet, FullResolutionNetwork, HubModel, SPADEGenerator, UNet
@@ -53,30 +52,6 @@ def segmenter(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def forget_accelerator() -> None:
-    """What one run settles for its process must not count for the next."""
-    for state in (AcceleratorState, GradientState, PartialState):
-        state._reset_state()
-
-
-@pytest.fixture(autouse=True)
-def _fresh_accelerator() -> Iterator[None]:
-    forget_accelerator()
-    yield
-    forget_accelerator()
-
-
-def train_here(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> None:
-    """The script in this process, which spares seconds."""
-    forget_accelerator()
-    for name, value in {"ACCELERATE_USE_CPU": "true", "HF_HUB_OFFLINE": "1"}.items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.setattr(sys, "argv", ["train_accelerate.py", *map(str, arguments)])
-    with pytest.raises(SystemExit) as ended:
-        run(train_accelerate.app)
-    assert not ended.value.code
-
-
 def test_every_system_is_tested() -> None:
     assert {"crn", *KINDS} == set(SYSTEMS)
 
@@ -85,16 +60,20 @@ def test_every_system_is_tested() -> None:
 def test_each_system_trains(system: str, segmenter: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """One photograph again and again: what is compared must come nearer, and the folder is a model like any other."""
     out, (kind, terms) = tmp_path / "model", KINDS[system]
-    more = ["--segmenter", str(segmenter)] if system == "gan-segmentation" else []
+    more = []
+    if system == "gan-segmentation":
+        more = ["--segmenter", str(segmenter)]
+        # Against the adversary's noise: 30 steps are few.
+        monkeypatch.setitem(SYSTEMS, system, replace(SYSTEMS[system], weight=100.0))
     more += "--max_train_samples 1 --max_train_steps 30 --validation_steps 15 --use_ema".split()
     more += "--learning_rate 0.003 --lr_scheduler constant --mixed_precision bf16".split()
-    train_here(monkeypatch, *tiny(system), *more, "--output_dir", out)
+    train(*tiny(system), *more, "--output_dir", out)
     log = log_of(out)
     entry_terms = [name for name in terms if name != "discriminator"]
     assert log[0]["loss"] == pytest.approx(sum(log[0][name] for name in entry_terms), rel=1e-4)
     compared = [name for name in entry_terms if name != "adversarial"]
     begin, end = (sum(entry[name] for entry in part for name in compared) for part in (log[:3], log[-3:]))
-    assert end < 0.97 * begin
+    assert end < 0.85 * begin
     model = HubModel.from_pretrained(out)
     assert type(model) is kind
     assert model.size == ((64, 128) if system == "spade" else (32, 64))
@@ -153,10 +132,10 @@ def test_a_cascade_grows_with_its_adversary_and_resumes(segmenter: Path, tmp_pat
     assert all((judges[0][name] - judges[1][name]).abs().max() < 0.01 for name in judges[0])  # the same one went on
 
 
-def test_gathered_batches_are_a_larger_batch(segmenter: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_gathered_batches_are_a_larger_batch(segmenter: Path, tmp_path: Path) -> None:
     common = [*tiny("gan-segmentation"), "--segmenter", segmenter, *"--max_train_samples 4 --max_train_steps 2".split()]
-    train_here(monkeypatch, *common, "--train_batch_size", 2, "--output_dir", tmp_path / "batch")
-    train_here(monkeypatch, *common, "--gradient_accumulation_steps", 2, "--output_dir", tmp_path / "gathered")
+    train(*common, "--train_batch_size", 2, "--output_dir", tmp_path / "batch")
+    train(*common, "--gradient_accumulation_steps", 2, "--output_dir", tmp_path / "gathered")
     for one, two in zip(log_of(tmp_path / "batch"), log_of(tmp_path / "gathered"), strict=True):
         for name in ("adversarial", "segmentation", "discriminator", "gradient_norm", "discriminator_gradient_norm"):
             assert one[name] == pytest.approx(two[name], rel=0.01)
@@ -173,33 +152,31 @@ def test_two_processes_train_as_one_adversary(tmp_path: Path) -> None:
     assert all(tensor.isfinite().all() for tensor in states.values())
 
 
-def test_another_network_starts_from_its_own_kind(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_another_network_starts_from_its_own_kind(tmp_path: Path) -> None:
     torch.manual_seed(0)
     start = UNet(ClassSet.camvid(), (32, 64), 4)
     start.save_pretrained(tmp_path / "start")
     common = f"--max_train_samples 4 --max_train_steps 1 --learning_rate 1e-12 --init_from {tmp_path / 'start'}".split()
-    train_here(monkeypatch, "--system", "pix2pix", *common, "--output_dir", tmp_path / "model")  # size and width follow
-    assert f"10 of 10 modules start from {tmp_path / 'start'}" in capsys.readouterr().out
+    done = train("--system", "pix2pix", *common, "--output_dir", tmp_path / "model")  # size and width follow
+    assert f"10 of 10 modules start from {tmp_path / 'start'}" in done.stdout
     after = load_file(tmp_path / "model" / "model.safetensors")
     assert all(torch.allclose(after[name], tensor, atol=1e-6) for name, tensor in start.state_dict().items())
 
 
-def test_a_run_from_before_there_were_systems_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_from_before_there_were_systems_goes_on(tmp_path: Path) -> None:
     out = tmp_path / "model"
     common = [*tiny("crn"), *f"--max_train_samples 4 --checkpointing_steps 2 --output_dir {out}".split()]
-    train_here(monkeypatch, *common, "--max_train_steps", 3)
+    train(*common, "--max_train_steps", 3)
     for file, part in ((out / "checkpoint-2" / "progress.json", "facts"), (out / "training.json", "settings")):
         content = json.loads(file.read_text())
         for name in ("system", "segmenter", "adam_beta1"):
             content[part].pop(name, None)
         file.write_text(json.dumps(content))
     weights = (out / "model.safetensors").read_bytes()
-    train_here(monkeypatch, *common, *"--max_train_steps 3 --resume_from_checkpoint latest".split())
+    train(*common, *"--max_train_steps 3 --resume_from_checkpoint latest".split())
     assert (out / "model.safetensors").read_bytes() == weights  # has finished
     (out / "training.json").unlink()
-    train_here(monkeypatch, *common, *"--max_train_steps 4 --resume_from_checkpoint latest".split())
+    train(*common, *"--max_train_steps 4 --resume_from_checkpoint latest".split())
     assert len(log_of(out)) == 4
 
 
@@ -211,11 +188,9 @@ def test_a_checkpoint_of_another_system_is_not_gone_on_with(adversarial: Run, tm
     assert "belongs to another run: system was pix2pix, now encoder-decoder" in line
 
 
-def test_a_dry_run_of_two_optimisers(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    train_here(monkeypatch, *tiny("pix2pix"), *"--max_train_samples 4 --dry_run --output_dir".split(), tmp_path / "x")
-    assert "built, trained, validated, saved, loaded" in capsys.readouterr().out
+def test_a_dry_run_of_two_optimisers(tmp_path: Path) -> None:
+    done = train(*tiny("pix2pix"), *"--max_train_samples 4 --dry_run --output_dir".split(), tmp_path / "x")
+    assert "built, trained, validated, saved, loaded" in done.stdout
     assert list(tmp_path.iterdir()) == []
 
 
@@ -256,9 +231,7 @@ def test_a_dry_run_of_two_optimisers(
         ),
     ],
 )
-def test_what_a_system_does_not_know_is_one_line(
-    arguments: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_what_a_system_does_not_know_is_one_line(arguments: str, message: str, tmp_path: Path) -> None:
     data, unet, crn, out = (tmp_path / name for name in ("streets", "unet", "crn", "model"))
     if "{data}" in arguments:
         write_folder(data, rows=4)
@@ -267,11 +240,7 @@ def test_what_a_system_does_not_know_is_one_line(
     if "{crn}" in arguments:
         CRN(ClassSet.camvid(), (4, 4, 4, 4)).save_pretrained(crn)
     arguments = arguments.format(data=data, unet=unet, crn=crn)
-    monkeypatch.setattr(sys, "argv", ["x", *arguments.split(), "--output_dir", str(out)])
-    with pytest.raises(SystemExit) as ended:
-        run(train_accelerate.app)
-    assert ended.value.code == 2
-    assert message in capsys.readouterr().err.splitlines()[-1]
+    assert message in fails(*arguments.split(), "--output_dir", out)
     assert not out.exists()
 
 

@@ -1,7 +1,6 @@
-"""train_accelerate.py as people run it: a subprocess, real features, tiny networks."""
+"""train_accelerate.py with real features and tiny networks."""
 
 import json
-import os
 import re
 import subprocess
 import sys
@@ -11,50 +10,22 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from conftest import ROOT
 from hub_server import HubServer
 from PIL import Image
 from safetensors.torch import load_file
 from test_data import bad_folder, png, spoil, write_folder
+from training_script import ENVIRONMENT, TINY, command, fails, launch, log_of, run_here, train
 
 import train_accelerate
 from crn_hub import CRN
 from crn_hub.cli import run
 
-TINY = "--resolution 32 --widths 6 6 6 4".split()
-ENVIRONMENT = os.environ | {
-    "PYTHONPATH": str(ROOT),
-    "HF_HUB_OFFLINE": "1",
-    "OMP_NUM_THREADS": "1",  # two busy processes with two threads each crawl
-}
-
-
-def command(*arguments: object) -> list[str]:
-    launcher = [sys.executable, "-m", "accelerate.commands.launch", "--num_processes", "1", "--num_machines", "1"]
-    launcher += ["--mixed_precision", "no", "--dynamo_backend", "no", "--cpu"]
-    return [*launcher, str(ROOT / "train_accelerate.py"), *map(str, arguments)]
-
-
-def train(*arguments: object, environment: dict[str, str] = ENVIRONMENT) -> subprocess.CompletedProcess[str]:
-    done = subprocess.run(command(*arguments), env=environment, capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0, done.stderr[-3000:]
-    return done
-
-
-def log_of(folder: Path) -> list[dict]:
-    return [json.loads(line) for line in (folder / "training_log.jsonl").read_text().splitlines()]
-
-
-def same_weights(one: Path, other: Path) -> bool:
-    a, b = load_file(one / "model.safetensors"), load_file(other / "model.safetensors")
-    return a.keys() == b.keys() and all(torch.equal(a[key], b[key]) for key in a)
-
 
 @pytest.fixture(scope="module")
 def scenes_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A few steps on the procedural scenes."""
+    """A few steps on the procedural scenes, launched as people do."""
     folder = tmp_path_factory.mktemp("scenes") / "model"
-    done = train(
+    done = launch(
         *TINY,
         *f"--max_train_steps 6 --checkpointing_steps 2 --checkpoints_total_limit 1 --validation_steps 3 --seed 1 "
         f"--output_dir {folder}".split(),
@@ -135,13 +106,13 @@ def test_a_run_pushes_its_model_and_another_starts_from_it(tmp_path: Path) -> No
     with HubServer() as hub:
         environment = {**ENVIRONMENT, "HF_HUB_OFFLINE": "0", **hub.environment(tmp_path / "home")}
         first = "--max_train_steps 2 --checkpointing_steps 1 --push_to_hub --hub_model_id org/tiny".split()
-        train(*TINY, *first, "--output_dir", tmp_path / "first", environment=environment)
+        launch(*TINY, *first, "--output_dir", tmp_path / "first", environment=environment)
         files = set(hub.repos["models", "org/tiny"].files)
         assert {"config.json", "model.safetensors", "README.md", "training.json", "samples/held-out.png"} <= files
         assert not any(file.startswith(("checkpoint", "grids")) for file in files)
 
         second = "--resolution 32 --max_train_steps 1 --learning_rate 1e-12 --init_from org/tiny".split()
-        train(*second, "--output_dir", tmp_path / "second", environment=environment)
+        launch(*second, "--output_dir", tmp_path / "second", environment=environment)
         before, after = (load_file(tmp_path / run / "model.safetensors") for run in ("first", "second"))
         assert all(torch.allclose(before[key], after[key], atol=1e-6) for key in before)
 
@@ -159,20 +130,6 @@ def test_a_run_pushes_its_model_and_another_starts_from_it(tmp_path: Path) -> No
             "train_accelerate.py: --push_to_hub: org/forbidden cannot be created: the Hub answered 403 Forbidden."
         )
         assert not (tmp_path / "third").exists()  # found before the first step
-
-
-def fails(*arguments: object, code: int = 2) -> str:
-    """The script's one line."""
-    done = subprocess.run(
-        [sys.executable, str(ROOT / "train_accelerate.py"), *map(str, arguments)],
-        env=ENVIRONMENT,
-        capture_output=True,
-        text=True,
-        timeout=200,
-    )
-    assert done.returncode == code, done.stderr[-2000:]
-    assert "Traceback" not in done.stderr
-    return done.stderr.splitlines()[-1]
 
 
 def test_bad_rows_stop_the_run_before_the_first_step_or_are_left_out(tmp_path: Path) -> None:
@@ -310,9 +267,9 @@ def test_trackers_get_numbers_and_grids(tmp_path: Path) -> None:
     common = [*TINY, *f"--max_train_samples 4 --validation_steps 2 --checkpointing_steps 2 --output_dir {out}".split()]
     environment = {**ENVIRONMENT, "TRACKIO_DIR": str(tmp_path / "trackio")}
     common += ["--report_to", "tensorboard", "trackio"]
-    train(*common, "--max_train_steps", 3, environment=environment)
+    launch(*common, "--max_train_steps", 3, environment=environment)
     (out / "model.safetensors").unlink()
-    train(*common, "--max_train_steps", 5, "--resume_from_checkpoint", "latest", environment=environment)
+    launch(*common, "--max_train_steps", 5, "--resume_from_checkpoint", "latest", environment=environment)
     events = EventAccumulator(str(out / "logs" / "crn_hub"), {"images": 0}).Reload()
     for name in ("loss", "conv5_2", "learning_rate", "gradient_norm", "images_per_second", "data_share", "memory_gb"):
         assert [event.step for event in events.Scalars(name)] == [1, 2, 3, 4, 5]
@@ -346,7 +303,7 @@ def test_a_dry_run_says_what_the_run_will_take_and_leaves_nothing(tmp_path: Path
 )
 def test_switches_for_memory_and_speed(tmp_path: Path, switches: str) -> None:
     out = tmp_path / "model"
-    train(*TINY, *f"--max_train_samples 4 --max_train_steps 3 --output_dir {out} {switches}".split())
+    launch(*TINY, *f"--max_train_samples 4 --max_train_steps 3 --output_dir {out} {switches}".split())
     plain = tmp_path / "plain"
     options = "--num_images 3" if "--num_images 3" in switches else ""
     train(*TINY, *f"--max_train_samples 4 --max_train_steps 3 --output_dir {plain} {options}".split())
@@ -423,47 +380,30 @@ def test_the_loss_falls(tmp_path: Path) -> None:
     ],
 )
 def test_bad_arguments_end_with_one_line_and_nothing_written(
-    arguments: list[str],
-    message: str,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    arguments: list[str], message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "argv", ["train_accelerate.py", *arguments])
-    with pytest.raises(SystemExit) as ended:
-        run(train_accelerate.app)
-    assert ended.value.code == 2
-    (line,) = capsys.readouterr().err.strip().splitlines()
+    done = run_here(*arguments)
+    assert done.code == 2
+    (line,) = done.stderr.strip().splitlines()
     assert message in line
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_folder_with_checkpoints_is_not_written_over(scenes_run: Path) -> None:
-    done = subprocess.run(
-        command(*TINY, "--output_dir", scenes_run), env=ENVIRONMENT, capture_output=True, text=True, timeout=120
-    )
-    assert done.returncode != 0
-    assert "train_accelerate.py: " in done.stderr
-    assert "holds checkpoint-4 of an earlier run" in done.stderr
+    line = fails(*TINY, "--output_dir", scenes_run)
+    assert "holds checkpoint-4 of an earlier run" in line
 
 
 def test_a_card_that_was_there_before_stays(scenes_run: Path, tmp_path: Path) -> None:
     (tmp_path / "README.md").write_text("# Ours")
     train(*TINY, "--max_train_steps", 1, "--output_dir", tmp_path)
     assert (tmp_path / "README.md").read_text() == "# Ours"
-    again = subprocess.run(
-        command(*TINY, "--output_dir", tmp_path), env=ENVIRONMENT, capture_output=True, text=True, timeout=120
-    )
-    assert "holds a trained model" in again.stderr
+    assert "holds a trained model" in fails(*TINY, "--output_dir", tmp_path)
 
 
-def test_help_names_every_argument(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys, "argv", ["train_accelerate.py", "--help"])
+def test_help_names_every_argument(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "200")
-    with pytest.raises(SystemExit) as ended:
-        run(train_accelerate.app)
-    assert not ended.value.code
-    text = capsys.readouterr().out
+    text = train("--help").stdout
     for name in train_accelerate.Arguments.__dataclass_fields__:
         assert f"--{name}" in text

@@ -1,0 +1,96 @@
+"""train_accelerate.py, run by tests: in this process, which spares seconds, or launched as people launch it."""
+
+import io
+import json
+import os
+import subprocess
+import sys
+from contextlib import redirect_stderr, redirect_stdout
+from dataclasses import dataclass
+from pathlib import Path
+from unittest import mock
+
+import pytest
+import torch
+from accelerate.state import AcceleratorState, GradientState, PartialState
+from conftest import ROOT
+from safetensors.torch import load_file
+
+import train_accelerate
+from crn_hub.cli import run
+
+TINY = "--resolution 32 --widths 6 6 6 4".split()
+SETTINGS = {
+    "PYTHONPATH": str(ROOT),
+    "HF_HUB_OFFLINE": "1",
+    "ACCELERATE_USE_CPU": "true",
+    "OMP_NUM_THREADS": "1",  # two busy processes with two threads each crawl
+}
+ENVIRONMENT = os.environ | SETTINGS
+
+
+@dataclass
+class Done:
+    """What a run in this process said."""
+
+    code: int
+    stdout: str
+    stderr: str
+
+
+def run_here(*arguments: object) -> Done:
+    """A run in this process, however it ends."""
+    said, complained = io.StringIO(), io.StringIO()
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # like processes of their own: sums come out the same to the bit
+    try:
+        with (
+            mock.patch.dict(os.environ, SETTINGS),
+            mock.patch.object(sys, "argv", ["train_accelerate.py", *map(str, arguments)]),
+            redirect_stdout(said),
+            redirect_stderr(complained),
+            pytest.raises(SystemExit) as ended,
+        ):
+            run(train_accelerate.app)
+    finally:
+        torch.set_num_threads(threads)
+        for state in (AcceleratorState, GradientState, PartialState):
+            state._reset_state()  # what one run settles for its process must not count for the next
+    return Done(int(ended.value.code or 0), said.getvalue(), complained.getvalue())
+
+
+def train(*arguments: object) -> Done:
+    """A run in this process, which must succeed."""
+    done = run_here(*arguments)
+    assert done.code == 0, done.stderr[-3000:]
+    return done
+
+
+def fails(*arguments: object, code: int = 2) -> str:
+    """The one line with which a run in this process ends."""
+    done = run_here(*arguments)
+    assert done.code == code, done.stderr[-2000:]
+    return done.stderr.splitlines()[-1]
+
+
+def command(*arguments: object) -> list[str]:
+    """The command line of `accelerate launch`."""
+    launcher = [sys.executable, "-m", "accelerate.commands.launch", "--num_processes", "1", "--num_machines", "1"]
+    launcher += ["--mixed_precision", "no", "--dynamo_backend", "no", "--cpu"]
+    return [*launcher, str(ROOT / "train_accelerate.py"), *map(str, arguments)]
+
+
+def launch(*arguments: object, environment: dict[str, str] = ENVIRONMENT) -> subprocess.CompletedProcess[str]:
+    """A run by `accelerate launch`, which must succeed."""
+    done = subprocess.run(command(*arguments), env=environment, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr[-3000:]
+    return done
+
+
+def log_of(folder: Path) -> list[dict]:
+    return [json.loads(line) for line in (folder / "training_log.jsonl").read_text().splitlines()]
+
+
+def same_weights(one: Path, other: Path) -> bool:
+    a, b = load_file(one / "model.safetensors"), load_file(other / "model.safetensors")
+    return a.keys() == b.keys() and all(torch.equal(a[key], b[key]) for key in a)
