@@ -22,12 +22,12 @@ ROOT = Path(__file__).parent.parent
 EXPECTED = ROOT / "tests" / "data" / "box.npz"
 MAX_BYTES = 12_000_000
 NOTES = (
-    "The data are 295 photographs from a car in Cambridge (Brostow, Fauqueur, Cipolla, 2009: Semantic object "
-    "classes in video), for research use; so are these weights. Trained for the hours stated above on two CPU "
-    "cores, pauses included, some sixty passes over 295 photographs of one town, many of them at a lower resolution "
-    "and the last ones with a quarter of each image in the loss, where the paper made 200 passes over ten times the "
-    "data. In the last stage but one a quarter of the layouts was simplified for the first 328 steps. Expect the "
-    "regions of the layout in the light of a street: clear outlines, sky, road, trees, walls and cars told apart and shaded, but "
+    "The data are 295 photographs from a car in Cambridge (Brostow, Fauqueur, Cipolla, 2009: Semantic object classes "
+    "in video), for research use; so are these weights. Trained for the hours stated above on two CPU cores, pauses "
+    "included, some sixty passes over 295 photographs of one town, many of them at a lower resolution and the last "
+    "ones with a quarter of each image in the loss, where the paper made 200 passes over ten times the data. In the "
+    "last stage but one a quarter of the layouts was simplified for the first 328 steps. Expect the regions of the "
+    "layout in the light of a street: clear outlines, sky, road, trees, walls and cars told apart and shaded, but "
     "flat, greyish surfaces with hardly any texture. It gives two images per layout, a lighter and a darker one. All "
     "measures are of 68 photographs from the same three drives as those it was trained on: too few for small "
     "differences to mean something, and too near for them to say much of other places. Layouts that no photograph "
