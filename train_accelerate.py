@@ -32,10 +32,8 @@ from crn_hub import CRN, HubModel
 from crn_hub.classes import UNLABELLED
 from crn_hub.cli import run
 from crn_hub.losses import AdversarialLoss, PerceptualLoss
-from crn_hub.perceptual import LAYERS
-from crn_hub.record import duration
-from crn_hub.synthesis import save_picture
-from crn_hub.text import clause
+from crn_hub.pictures import save_picture
+from crn_hub.text import clause, duration
 from crn_hub.training.arguments import Arguments, apply_preset, public
 from crn_hub.training.checkpoints import (
     StopRequest,
@@ -57,6 +55,7 @@ from crn_hub.training.watching import (
     track_grid,
     validate,
 )
+from crn_hub.vgg import LAYERS
 
 CALIBRATION_BATCHES = 8
 EMA_DECAY = 0.999

@@ -14,7 +14,8 @@ import torch
 
 from crn_hub import CRN
 from crn_hub.data import PairDataset, find_classes, load_rows, scene_rows
-from crn_hub.perceptual import LAYERS, load_features
+from crn_hub.pictures import to_255
+from crn_hub.vgg import LAYERS, load_features
 
 PHOTOGRAPHS = 16
 
@@ -37,7 +38,7 @@ def main() -> None:
         )
     with torch.no_grad():
         for pair in pairs:
-            network((pair["photograph"][None] + 1) * 127.5)
+            network(to_255(pair["photograph"][None]))
     up_to = [max([0.0, *list(largest.values())[:count]]) for count in (0, 2, 4, 6, 9, 12)]  # of VGG-16
     types = (torch.float16, torch.bfloat16)
     errors = {(kind, what): torch.zeros(len(LAYERS)) for kind in types for what in ("term", "gradient")}
@@ -65,7 +66,7 @@ def terms(
     """Each layer's mean absolute difference, and its gradient with respect to the image."""
     image = image.clone().requires_grad_()
     with torch.autocast("cpu", kind, enabled=kind is not None):
-        given, wanted = (network((picture + 1) * 127.5) for picture in (image, photograph))
+        given, wanted = (network(to_255(picture)) for picture in (image, photograph))
         sizes = [(a.float() - b.float()).abs().mean() for a, b in zip(given, wanted, strict=True)]
     gradients = [torch.autograd.grad(size, image, retain_graph=True)[0] for size in sizes]
     return [size.item() for size in sizes], gradients

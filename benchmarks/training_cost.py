@@ -21,9 +21,9 @@ import torch
 
 from crn_hub import CRN, ClassSet
 from crn_hub.losses import PerceptualLoss
-from crn_hub.perceptual import load_features
 from crn_hub.training.stages import DEFAULT_WIDTHS, PRESETS
 from crn_hub.training.watching import peak_memory
+from crn_hub.vgg import load_features
 
 CHECKPOINTING, ONE_BY_ONE, LAST_TWO = "--gradient_checkpointing", "--loss_image_by_image", "--train_modules last:2"
 CHANNELS_LAST, COMPILE = "--channels_last", "--torch_compile"

@@ -12,9 +12,9 @@ from huggingface_hub.utils import logging as hub_logging
 from safetensors import SafetensorError
 
 from crn_hub.classes import ClassSet, LayoutError, read_layout
-from crn_hub.hub_model import HubModel
 from crn_hub.info import print_info
-from crn_hub.synthesis import save_picture
+from crn_hub.networks.hub_model import HubModel
+from crn_hub.pictures import save_picture
 from crn_hub.text import one_line
 from crn_hub.tf_checkpoint import convert, plan_conversion
 
@@ -186,7 +186,7 @@ def train_segmenter(
     skip_bad_rows
         Leave out rows that cannot be used instead of stopping at the first.
     """
-    from crn_hub.segmentation.training import make_segmenter  # seconds, which the other commands need not wait
+    from crn_hub.segmentation.train_segmenter import make_segmenter  # seconds, which the other commands need not wait
 
     if output.exists() and (not output.is_dir() or any(not p.name.startswith(".") for p in output.iterdir())):
         raise FileExistsError(f"--output {output}: not a new or empty folder; choose another one for the network.")
@@ -254,7 +254,7 @@ def evaluate(
         Write the results into training.json and the card of the models that are local folders ("box" is none).
     """
     try:
-        from crn_hub.metrics import pictures, report
+        from crn_hub.metrics import report, sheets
         from crn_hub.metrics.evaluation import evaluate as measure
     except ModuleNotFoundError as error:
         package = str(error.name).partition(".")[0]
@@ -273,7 +273,7 @@ def evaluate(
         max_rows=max_rows,
         skip_bad_rows=skip_bad_rows,
     )
-    files = [*report.write_report(evaluation, output), *pictures.write_pictures(evaluation, output)]
+    files = [*report.write_report(evaluation, output), *sheets.write_pictures(evaluation, output)]
     report.print_table(evaluation)
     if update_cards:
         files += report.update_cards(evaluation)

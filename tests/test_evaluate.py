@@ -22,10 +22,10 @@ from test_cli import crn
 from test_data import bad_folder, write_folder
 
 from crn_hub import CRN, ClassSet
-from crn_hub.hub_model import MODEL_IN_THE_BOX
+from crn_hub.box import MODEL_IN_THE_BOX
 from crn_hub.metrics.evaluation import evaluate
-from crn_hub.perceptual import VGG16_IN_THE_BOX
 from crn_hub.segmentation import SmallSegmenter
+from crn_hub.vgg import VGG16_IN_THE_BOX
 
 CAMVID = ClassSet.camvid()
 FEW = ClassSet(["heaven", "road"], [(1, 2, 3), (4, 5, 6)], {"heaven": ["sky"]})

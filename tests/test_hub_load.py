@@ -22,8 +22,8 @@ from safetensors.numpy import save
 from crn_hub import CRN, ClassSet, LayoutError
 from crn_hub.cli import app, run
 from crn_hub.data import dataset_license, find_classes, load_rows
-from crn_hub.hub import Source
-from crn_hub.perceptual import load_features
+from crn_hub.hub.source import Source
+from crn_hub.vgg import load_features
 
 # -- what runs in a child ----------------------------------------------------------------------------
 

@@ -10,7 +10,6 @@ from transformers import SegformerConfig, SegformerForSemanticSegmentation, Segf
 from transformers.models.segformer.image_processing_pil_segformer import SegformerImageProcessorPil
 
 from crn_hub import ClassSet
-from crn_hub.baselines import PatchDiscriminator
 from crn_hub.losses import (
     PUBLISHED_WEIGHTS,
     AdversarialLoss,
@@ -19,8 +18,9 @@ from crn_hub.losses import (
     PerceptualLoss,
     SegmentationLoss,
 )
-from crn_hub.perceptual import LAYERS, PREPROCESSING, FeatureNetwork, load_features
+from crn_hub.networks import PatchDiscriminator
 from crn_hub.segmentation import Segmenter, SmallSegmenter, load_segmenter
+from crn_hub.vgg import LAYERS, PREPROCESSING, FeatureNetwork, load_features
 
 CLASSES = 4
 

@@ -16,12 +16,12 @@ from crn_hub.data import PairDataset, scene_rows
 from crn_hub.losses import PerceptualLoss
 from crn_hub.metrics.distributions import Resampling, frechet_distance, kernel_distance
 from crn_hub.metrics.library_networks import load_inception, load_lpips
-from crn_hub.metrics.records import Photographs, measure_rows
+from crn_hub.metrics.measuring import Photographs, measure_rows
 from crn_hub.metrics.rows import Meter, Record
 from crn_hub.metrics.summary import Summary, summarise
-from crn_hub.perceptual import load_features
 from crn_hub.segmentation import Segmenter
 from crn_hub.segmentation.agreement import class_iou, count_pixels, pixel_accuracy
+from crn_hub.vgg import load_features
 
 CAMVID = ClassSet.camvid()
 SIZE = (64, 128)

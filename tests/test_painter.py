@@ -28,7 +28,7 @@ from playwright.sync_api import expect
 from crn_hub import ClassSet
 from crn_hub.classes import UNLABELLED
 from crn_hub.demo.painting import Painting
-from crn_hub.synthesis import compose
+from crn_hub.pictures import compose
 
 # -- live, Generate, failures ------------------------------------------------------------------------
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from crn_hub.perceptual import LAYERS, PREPROCESSING, VGG16_IN_THE_BOX, FeatureNetwork, load_features
+from crn_hub.vgg import LAYERS, PREPROCESSING, VGG16_IN_THE_BOX, FeatureNetwork, load_features
 
 
 @pytest.fixture(scope="module")

@@ -135,10 +135,14 @@ def two_stages(tmp_path_factory: pytest.TempPathFactory) -> Run:
         ("crn_hub.losses.perceptual:PerceptualLoss.calibrate", 1, "before"),
         ("crn_hub.losses.perceptual:PerceptualLoss.calibrate", 1, "after"),
         ("accelerate.checkpointing:save", 5, "after"),  # amid the second checkpoint
-        ("crn_hub.model:CRN.save_pretrained", 3, "before"),  # between accelerate's part of the third and the model
+        (
+            "crn_hub.networks.cascade:CRN.save_pretrained",
+            3,
+            "before",
+        ),  # between accelerate's part of the third and the model
         ("crn_hub.training.checkpoints:_discard", 2, "before"),  # written, but the oldest is still there
         ("shutil:rmtree", 5, "after"),  # while old ones are removed
-        ("crn_hub.model:CRN.save_pretrained", 6, "before"),  # trained, but the model is not saved
+        ("crn_hub.networks.cascade:CRN.save_pretrained", 6, "before"),  # trained, but the model is not saved
     ],
 )
 def test_killed_and_resumed_is_like_never_killed(

@@ -10,7 +10,8 @@ import torch
 from conftest import ROOT
 from PIL import Image
 
-from crn_hub.synthesis import compose, resize_ids, save_picture, synthesize, to_pixels
+from crn_hub.pictures import compose, save_picture, to_pixels
+from crn_hub.synthesis import photographs_of, resize_ids
 
 
 class Plain(torch.nn.Module):
@@ -39,7 +40,7 @@ def test_pixels_are_clipped_and_rounded() -> None:
 
 def test_the_network_gets_its_size_and_the_caller_the_layouts() -> None:
     network = Plain()
-    photographs = synthesize(network, np.zeros((40, 20), np.uint8), 2, (16, 32))
+    photographs = photographs_of(network, np.zeros((40, 20), np.uint8), 2, (16, 32))
     assert tuple(network.asked.shape) == (1, 16, 32)
     assert [p.size for p in photographs] == [(20, 40)] * 2
     assert [p.getpixel((3, 3))[0] for p in photographs] == [128, 140]
@@ -48,7 +49,7 @@ def test_the_network_gets_its_size_and_the_caller_the_layouts() -> None:
 @pytest.mark.parametrize("size", [(0, 10), (10, -1), (20_000, 20_000), (10.5, 30), (10,), 10])
 def test_sizes_out_of_range_are_refused(size: tuple[int, int]) -> None:
     with pytest.raises(ValueError, match="size must be"):
-        synthesize(Plain(), np.zeros((4, 4), np.uint8), 1, (16, 32), size)
+        photographs_of(Plain(), np.zeros((4, 4), np.uint8), 1, (16, 32), size)
 
 
 def test_millions_of_columns_cost_no_more_than_themselves() -> None:

@@ -16,10 +16,10 @@ from training_script import fails, log_of, train
 import train_accelerate
 from crn_hub import CRN, ClassSet, FullResolutionNetwork, HubModel, SPADEGenerator, UNet
 from crn_hub.cli import run
-from crn_hub.perceptual import LAYERS
 from crn_hub.segmentation import SmallSegmenter
 from crn_hub.training.stages import PRESETS
 from crn_hub.training.systems import SYSTEMS
+from crn_hub.vgg import LAYERS
 
 KINDS = {
     "image-space": (CRN, ("l1",)),

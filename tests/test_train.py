@@ -88,7 +88,7 @@ def test_any_data_set_with_own_columns_and_classes(tmp_path: Path) -> None:
 
 def test_training_starts_from_another_model_and_grows_it(scenes_run: Path, tmp_path: Path) -> None:
     """A tiny learning rate keeps what was taken over; features come from a file; the module added is new."""
-    from crn_hub.perceptual import VGG16_IN_THE_BOX
+    from crn_hub.vgg import VGG16_IN_THE_BOX
 
     out = tmp_path / "grown"
     done = train(

@@ -21,10 +21,10 @@ from crn_hub.classes import ClassSet, read_layout
 from crn_hub.cli import evaluate
 from crn_hub.data import PairDataset, find_classes, load_rows, spread
 from crn_hub.data.simplification import simplify
+from crn_hub.pictures import to_pixels
 from crn_hub.scenes import street_scene
 from crn_hub.segmentation import Segmenter, load_segmenter
 from crn_hub.segmentation.agreement import count_pixels, pixel_accuracy
-from crn_hub.synthesis import to_pixels
 
 PAINTED = Path(__file__).parent / "painted"
 SHOWN_ROWS, SCENES, SIZE = 12, (3, 8, 21), (256, 512)

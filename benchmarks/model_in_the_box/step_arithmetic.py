@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from crn_hub import CRN, ClassSet
-from crn_hub.model import DEMO_WIDTHS
-from crn_hub.perceptual import load_features
+from crn_hub.networks.cascade import DEMO_WIDTHS
+from crn_hub.vgg import load_features
 
 
 def main() -> None:

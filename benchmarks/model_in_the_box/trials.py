@@ -24,9 +24,9 @@ from tqdm import tqdm
 from crn_hub import CRN, ClassSet
 from crn_hub.cli import evaluate
 from crn_hub.data import PairDataset, find_classes, load_rows, spread
-from crn_hub.model import DEMO_WIDTHS
+from crn_hub.networks.cascade import DEMO_WIDTHS
+from crn_hub.pictures import to_pixels
 from crn_hub.segmentation import load_segmenter
-from crn_hub.synthesis import to_pixels
 
 ROOT = Path(__file__).parents[2]
 MEASURES = {

@@ -26,8 +26,8 @@ from tqdm import tqdm
 from crn_hub import HubModel
 from crn_hub.cli import evaluate
 from crn_hub.data import find_classes
+from crn_hub.files import write_text
 from crn_hub.segmentation import load_segmenter
-from crn_hub.text import write_text
 from crn_hub.training.systems import SYSTEMS
 
 ROOT = Path(__file__).parents[2]

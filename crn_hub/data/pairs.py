@@ -14,6 +14,7 @@ from tqdm import tqdm
 
 from crn_hub.classes import UNLABELLED, ClassSet, LayoutError, is_in_colors, read_layout
 from crn_hub.data.simplification import simplify
+from crn_hub.pictures import from_255
 from crn_hub.text import clause
 
 Pair = tuple[np.ndarray, np.ndarray]  # pixels uint8 (H, W, 3) and ids uint8 (H, W), as large as the row has them
@@ -103,7 +104,7 @@ class PairDataset(Dataset[dict[str, Any]]):
         if jitter.any():
             for adjust, by in zip((adjust_brightness, adjust_contrast, adjust_saturation), jitter, strict=True):
                 photograph = adjust(photograph, 1 + by)
-        return {"photograph": photograph.float() / 127.5 - 1, "ids": torch.from_numpy(ids), "row": row}
+        return {"photograph": from_255(photograph), "ids": torch.from_numpy(ids), "row": row}
 
     def decode(self, row: int) -> Pair:
         """Photograph and ids of a row at their own size, checked; kept while there is room in the cache.

@@ -23,14 +23,15 @@ from gradio.processing_utils import save_pil_to_cache
 from gradio.utils import get_upload_folder
 from PIL import Image
 
-from crn_hub.card import PAPER_URL
 from crn_hub.classes import LABEL_IDS, PRESETS, UNLABELLED, ClassSet, LayoutError, LayoutReading, read_layout
 from crn_hub.demo.models import Models
 from crn_hub.demo.painter import STATIC, Download, LabelPainter, Result, model_facts
 from crn_hub.demo.painting import MAX_PIXELS, Painting, check_size
-from crn_hub.hub_model import HubModel
+from crn_hub.hub.card import PAPER_URL
+from crn_hub.networks.hub_model import HubModel
+from crn_hub.pictures import compose
 from crn_hub.scenes import SCENE_CLASSES, street_scene
-from crn_hub.synthesis import compose, resize_ids
+from crn_hub.synthesis import resize_ids
 
 EXAMPLES_FOLDER = Path(__file__).parent / "examples"
 

@@ -1,7 +1,8 @@
 """The losses of the systems: each takes images, photographs and ids, and gives a sum and its terms."""
 
+from crn_hub.losses.adversarial import AdversarialLoss
+from crn_hub.losses.image import ImageLoss
 from crn_hub.losses.loss import Loss
-from crn_hub.losses.others import AdversarialLoss, ImageLoss, SegmentationLoss
 from crn_hub.losses.perceptual import (
     PUBLISHED_WEIGHTS,
     BestImage,
@@ -9,6 +10,7 @@ from crn_hub.losses.perceptual import (
     class_errors,
     class_masks,
 )
+from crn_hub.losses.segmentation import SegmentationLoss
 
 __all__ = [
     "PUBLISHED_WEIGHTS",

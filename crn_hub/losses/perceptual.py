@@ -7,9 +7,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from crn_hub.hub_model import one_hot
 from crn_hub.losses.loss import Loss
-from crn_hub.perceptual import LAYERS, PREPROCESSING, FeatureNetwork, Layer
+from crn_hub.networks.one_hot import one_hot
+from crn_hub.pictures import to_255
+from crn_hub.vgg import LAYERS, PREPROCESSING, FeatureNetwork, Layer
 
 # (code) The best of the k images counts for each class; the mean over all k, weighted so little, keeps them all alive.
 MINIMUM_SHARE, MEAN_SHARE = 0.999, 0.001
@@ -159,12 +160,12 @@ class PerceptualLoss(Loss):
     def _wanted(self, photographs: Tensor, ids: Tensor) -> tuple[list[Tensor], list[Tensor]]:
         """For each layer the features of the photographs (B, C, h, w), and the class masks (B, n + 1, h, w)."""
         with torch.no_grad():
-            wanted = self.features((photographs.float() + 1) * 127.5)
+            wanted = self.features(to_255(photographs.float()))
             return wanted, class_masks(ids, self.num_classes, wanted)
 
     def _errors(self, images: Tensor, wanted: list[Tensor], masks: list[Tensor]) -> Tensor:
         """(B, K, n + 1, layers): the errors of the classes, times the layer weights."""
-        given = self.features((images.flatten(0, 1) + 1) * 127.5)
+        given = self.features(to_255(images.flatten(0, 1)))
         return class_errors([of.unflatten(0, images.shape[:2]) for of in given], wanted, masks) * self.layer_weights
 
     def _gradient(self, images: Tensor, errors: Tensor, wanted: list[Tensor], masks: list[Tensor]) -> Tensor:

@@ -13,14 +13,15 @@ from tqdm import tqdm
 
 from crn_hub.classes import LayoutError
 from crn_hub.data import PairDataset, check_columns, check_rows, find_classes, hold_out, load_splits, spread
-from crn_hub.hub import short_name
-from crn_hub.hub_model import HubModel, fingerprint
-from crn_hub.metrics.records import ModelOnRows, Photographs, Pictures, measure_rows
+from crn_hub.files import check_folder
+from crn_hub.fingerprint import fingerprint
+from crn_hub.hub.source import short_name
+from crn_hub.metrics.measuring import ModelOnRows, Photographs, Pictures, measure_rows
 from crn_hub.metrics.rows import Meter, Record
 from crn_hub.metrics.summary import RESAMPLES, Summary, summarise
-from crn_hub.perceptual import load_features
+from crn_hub.networks.hub_model import HubModel
 from crn_hub.segmentation import Segmenter, SmallSegmenter, load_segmenter
-from crn_hub.text import check_folder
+from crn_hub.vgg import load_features
 
 VERSION = 1  # of the measures: after a change, records of before are those of another evaluation
 OTHERS, PHOTOGRAPHS = "other photographs", "photographs"  # columns of the table beside the models

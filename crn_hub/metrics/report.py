@@ -13,13 +13,13 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from crn_hub.card import escape, is_unedited, markdown_table
-from crn_hub.hub_model import CARD, TRAINING_RECORD
+from crn_hub.files import write_text
+from crn_hub.hub.card import escape, is_unedited, markdown_table
 from crn_hub.metrics.evaluation import OTHERS, PHOTOGRAPHS, Evaluation
-from crn_hub.metrics.records import ModelOnRows
+from crn_hub.metrics.measuring import ModelOnRows
 from crn_hub.metrics.summary import MEASURES, Measure, Summary, Value
-from crn_hub.record import number, three_digits
-from crn_hub.text import one_line, write_text
+from crn_hub.networks.hub_model import CARD, TRAINING_RECORD
+from crn_hub.text import number, one_line, three_digits
 
 PIPE_WIDTH = 120  # columns, where no terminal says how many there are
 ARROWS = {"lower": "↓", "higher": "↑"}
@@ -155,7 +155,7 @@ def _conditions(evaluation: Evaluation, measure: Measure) -> dict[str, Any]:
 
 
 def _for_card(evaluation: Evaluation, model: ModelOnRows, summary: Summary) -> dict[str, Any]:
-    """What `crn_hub.card` shows of an evaluation: the measures, each with what it depends on."""
+    """What `crn_hub.hub.card` shows of an evaluation: the measures, each with what it depends on."""
     facts, titles = evaluation.facts, titles_of(evaluation)
     measures = []
     for measure in MEASURES:

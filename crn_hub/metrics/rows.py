@@ -15,9 +15,10 @@ from torchmetrics.functional.image import peak_signal_noise_ratio, structural_si
 from crn_hub.classes import UNLABELLED
 from crn_hub.losses import class_errors, class_masks
 from crn_hub.metrics.library_networks import load_inception, load_lpips
-from crn_hub.perceptual import LAYERS, FeatureNetwork
+from crn_hub.pictures import from_255
 from crn_hub.segmentation import Segmenter
 from crn_hub.segmentation.agreement import count_pixels
+from crn_hub.vgg import LAYERS, FeatureNetwork
 
 Record = dict[str, np.ndarray]  # what is known of one row and one model
 
@@ -129,7 +130,7 @@ class Meter:
         return (means * self.layer_weights).sum()
 
     def _lpips(self, one: Tensor, other: Tensor) -> Tensor:
-        return self.lpips(one / 127.5 - 1, other / 127.5 - 1)
+        return self.lpips(from_255(one), from_255(other))
 
     def _tensor(self, pixels: np.ndarray) -> Tensor:
         """uint8 (K, H, W, 3) -> (K, 3, H, W) on the device."""

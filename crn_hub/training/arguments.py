@@ -9,11 +9,11 @@ from cyclopts.argument import ArgumentCollection
 from cyclopts.config import Dict
 from cyclopts.validators import Number
 
-from crn_hub.hub import short_name
+from crn_hub.hub.source import short_name
 from crn_hub.losses import BestImage
-from crn_hub.perceptual import LAYERS, Layer
 from crn_hub.training.stages import PRESETS
 from crn_hub.training.systems import SYSTEMS, SystemName
+from crn_hub.vgg import LAYERS, Layer
 
 # Settings of which the result does not depend, so that a resumed run may have others without a word.
 FREE_SETTINGS = {

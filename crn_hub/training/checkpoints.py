@@ -20,7 +20,7 @@ import psutil
 from accelerate import Accelerator
 from torch.utils.data import get_worker_info
 
-from crn_hub.hub_model import HubModel
+from crn_hub.networks.hub_model import HubModel
 from crn_hub.text import clause
 
 DRAFT, DISCARDED, PROBE = ".checkpoint-draft", ".checkpoint-discarded", ".probe"

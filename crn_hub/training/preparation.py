@@ -15,21 +15,22 @@ from accelerate import Accelerator, DataLoaderConfiguration
 from huggingface_hub import HfApi
 from tqdm import tqdm
 
-from crn_hub.baselines import PatchDiscriminator
-from crn_hub.baselines.baseline import Baseline
 from crn_hub.classes import ClassSet, LayoutError
 from crn_hub.data import PairDataset, dataset_license, find_classes, load_rows, scene_rows, spread
-from crn_hub.hub import check_repo_id, pushing
-from crn_hub.hub_model import TRAINING_RECORD, WEIGHTS, HubModel, fingerprint
+from crn_hub.fingerprint import fingerprint
+from crn_hub.hub.source import check_repo_id, pushing
 from crn_hub.losses import PUBLISHED_WEIGHTS, AdversarialLoss, ImageLoss, Loss, PerceptualLoss, SegmentationLoss
-from crn_hub.model import CRN
-from crn_hub.perceptual import LAYERS, FeatureNetwork, load_features
+from crn_hub.networks import PatchDiscriminator
+from crn_hub.networks.cascade import CRN
+from crn_hub.networks.fixed_size import FixedSizeNetwork
+from crn_hub.networks.hub_model import TRAINING_RECORD, WEIGHTS, HubModel
 from crn_hub.segmentation import load_segmenter
 from crn_hub.training.arguments import FREE_SETTINGS, PERCEPTUAL_SETTINGS, Arguments, public
 from crn_hub.training.checkpoints import BEFORE_A_CHOICE, check_room, clear_leftovers, find_checkpoint, read_progress
 from crn_hub.training.stages import Stage, plan_only_stage, plan_stages
 from crn_hub.training.systems import SYSTEMS
 from crn_hub.training.watching import check_trackers
+from crn_hub.vgg import LAYERS, FeatureNetwork, load_features
 
 SCENES_PER_EPOCH, SCENE_STEPS, EPOCHS = 600, 1200, 200  # lengths of training where none is given; 200 as in the paper
 SMALLEST_SCENE = 32  # pixels of height
@@ -93,8 +94,10 @@ class Preparation:
             stages = plan_stages(args.resolution, args.widths, args.stages, cast(CRN | None, start))
         else:
             self.base_size = start.size if start else (4, 8)
-            generator = cast(type[Baseline], self.system.generator)
-            stages = plan_only_stage(generator, args.resolution, args.widths, args.stages, cast(Baseline | None, start))
+            generator = cast(type[FixedSizeNetwork], self.system.generator)
+            stages = plan_only_stage(
+                generator, args.resolution, args.widths, args.stages, cast(FixedSizeNetwork | None, start)
+            )
             if args.train_modules != "all":
                 raise ValueError(f"--train_modules {args.train_modules}: only of a cascade; leave it out.")
         if args.calibration_step is not None and args.calibration_epoch is not None:

@@ -4,8 +4,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from crn_hub.baselines.baseline import Baseline
-from crn_hub.model import CRN, DEMO_WIDTHS
+from crn_hub.networks.cascade import CRN, DEMO_WIDTHS
+from crn_hub.networks.fixed_size import FixedSizeNetwork
 
 # Height of the images -> widths of the modules, where none are given. Each row begins with the row above, so a
 # network can be grown from 64 to 128 to 256 and on.
@@ -100,11 +100,11 @@ def plan_stages(
 
 
 def plan_only_stage(
-    generator: type[Baseline],
+    generator: type[FixedSizeNetwork],
     resolution: int | None,
     widths: Sequence[int] | None,
     stages: Sequence[str],
-    start: Baseline | None,
+    start: FixedSizeNetwork | None,
 ) -> list[Stage]:
     """The stage of a network that is no cascade and does not grow; the arguments are those of `plan_stages`.
 

@@ -4,11 +4,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
-from crn_hub.baselines import FullResolutionNetwork, SPADEGenerator, UNet
-from crn_hub.baselines.baseline import Baseline
 from crn_hub.classes import ClassSet
-from crn_hub.hub_model import HubModel
-from crn_hub.model import CRN
+from crn_hub.networks import FullResolutionNetwork, SPADEGenerator, UNet
+from crn_hub.networks.cascade import CRN
+from crn_hub.networks.fixed_size import FixedSizeNetwork
+from crn_hub.networks.hub_model import HubModel
 
 SystemName = Literal["crn", "image-space", "gan-segmentation", "pix2pix", "encoder-decoder", "full-resolution", "spade"]
 
@@ -27,7 +27,7 @@ class System:
         settings: for the generator.
     """
 
-    generator: type[CRN] | type[Baseline]
+    generator: type[CRN] | type[FixedSizeNetwork]
     loss: Literal["perceptual", "image", "segmentation"]
     description: str
     adversarial: bool = False

@@ -21,9 +21,9 @@ from torchvision.transforms.functional import to_pil_image
 from torchvision.utils import make_grid
 
 from crn_hub.classes import LayoutError
-from crn_hub.hub_model import HubModel
 from crn_hub.losses import Loss
-from crn_hub.synthesis import save_picture, to_pixels
+from crn_hub.networks.hub_model import HubModel
+from crn_hub.pictures import save_picture, to_pixels
 
 LOG, CURVES = "training_log.jsonl", "samples/loss-curves.png"
 CURVE_POINTS = 400  # at most so many points in a line: means of as many steps as that takes

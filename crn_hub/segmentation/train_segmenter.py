@@ -14,10 +14,11 @@ from tqdm import tqdm
 
 from crn_hub.classes import UNLABELLED
 from crn_hub.data import PairDataset, check_rows, find_classes, load_rows
-from crn_hub.hub import short_name
+from crn_hub.files import check_folder
+from crn_hub.hub.source import short_name
+from crn_hub.pictures import to_255
 from crn_hub.segmentation.agreement import class_iou, count_pixels, pixel_accuracy
-from crn_hub.segmentation.networks import Segmenter, SmallSegmenter
-from crn_hub.text import check_folder
+from crn_hub.segmentation.segmenters import Segmenter, SmallSegmenter
 
 BATCH_SIZE, LEARNING_RATE, WEIGHT_DECAY = 8, 4e-3, 1e-2
 WARM_UP = 0.1000001  # of the steps; not 1/10, for which OneCycleLR divides by zero where there are ten
@@ -147,7 +148,7 @@ def validate_segmenter(segmenter: Segmenter, data: PairDataset) -> dict[str, Any
     device, n, counts = segmenter.channels.device, len(data.classes), []
     for i in tqdm(range(len(data)), desc="validating the segmenter", unit="row"):
         pair = data[i]
-        ids, _ = segmenter.label(((pair["photograph"] + 1) * 127.5)[None].to(device))
+        ids, _ = segmenter.label(to_255(pair["photograph"])[None].to(device))
         counts.append(count_pixels(ids[0].cpu().numpy(), pair["ids"].numpy(), n))
     found = class_iou(np.sum(counts, axis=0))
     return {

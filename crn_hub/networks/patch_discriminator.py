@@ -9,13 +9,13 @@ appendix 6.1.2), the adversary of the systems "pix2pix" and "gan-segmentation".
 | 3     | 4w -> 8w           | 1      | 46            | normalisation, leaky ReLU 0.2   |
 | 4     | 8w -> 1            | 1      | 70            |                                 |
 
-All kernels are 4x4 with a padding of 1. Normalisation is as in `baselines.unet`.
+All kernels are 4x4 with a padding of 1. Normalisation is as in `networks.unet`.
 """
 
 import torch
 from torch import Tensor, nn
 
-from crn_hub.baselines.unet import start_small
+from crn_hub.networks.unet import start_small
 
 
 class PatchDiscriminator(nn.Module):

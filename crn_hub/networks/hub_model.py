@@ -1,6 +1,5 @@
 """What every network here can do: take layouts, give photographs, and live on the Hub."""
 
-import hashlib
 import json
 import os
 import reprlib
@@ -8,7 +7,7 @@ import shutil
 import tempfile
 import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -31,19 +30,17 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from crn_hub.card import SWATCHES, is_unedited, write_card, write_swatches
+from crn_hub.box import MODEL_IN_THE_BOX
 from crn_hub.classes import UNLABELLED, ClassSet, Layout, LayoutWarning, read_layout
-from crn_hub.hub import TEXT_BYTES, Source, check_repo_id, pushing
-from crn_hub.synthesis import synthesize
+from crn_hub.hub.card import SWATCHES, is_unedited, write_card, write_swatches
+from crn_hub.hub.source import TEXT_BYTES, Source, check_repo_id, pushing
+from crn_hub.networks.bounds import MAX_PARAMETERS, whole_numbers
+from crn_hub.networks.one_hot import one_hot
+from crn_hub.synthesis import photographs_of
 from crn_hub.text import clause, some
 
 CONFIG, WEIGHTS, CARD, TRAINING_RECORD = "config.json", "model.safetensors", "README.md", "training.json"
 CLASS_FIELDS = {"id", "name", "color", "aliases"}
-MODEL_IN_THE_BOX = Path(__file__).parent / "pretrained" / "crn-camvid-256p"
-
-# What a network may ask for, so that nobody's config.json takes the machine down. The paper's largest has 2^21 pixels,
-# takes 148 channels at once at that size (2^28.2 numbers), and has 2^26.6 parameters.
-MAX_PIXELS, MAX_FEATURES, MAX_PARAMETERS = 2**26, 2**29, 2**31
 
 # How far the k images differ at the start, as a share of what chance would make of it. Of images that have nothing in
 # common one wins everywhere at first, and the others stay noise (benchmarks/model_in_the_box).
@@ -257,7 +254,7 @@ class HubModel(nn.Module, ABC):
         reading = read_layout(layout, self.classes)
         for note in reading.notes:
             warnings.warn(note, LayoutWarning, stacklevel=2)
-        return synthesize(self, reading.ids, num_images or self.num_images, self.size, size)
+        return photographs_of(self, reading.ids, num_images or self.num_images, self.size, size)
 
     # -- the Hub -------------------------------------------------------------------------------------
 
@@ -533,22 +530,6 @@ class HubModel(nn.Module, ABC):
         return str(commit)
 
 
-def one_hot(ids: Tensor, num_classes: int, dtype: torch.dtype = torch.float32) -> Tensor:
-    """Ids (B, H, W), 0..n-1 or 255 -> (B, n + 1, H, W) with a 1 in one channel of each pixel, unlabelled last."""
-    channel = ids.long().masked_fill(ids == UNLABELLED, num_classes)[:, None]
-    layout = torch.zeros(len(ids), num_classes + 1, *ids.shape[-2:], dtype=dtype, device=ids.device)
-    return layout.scatter_(1, channel, 1.0)
-
-
-def fingerprint(network: nn.Module, settings: Any) -> str:
-    """Tells networks apart by their weights and settings."""
-    digest = hashlib.sha256(json.dumps(settings, default=str).encode())
-    for name, weights in network.state_dict().items():
-        digest.update(name.encode())
-        digest.update(weights.cpu().contiguous().numpy().tobytes())
-    return digest.hexdigest()[:16]
-
-
 def _check_device(map_location: str | torch.device) -> None:
     try:
         torch.empty(0, device=map_location)
@@ -590,26 +571,3 @@ def _read_object(file: Path, name: str) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise ValueError(f"{name}: {file.name} is not a JSON object but {type(content).__name__}.")
     return content
-
-
-def whole_numbers(what: str, values: Any, low: int, high: int) -> tuple[int, ...]:
-    """
-    Raises:
-        ValueError: unless `values` are a list of whole numbers low..high; `what` names them.
-    """
-    if isinstance(values, str) or not isinstance(values, Sequence):
-        raise ValueError(f"{what} must be a list of whole numbers, not {reprlib.repr(values)}.")
-    for value in values:
-        if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-            raise ValueError(f"{what} must be whole numbers {low}..{high}, not {reprlib.repr(value)}.")
-    return tuple(values)
-
-
-def finite_number(what: str, value: Any, low: float, high: float) -> float:
-    """
-    Raises:
-        ValueError: unless `value` is a number low..high; `what` names it.
-    """
-    if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
-        raise ValueError(f"{what} must be a number {low}..{high}, not {reprlib.repr(value)}.")
-    return float(value)

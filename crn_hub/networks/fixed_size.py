@@ -7,7 +7,8 @@ from typing import ClassVar, NamedTuple
 import torch
 
 from crn_hub.classes import ClassSet
-from crn_hub.hub_model import MAX_FEATURES, MAX_PARAMETERS, MAX_PIXELS, HubModel, whole_numbers
+from crn_hub.networks.bounds import MAX_FEATURES, MAX_PARAMETERS, MAX_PIXELS, whole_numbers
+from crn_hub.networks.hub_model import HubModel
 
 
 class Convolution(NamedTuple):
@@ -44,7 +45,7 @@ class Convolution(NamedTuple):
         return max(at_large * self.stride**2, at_small) * self.size[0] * self.size[1]
 
 
-class Baseline(HubModel):
+class FixedSizeNetwork(HubModel):
     """A generator for images of one size.
 
     Args:
@@ -54,7 +55,7 @@ class Baseline(HubModel):
         num_images: k, how many different photographs the network gives at once.
 
     Raises:
-        ValueError: for numbers that make no network, or one beyond the bounds of `hub_model`; before memory is taken.
+        ValueError: for numbers that make no network, or one beyond `networks.bounds`; before memory is taken.
     """
 
     DEFAULT_WIDTH: ClassVar[int]
@@ -96,7 +97,7 @@ class Baseline(HubModel):
             raise ValueError(f"cannot start from a {self.TITLE} with {'; '.join(differing)}.")
 
     @torch.no_grad()
-    def grow_from(self, other: "Baseline") -> int:
+    def grow_from(self, other: "FixedSizeNetwork") -> int:
         """Takes over the weights of such a network of the same size and width; see `HubModel.grow_from`."""
         self.check_start(other)
         state = {name: tensor for name, tensor in other.state_dict().items() if not name.startswith("to_images.")}

@@ -18,8 +18,8 @@ from huggingface_hub import EvalResult, ModelCard, ModelCardData
 from PIL import Image
 
 from crn_hub.classes import UNLABELLED, ClassSet
-from crn_hub.record import Training, duration, number, read_training, slug, three_digits
-from crn_hub.text import one_line
+from crn_hub.hub.training_record import TrainingSummary, slug, summarise_training
+from crn_hub.text import duration, number, one_line, three_digits
 
 PAPER_URL = "https://arxiv.org/abs/1707.09405"
 CARD_METADATA: dict[str, Any] = {
@@ -80,7 +80,7 @@ def write_card(
     Raises:
         OSError: if the card cannot be written.
     """
-    training = read_training(record)
+    training = summarise_training(record)
     height, width = size
     pixels = f"{width} x {height}"
     model = repo_id or "path/to/this/folder"
@@ -137,7 +137,7 @@ def write_card(
                 [*layers],
             ],
         ),
-        "## Training",
+        "## TrainingSummary",
         *_training_sections(training),
         *_evaluation_sections(training),
         "## Licence",
@@ -176,7 +176,7 @@ def _fingerprint(text: str) -> str:
 # -- parts of the card -------------------------------------------------------------------------------
 
 
-def _front_matter(training: Training, model_name: str, paper: str) -> str:
+def _front_matter(training: TrainingSummary, model_name: str, paper: str) -> str:
     license_id, license_name = training.license.lower(), None
     if license_id and license_id not in HUB_LICENSES:
         license_id, license_name = "other", slug(license_id)
@@ -226,7 +226,7 @@ def _paper_tags(address: str) -> list[str]:
     return [f"arxiv:{number}"] if number != address else []
 
 
-def _training_sections(training: Training) -> list[str]:
+def _training_sections(training: TrainingSummary) -> list[str]:
     stages = training.stages
     sentences = []
     if training.hub_dataset:
@@ -278,7 +278,7 @@ def _training_sections(training: Training) -> list[str]:
     return sections
 
 
-def _evaluation_sections(training: Training) -> list[str]:
+def _evaluation_sections(training: TrainingSummary) -> list[str]:
     if not training.measures:
         return []
     rows = [

@@ -11,9 +11,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from crn_hub.card import PAPER_URL
 from crn_hub.classes import ClassSet
-from crn_hub.hub_model import MAX_FEATURES, MAX_PARAMETERS, MAX_PIXELS, HubModel, whole_numbers
+from crn_hub.hub.card import PAPER_URL
+from crn_hub.networks.bounds import MAX_FEATURES, MAX_PARAMETERS, MAX_PIXELS, whole_numbers
+from crn_hub.networks.hub_model import HubModel
 
 # About 15 GFLOP for one 256 x 512 image with CamVid's classes: arithmetic goes with the number of pixels, parameters
 # don't, so capacity sits in the coarse modules.

@@ -26,9 +26,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from crn_hub.baselines.baseline import Baseline, Convolution
 from crn_hub.classes import ClassSet
-from crn_hub.hub_model import finite_number
+from crn_hub.networks.bounds import finite_number
+from crn_hub.networks.fixed_size import Convolution, FixedSizeNetwork
 
 DROPOUT_LAYERS = 3
 
@@ -67,7 +67,7 @@ def start_small(module: nn.Module) -> None:
         nn.init.normal_(module.weight, 0.0, 0.02)
 
 
-class UNet(Baseline):
+class UNet(FixedSizeNetwork):
     """Encoder and decoder with skip connections between layers of one size.
 
     Args:
@@ -80,7 +80,7 @@ class UNet(Baseline):
             synthesis, which is deterministic here.
 
     Raises:
-        ValueError: for numbers that make no network, or one beyond the bounds of `hub_model`; before memory is taken.
+        ValueError: for numbers that make no network, or one beyond `networks.bounds`; before memory is taken.
     """
 
     ARCHITECTURE = "unet"

@@ -15,7 +15,7 @@ For width w; every block reads the layout at its own size:
 channels differ, twice {SPADE, leaky ReLU 0.2, 3x3 convolution}. SPADE is a normalisation without parameters, times
 1 + gamma, plus beta: both 3x3 convolutions of a 3x3 convolution of the layout with 2w channels and ReLU.
 
-Normalisation is over each map of each sample, as in `baselines.unet`. Spectral normalisation, there for the adversary's
+Normalisation is over each map of each sample, as in `networks.unet`. Spectral normalisation, there for the adversary's
 sake, is left out.
 """
 
@@ -25,8 +25,8 @@ from itertools import pairwise
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from crn_hub.baselines.baseline import Baseline, Convolution
 from crn_hub.classes import ClassSet
+from crn_hub.networks.fixed_size import Convolution, FixedSizeNetwork
 
 FACTORS = (16, 16, 16, 16, 8, 4, 2, 1)  # of the width: before the first block, and after each
 
@@ -67,7 +67,7 @@ class SPADEBlock(nn.Module):
         return shortcut + self.conv1(F.leaky_relu(self.norm1(x, layout), 0.2))
 
 
-class SPADEGenerator(Baseline):
+class SPADEGenerator(FixedSizeNetwork):
     """Residual blocks that look at the layout in every normalisation, from a small map up to the image.
 
     Args:
@@ -77,7 +77,7 @@ class SPADEGenerator(Baseline):
         num_images: k, how many different photographs the network gives at once.
 
     Raises:
-        ValueError: for numbers that make no network, or one beyond the bounds of `hub_model`; before memory is taken.
+        ValueError: for numbers that make no network, or one beyond `networks.bounds`; before memory is taken.
     """
 
     ARCHITECTURE = "spade"

@@ -18,9 +18,9 @@ from collections.abc import Sequence
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from crn_hub.baselines.baseline import Baseline, Convolution
 from crn_hub.classes import ClassSet
-from crn_hub.hub_model import whole_numbers
+from crn_hub.networks.bounds import whole_numbers
+from crn_hub.networks.fixed_size import Convolution, FixedSizeNetwork
 
 DILATIONS = (1, 2, 4, 8, 16, 32, 64, 1)
 
@@ -38,7 +38,7 @@ class DilatedLayer(nn.Module):
         return F.leaky_relu(self.norm(self.conv(x)), 0.2)
 
 
-class FullResolutionNetwork(Baseline):
+class FullResolutionNetwork(FixedSizeNetwork):
     """Dilated convolutions, all at the size of the image.
 
     Args:
@@ -49,7 +49,7 @@ class FullResolutionNetwork(Baseline):
         dilations: of the 3x3 convolutions, in pixels.
 
     Raises:
-        ValueError: for numbers that make no network, or one beyond the bounds of `hub_model`; before memory is taken.
+        ValueError: for numbers that make no network, or one beyond `networks.bounds`; before memory is taken.
     """
 
     ARCHITECTURE = "full-resolution"

@@ -10,7 +10,7 @@ from typing import Any
 from huggingface_hub.errors import HFValidationError
 from huggingface_hub.utils import validate_repo_id
 
-from crn_hub.text import one_line
+from crn_hub.text import duration, number, one_line
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Measured:
 
 
 @dataclass(frozen=True)
-class Training:
+class TrainingSummary:
     """What a training record says, ready to be shown: texts of one line, not yet escaped; "" where it says nothing.
 
     Attributes:
@@ -71,7 +71,7 @@ class Training:
     evaluation_notes: list[str]
 
 
-def read_training(record: dict[str, Any]) -> Training:
+def summarise_training(record: dict[str, Any]) -> TrainingSummary:
     """A training record (`HubModel.training_record`) as far as it can be shown; parts of wrong types are left out."""
     chain = [record]  # the last stage first
     while before := _object(chain[-1].get("started_from")):
@@ -89,7 +89,7 @@ def read_training(record: dict[str, Any]) -> Training:
     evaluation = _object(record.get("evaluation"))
     measures = [_measured(_object(measure)) for measure in _list(evaluation.get("measures"))]
     weights = {one_line(layer): _finite(weight) for layer, weight in _object(record.get("loss_weights")).items()}
-    return Training(
+    return TrainingSummary(
         stages=[stage for stage in stages if any(stage.values())],
         system=_string(record.get("system")),
         dataset=_string(record.get("dataset")),
@@ -108,23 +108,6 @@ def read_training(record: dict[str, Any]) -> Training:
         measures=[measure for measure in measures if measure is not None],
         evaluation_notes=[note for note in map(_string, _list(evaluation.get("notes"))) if note],
     )
-
-
-def number(value: float) -> str:
-    """Four significant digits, or a whole number with its thousands set apart."""
-    return f"{value:,.0f}" if value == int(value) or abs(value) >= 1000 else f"{value:.4g}"
-
-
-def three_digits(value: float) -> str:
-    """Three significant digits, zeros at the end included; thousands set apart."""
-    return f"{value:,.0f}" if abs(value) >= 999.5 else f"{value:#.3g}".rstrip(".")
-
-
-def duration(hours: float) -> str:
-    """Hours as people say them: "44 min", "3.25 h"."""
-    if hours < 1:
-        return f"{hours * 60:.2g} min"
-    return f"{hours:.3g} h" if hours < 100 else f"{hours:,.0f} h"
 
 
 def slug(text: str) -> str:

@@ -12,12 +12,12 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullLocator
 from PIL import Image, ImageDraw, ImageFont
 
+from crn_hub.files import write_text
 from crn_hub.metrics.evaluation import OTHERS, PHOTOGRAPHS, Evaluation
-from crn_hub.metrics.records import chosen_image
+from crn_hub.metrics.measuring import chosen_image
 from crn_hub.metrics.report import columns_of, iou_rows, notes_of, rows_of, titles_of
-from crn_hub.record import three_digits
-from crn_hub.synthesis import resize_picture, save_picture, to_pixels
-from crn_hub.text import one_line, write_text
+from crn_hub.pictures import resize_picture, save_picture, to_pixels
+from crn_hub.text import one_line, three_digits
 
 DRAWN_ROWS, EXTREME_ROWS = 4, 2  # of a contact sheet: drawn by seed; best, and worst
 SEED = 0

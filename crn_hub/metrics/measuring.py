@@ -19,10 +19,12 @@ from tqdm import tqdm
 
 from crn_hub.classes import UNLABELLED
 from crn_hub.data import PairDataset
-from crn_hub.hub_model import HubModel, fingerprint
+from crn_hub.files import appearing, write_text
+from crn_hub.fingerprint import fingerprint
 from crn_hub.metrics.rows import Meter, Record, Reference
-from crn_hub.synthesis import resize_picture, to_pixels
-from crn_hub.text import appearing, some, write_text
+from crn_hub.networks.hub_model import HubModel
+from crn_hub.pictures import resize_picture, to_pixels
+from crn_hub.text import some
 
 FACTS = "facts.json"
 CALIBRATION_PAIRS = 16

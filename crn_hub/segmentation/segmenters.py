@@ -19,8 +19,10 @@ from torch import Tensor, nn
 from torchvision.models.segmentation import lraspp_mobilenet_v3_large
 
 from crn_hub.classes import UNLABELLED, ClassSet
-from crn_hub.hub import TEXT_BYTES, Source, client_error, reason, short_name
-from crn_hub.text import appearing, clause, some, write_text
+from crn_hub.files import appearing, write_text
+from crn_hub.hub.source import TEXT_BYTES, Source, client_error, reason, short_name
+from crn_hub.pictures import from_255
+from crn_hub.text import clause, some
 
 CONFIG, WEIGHTS, MAX_BYTES = "config.json", "model.safetensors", 2**26  # the small network has 13 MB
 ARCHITECTURE = "lraspp_mobilenet_v3_large"
@@ -103,7 +105,7 @@ class SmallSegmenter(Segmenter):
     def scores_of_labels(self, images: Tensor) -> tuple[Tensor, Tensor]:
         if tuple(images.shape[-2:]) != tuple(self.size):
             images = F.interpolate(images, self.size, mode="bilinear", align_corners=False, antialias=True)
-        features = self.network.backbone(images / 127.5 - 1)
+        features = self.network.backbone(from_255(images))
         return self.network.classifier(features), features["high"].mean(dim=(2, 3))
 
     def save_pretrained(self, folder: str | os.PathLike[str]) -> None:

@@ -1,0 +1,62 @@
+"""Pictures: between a network's scale of -1..1, the 0..255 of pixels, and PIL images."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+from torch import Tensor
+
+from crn_hub.files import appearing
+
+
+def to_255(images: Tensor) -> Tensor:
+    """-1..1 -> 0..255, not clipped."""
+    return (images + 1) * 127.5
+
+
+def from_255(images: Tensor) -> Tensor:
+    """0..255, of any type -> float, -1..1."""
+    return images.float() / 127.5 - 1
+
+
+def to_pixels(images: Tensor) -> np.ndarray:
+    """Network output (..., 3, H, W), nominally -1..1 -> uint8 (..., H, W, 3), clipped for display."""
+    pixels = to_255(images.detach().float()).clamp(0, 255).round().byte()
+    return pixels.movedim(-3, -1).cpu().numpy()
+
+
+def resize_picture(picture: Image.Image, size: tuple[int, int]) -> Image.Image:
+    """A picture of `size` = (height, width), by Lanczos' filter; the same one if it has that size."""
+    height, width = size
+    # Pillow scales rows before columns: a wish for millions of columns and few rows would cost all the rows.
+    if height < picture.height:
+        picture = picture.resize((picture.width, height), Image.Resampling.LANCZOS)
+    return picture if picture.size == (width, height) else picture.resize((width, height), Image.Resampling.LANCZOS)
+
+
+def compose(photographs: Sequence[Image.Image], choice: np.ndarray) -> Image.Image:
+    """One picture of several: each pixel comes from the photograph that `choice` names.
+
+    Args:
+        photographs: RGB images of one size.
+        choice: integers (H, W) of that size, 0 for the first photograph.
+
+    Raises:
+        ValueError: if a size differs or a choice names no photograph.
+    """
+    sizes = {(photograph.height, photograph.width) for photograph in photographs}
+    if sizes != {choice.shape}:
+        raise ValueError(f"choice is {choice.shape}, the photographs are {sorted(sizes)}: sizes must be the same.")
+    if choice.min() < 0 or choice.max() >= len(photographs):
+        raise ValueError(f"choices are 0..{len(photographs) - 1}, not {choice.min()}..{choice.max()}.")
+    stack = np.stack([np.asarray(photograph) for photograph in photographs])  # (K, H, W, 3)
+    picked = np.take_along_axis(stack, choice[None, ..., None].astype(np.intp), axis=0)[0]
+    return Image.fromarray(picked)
+
+
+def save_picture(picture: Image.Image, file: Path) -> None:
+    """Writes a PNG that appears whole or not at all; makes its folder if need be."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with appearing(file) as draft:
+        picture.save(draft, format="PNG")
