@@ -21,8 +21,9 @@ import torch
 
 from crn_hub import CRN, ClassSet
 from crn_hub.losses import PerceptualLoss
-from crn_hub.training.stages import DEFAULT_WIDTHS, PRESETS
-from crn_hub.training.watching import peak_memory
+from crn_hub.training.cost import peak_memory
+from crn_hub.training.presets import PRESETS
+from crn_hub.training.stages import DEFAULT_WIDTHS
 from crn_hub.vgg import load_features
 
 CHECKPOINTING, ONE_BY_ONE, LAST_TWO = "--gradient_checkpointing", "--loss_image_by_image", "--train_modules last:2"

@@ -108,14 +108,14 @@ def test_layers_that_do_not_count_weigh_nothing(loss: PerceptualLoss) -> None:
     assert deep.layer_weights.tolist() == [0, 0, 1, 0, 0, 1]
     images, photographs, ids = example(1)
     _, terms = deep(images, photographs, ids)
-    deep.calibrate(torch.stack(list(terms.values())))
+    deep.balance(torch.stack(list(terms.values())))
     total, terms = deep(images, photographs, ids)
     assert {name: pytest.approx(value.item(), rel=1e-4) for name, value in terms.items()} == {
         "input": 0, "conv1_2": 0, "conv2_2": 0.5, "conv3_2": 0, "conv4_2": 0, "conv5_2": 0.5,
     }  # fmt: skip
     assert total.item() == pytest.approx(1, rel=1e-4)
     with pytest.raises(ValueError, match="cannot be balanced"):
-        deep.calibrate(torch.tensor([1.0, 1, 0, 1, 1, 1]))
+        deep.balance(torch.tensor([1.0, 1, 0, 1, 1, 1]))
     own = PerceptualLoss(FeatureNetwork("vgg19", PREPROCESSING["caffe"]), CLASSES, layers=("conv2_2",))
     with pytest.raises(ValueError, match=r"the loss weights gta5-256p are for all of input, .*, not for conv2_2 alone"):
         own.use_published_weights("gta5-256p")
@@ -136,7 +136,7 @@ def test_calibrated_terms_are_equal_and_add_up_to_one(loss: PerceptualLoss) -> N
     images, photographs, ids = example(1, seed=5)
     loss.layer_weights.copy_(torch.ones(6))
     _, terms = loss(images, photographs, ids)
-    loss.calibrate(torch.stack(list(terms.values())))
+    loss.balance(torch.stack(list(terms.values())))
     total, terms = loss(images, photographs, ids)
     assert torch.allclose(torch.stack(list(terms.values())), torch.full((6,), 1 / 6), rtol=1e-4)
     assert total.item() == pytest.approx(1, rel=1e-4)
@@ -211,7 +211,7 @@ def test_published_weights_belong_to_one_feature_network(loss: PerceptualLoss, n
 @pytest.mark.parametrize("errors", [[1, 1, 0, 1, 1, 1], [1, 1, float("nan"), 1, 1, 1], [1, float("inf"), 1, 1, 1, 1]])
 def test_terms_that_cannot_be_balanced_are_refused(loss: PerceptualLoss, errors: list[float]) -> None:
     with pytest.raises(ValueError, match="balanced"):
-        loss.calibrate(torch.tensor(errors))
+        loss.balance(torch.tensor(errors))
 
 
 def test_the_same_picture_costs_nothing(loss: PerceptualLoss) -> None:
@@ -316,7 +316,7 @@ def test_the_adversarial_loss_by_its_formulas() -> None:
     assert terms["adversarial"].item() == pytest.approx(-of_images.log().mean().item(), rel=1e-4)
     assert terms["l1"].item() == pytest.approx(100 * l1.item(), rel=1e-5)
     assert total.item() == pytest.approx(sum(term.item() for term in terms.values()), rel=1e-5)
-    own = loss.of_discriminator(loss.discriminator, images, photographs, ids)
+    own = loss.discriminator_loss(loss.discriminator, images, photographs, ids)
     expected = -(of_photographs.log().mean() + (1 - of_images).log().mean()) / 2
     assert own.item() == pytest.approx(expected.item(), rel=1e-4)
 
@@ -332,7 +332,7 @@ def test_neither_side_gets_the_gradient_of_the_other() -> None:
     loss = adversarial()
     images, photographs, ids = example(1)
     images.requires_grad_()
-    loss.of_discriminator(loss.discriminator, images, photographs, ids).backward()
+    loss.discriminator_loss(loss.discriminator, images, photographs, ids).backward()
     assert images.grad is None
     gathered = [p.grad.clone() for p in loss.discriminator.parameters()]
     assert all(gradient.abs().sum() > 0 for gradient in gathered)
@@ -348,7 +348,7 @@ def test_a_discriminator_learns_to_tell() -> None:
     optimizer = torch.optim.Adam(loss.discriminator.parameters(), 2e-3, (0.5, 0.999))
     for _ in range(30):
         optimizer.zero_grad()
-        own = loss.of_discriminator(loss.discriminator, images, photographs, ids)
+        own = loss.discriminator_loss(loss.discriminator, images, photographs, ids)
         own.backward()
         optimizer.step()
     assert own.item() < 0.3  # log 2 is chance

@@ -1,8 +1,8 @@
-"""The losses of the systems: each takes images, photographs and ids, and gives a sum and its terms."""
+"""The losses of the systems: each takes images, photographs and ids, and returns the loss and its terms."""
 
 from crn_hub.losses.adversarial import AdversarialLoss
 from crn_hub.losses.image import ImageLoss
-from crn_hub.losses.loss import Loss
+from crn_hub.losses.loss import Loss, Opponent, Seen
 from crn_hub.losses.perceptual import (
     PUBLISHED_WEIGHTS,
     BestImage,
@@ -18,7 +18,9 @@ __all__ = [
     "BestImage",
     "ImageLoss",
     "Loss",
+    "Opponent",
     "PerceptualLoss",
+    "Seen",
     "SegmentationLoss",
     "class_errors",
     "class_masks",

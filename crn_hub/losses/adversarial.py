@@ -1,24 +1,26 @@
-"""The adversarial loss, of the systems "pix2pix" and "gan-segmentation"."""
+"""The adversarial loss beside another one, of the systems "pix2pix" and "gan-segmentation"."""
 
-from collections.abc import Callable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
-from crn_hub.losses.loss import Loss
+from crn_hub.losses.loss import Loss, Opponent, Seen
 from crn_hub.networks.one_hot import one_hot
 from crn_hub.networks.patch_discriminator import PatchDiscriminator
 
 
 class AdversarialLoss(Loss):
-    """What an adversary leaves to be desired, and another loss beside it (Isola et al., CVPR 2017, section 3.1).
+    """How well the discriminator sees through the images, and another loss beside it (Isola et al., CVPR 2017,
+    section 3.1).
 
-    The generator's objective is the form that does not saturate, -log D; the discriminator's is halved, as there
-    (section 3.3), to slow it down relative to the generator.
+    The generator's part is the form that does not saturate, -log D; the discriminator's own loss is halved, as there
+    (section 3.3), to slow it down relative to the generator. Of several images per layout it looks at the first.
 
     Args:
-        discriminator: the adversary. Its own step is not this loss but `of_discriminator`.
+        discriminator: the adversary. It takes its own steps, by `discriminator_loss`.
         num_classes: n.
         beside: the other loss.
         weight: of the other loss.
@@ -28,6 +30,8 @@ class AdversarialLoss(Loss):
         super().__init__()
         self.discriminator, self.num_classes, self.beside, self.weight = discriminator, num_classes, beside, weight
         self.terms = ("adversarial", *beside.terms)
+        self.needs_calibration = beside.needs_calibration
+        self.opponent = Opponent("discriminator", discriminator, self.discriminator_loss)
 
     def forward(self, images: Tensor, photographs: Tensor, ids: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         self.discriminator.requires_grad_(False)  # this gradient is the generator's alone
@@ -38,20 +42,37 @@ class AdversarialLoss(Loss):
         weighted = {name: self.weight * term for name, term in terms.items()}
         return adversarial + self.weight * beside, {"adversarial": adversarial.detach(), **weighted}
 
-    def of_discriminator(
-        self, judge: Callable[[Tensor, Tensor], Tensor], images: Tensor, photographs: Tensor, ids: Tensor
-    ) -> Tensor:
+    def discriminator_loss(self, discriminator: nn.Module, images: Tensor, photographs: Tensor, ids: Tensor) -> Tensor:
         """The discriminator's own loss: how badly it tells photographs from images.
 
         Args:
-            judge: the discriminator, or what a run has made of it.
+            discriminator: this loss's, or what training has wrapped around it.
             images, photographs, ids: as for `forward`.
         """
         layouts = one_hot(ids, self.num_classes)
-        # One call for both: processes that train together count the calls.
-        logits = judge(torch.cat([layouts, layouts]), torch.cat([photographs, images[:, 0].detach()]))
+        # One call for both halves: with several processes, a wrapped network must be called once per backward pass.
+        logits = discriminator(torch.cat([layouts, layouts]), torch.cat([photographs, images[:, 0].detach()]))
         recorded, made = logits.chunk(2)
         return (_cross_entropy(recorded, 1.0) + _cross_entropy(made, 0.0)) / 2
+
+    # -- what the loss beside it needs ----------------------------------------------------------------
+
+    @property
+    def weights(self) -> dict[str, float]:
+        return self.beside.weights
+
+    def load_weights(self, weights: Mapping[str, float]) -> None:
+        self.beside.load_weights(weights)
+
+    def reset_weights(self) -> None:
+        self.beside.reset_weights()
+
+    def calibrate(self, batches: Iterable[Seen]) -> None:
+        self.beside.calibrate(batches)
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        return self.beside.facts
 
 
 def _cross_entropy(logits: Tensor, wanted: float) -> Tensor:

@@ -1,23 +1,25 @@
 """The training loss: perceptual regression with the minimum over k images (sections 3.2 and 3.3)."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from crn_hub.losses.loss import Loss
+from crn_hub.losses.loss import Loss, Seen
 from crn_hub.networks.one_hot import one_hot
 from crn_hub.pictures import to_255
 from crn_hub.vgg import LAYERS, PREPROCESSING, FeatureNetwork, Layer
 
-# (code) The best of the k images counts for each class; the mean over all k, weighted so little, keeps them all alive.
+# As in the authors' published code: the best of the k images counts for each class, and the mean over all k, with
+# its tiny weight, keeps them all learning.
 MINIMUM_SHARE, MEAN_SHARE = 0.999, 0.001
 
 BestImage = Literal["per_class", "per_layout"]
 
-# (code) The lambdas of the published checkpoints, by data set and height, as factors on the means of `LAYERS`.
+# The lambdas of the published checkpoints, from the code that came with them, by data set and height, as factors on
+# the means of `LAYERS`.
 PUBLISHED_WEIGHTS = {
     "cityscapes-256p": (1, 1 / 1.6, 1 / 2.3, 1 / 1.8, 1 / 2.8, 12.5),
     "cityscapes-512p": (1, 1 / 2.6, 1 / 4.8, 1 / 3.7, 1 / 5.6, 6.667),
@@ -35,8 +37,8 @@ def class_masks(ids: Tensor, num_classes: int, features: list[Tensor]) -> list[T
 def class_errors(given: list[Tensor], wanted: list[Tensor], masks: list[Tensor]) -> Tensor:
     """For each class and layer mean_ij(L_p(i,j) * mean_c |phi_l(photograph) - phi_l(image u)|).
 
-    (code) The mean runs over all pixels of a layer and the mask zeroes those of other classes, so the classes of an
-    image add up to the plain mean difference.
+    As in the authors' published code, the mean runs over all pixels of a layer and the mask zeroes those of other
+    classes, so the classes of an image add up to the plain mean difference.
 
     Args:
         given: for each layer the features of the images (B, K, C, h, w).
@@ -56,18 +58,17 @@ def class_errors(given: list[Tensor], wanted: list[Tensor], masks: list[Tensor])
 class PerceptualLoss(Loss):
     """Matches the features of an output to those of the photograph, class by class.
 
-    `layer_weights` (6,), the lambdas of equation 1, start at 1 for the layers that count and are set by `calibrate`;
-    they are part of the state.
+    `layer_weights` (6,), the lambdas of equation 1, are 1 for the layers that count until `calibrate` sets them; they
+    are part of the state.
 
     Args:
         features: the frozen feature network.
         num_classes: n; the loss runs over n + 1 classes, the unlabelled one included.
         layers: those that count; the others weigh 0.
         best_image: for k > 1, whether the best image is chosen for each class or for the whole layout.
-        image_by_image: for k > 1, keep what the gradient needs of one image at a time instead of all k: the errors
-            are computed once without gradient, which says which image is best for which class, then the images go
-            through the features one after another, each with its weights. Same loss and gradient, less memory, one
-            more pass forwards.
+        image_by_image: for k > 1, keep what the gradient needs of one image at a time instead of all k. A first pass
+            without gradient finds the best image for each class; then the images go through the features one by one,
+            each with its weights. Same loss and gradient, less memory, one more forward pass.
     """
 
     terms = LAYERS
@@ -87,11 +88,12 @@ class PerceptualLoss(Loss):
         self.layers = tuple(dict.fromkeys(layers))
         self.best_image = best_image
         self.image_by_image = image_by_image
+        self.needs_calibration = True
         self.register_buffer("layer_weights", torch.empty(len(LAYERS)))
         self.reset_weights()
 
     def forward(self, images: Tensor, photographs: Tensor, ids: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
-        # Activations of deep layers reach thousands: the features stay in float32 whatever the network runs in.
+        # Activations of deep layers reach thousands, so the features stay in float32 even if the network's don't.
         with torch.autocast(images.device.type, enabled=False):
             images, k = images.float(), images.shape[1]
             wanted, masks = self._wanted(photographs, ids)
@@ -108,17 +110,35 @@ class PerceptualLoss(Loss):
                 loss = per_layer.sum()
         return loss, dict(zip(LAYERS, per_layer.detach(), strict=True))
 
-    @torch.no_grad()
+    @property
+    def weights(self) -> dict[str, float]:
+        """The layer weights, by layer."""
+        return dict(zip(LAYERS, self.layer_weights.tolist(), strict=True))
+
+    def load_weights(self, weights: Mapping[str, float]) -> None:
+        self.layer_weights.copy_(torch.tensor([weights[layer] for layer in LAYERS]))
+
     def reset_weights(self) -> None:
         """Sets the layer weights to 1, of layers that do not count to 0."""
         self.layer_weights.copy_(torch.tensor([float(layer in self.layers) for layer in LAYERS]))
 
     @torch.no_grad()
-    def calibrate(self, layer_errors: Tensor) -> None:
+    def calibrate(self, batches: Iterable[Seen]) -> None:
+        """Measures the errors of some batches, with the layer weights at 1, and balances them.
+
+        Raises:
+            ValueError: as `balance`.
+        """
+        self.reset_weights()
+        errors = [torch.stack(list(self(*seen)[1].values())) for seen in batches]
+        self.balance(sum(errors[1:], errors[0]) / len(errors))
+
+    @torch.no_grad()
+    def balance(self, layer_errors: Tensor) -> None:
         """Sets the layer weights so that each term that counts contributes equally, and all of them together 1.
 
         Args:
-            layer_errors: (layers,), the unweighted errors of `LAYERS`, averaged over some batches.
+            layer_errors: (layers,), the unweighted errors of `LAYERS`.
 
         Raises:
             ValueError: if an error that counts is 0 or not finite: no weight would balance it.
@@ -129,9 +149,8 @@ class PerceptualLoss(Loss):
             raise ValueError(f"the loss terms cannot be balanced: their sizes are {layer_errors.tolist()}.")
         self.layer_weights.div_(len(self.layers) * errors)
 
-    @torch.no_grad()
     def use_published_weights(self, name: str) -> None:
-        """Sets the layer weights to those of a published checkpoint (see `PUBLISHED_WEIGHTS`).
+        """Sets the layer weights to those of a published checkpoint (see `PUBLISHED_WEIGHTS`), which then stay.
 
         Raises:
             ValueError: for another feature network than the one they were measured on, VGG-19 on the 0..255 scale, or
@@ -148,6 +167,7 @@ class PerceptualLoss(Loss):
                 f"(mean {scale.mean}, std {scale.std}): its features have other sizes; calibrate instead."
             )
         self.layer_weights.copy_(torch.tensor(PUBLISHED_WEIGHTS[name]))
+        self.needs_calibration = False
 
     def _shares(self, errors: Tensor) -> Tensor:
         """(B, K, n + 1): how much each image counts for each class, from errors (B, K, n + 1, layers)."""
@@ -181,7 +201,7 @@ class PerceptualLoss(Loss):
 
 
 class _WithGradient(torch.autograd.Function):
-    """A loss whose gradient with respect to the images is known already."""
+    """A loss whose gradient with respect to the images has already been computed."""
 
     @staticmethod
     def forward(ctx: Any, images: Tensor, loss: Tensor, gradient: Tensor) -> Tensor:

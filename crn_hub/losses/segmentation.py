@@ -1,10 +1,13 @@
 """The loss by a segmentation network, of the system "gan-segmentation"."""
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from crn_hub.classes import UNLABELLED
+from crn_hub.fingerprint import fingerprint
 from crn_hub.losses.loss import Loss
 from crn_hub.pictures import to_255
 from crn_hub.segmentation import Segmenter
@@ -14,13 +17,14 @@ from crn_hub.text import clause
 class SegmentationLoss(Loss):
     """The cross-entropy of a fixed segmentation network, which should find the layout in the image.
 
-    It is the mean over the pixels that are labelled with a class that the network can find; 0 where none is.
+    It is the mean over all pixels labelled with a class that the network knows; 0 if there are none. It looks at one
+    image per layout; of several it looks at the first.
 
     Args:
         segmenter: the network, frozen.
 
     Raises:
-        ValueError: if no gradient comes back through what the network does with its pictures.
+        ValueError: if no gradient comes back through the network's preprocessing.
     """
 
     terms = ("segmentation",)
@@ -49,3 +53,7 @@ class SegmentationLoss(Loss):
         total = F.cross_entropy(scores.float(), wanted, ignore_index=UNLABELLED, reduction="sum")
         loss = total / counted.sum().clamp(min=1)
         return loss, {"segmentation": loss.detach()}
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        return {"segmenter": fingerprint(self.segmenter, self.segmenter.settings)}

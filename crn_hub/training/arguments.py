@@ -4,15 +4,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from cyclopts import App, Parameter
-from cyclopts.argument import ArgumentCollection
-from cyclopts.config import Dict
+from cyclopts import Parameter
 from cyclopts.validators import Number
 
 from crn_hub.hub.source import short_name
 from crn_hub.losses import BestImage
-from crn_hub.training.stages import PRESETS
-from crn_hub.training.systems import SYSTEMS, SystemName
+from crn_hub.training.systems import SystemName
 from crn_hub.vgg import LAYERS, Layer
 
 # Settings of which the result does not depend, so that a resumed run may have others without a word.
@@ -20,12 +17,6 @@ FREE_SETTINGS = {
     "output_dir", "resume_from_checkpoint", "checkpointing_steps", "checkpoints_total_limit", "report_to",
     "push_to_hub", "hub_model_id", "dataloader_num_workers", "dry_run",
 }  # fmt: skip
-
-# Settings of the perceptual loss, which systems with another loss don't know.
-PERCEPTUAL_SETTINGS = (
-    "perceptual_net", "loss_layers", "best_image", "loss_weights", "calibration_step", "calibration_epoch",
-    "loss_image_by_image",
-)  # fmt: skip
 
 Positive = Parameter(validator=Number(gte=1))
 
@@ -141,17 +132,6 @@ class Arguments:
     """organisation/name on the Hub; the output folder's name by default."""
     dry_run: bool = False
     """Try everything with two steps of each stage, leave nothing behind, and say what the run will take."""
-
-
-def apply_preset(app: App, commands: tuple[str, ...], arguments: ArgumentCollection) -> None:
-    """Fills in what the command line leaves open from the preset that it names."""
-    given = {argument.name: argument.tokens[0].value for argument in arguments if argument.tokens}
-    if (name := given.get("--preset")) in PRESETS:
-        system = SYSTEMS.get(given.get("--system", "crn"), SYSTEMS["crn"])  # another name is refused elsewhere
-        settings = {key: value for key, value in PRESETS[name].items() if system.knows(key)}
-        if {"--calibration_step", "--loss_weights"} & set(given):
-            settings.pop("calibration_epoch", None)
-        Dict(settings, source=f"--preset {name}")(app, commands, arguments)
 
 
 def public(value: Any) -> Any:

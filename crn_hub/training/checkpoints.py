@@ -1,40 +1,48 @@
 """Checkpoints of a run: folders checkpoint-{step} that appear whole by renaming, and what must hold to resume.
 
-A kill may come at any moment. A checkpoint is written under a hidden name and renamed; the oldest are renamed before
-they are removed. So every folder called checkpoint-* is whole, and at least one is there once the first was.
+A kill may come at any moment. A checkpoint is written under a hidden name and renamed; an old one is renamed before it
+is removed. So every folder called checkpoint-* is whole, and once there is one there is always one.
 """
 
-import ctypes
 import json
 import os
 import shutil
-import signal
-import sys
-import time
 from contextlib import suppress
 from pathlib import Path
-from types import FrameType
-from typing import Any
+from typing import Any, TypedDict
 
-import psutil
 from accelerate import Accelerator
-from torch.utils.data import get_worker_info
 
-from crn_hub.networks.hub_model import HubModel
+from crn_hub.networks import HubModel
 from crn_hub.text import clause
 
 DRAFT, DISCARDED, PROBE = ".checkpoint-draft", ".checkpoint-discarded", ".probe"
-SAME_WISH = 5.0  # seconds in which further signals are echoes of the first: of a group, of a launcher that has died
 PROGRESS, MODEL = "progress.json", "model"
+VERSION = 2  # of what a checkpoint says
 
-# What was so of every run before there was a choice; such runs say nothing of it.
-BEFORE_A_CHOICE = {"system": "crn", "segmenter": None, "adam_beta1": 0.9}
+
+class Progress(TypedDict):
+    """How far a run has come, and what it is: what progress.json says, beside accelerate's files."""
+
+    version: int
+    step: int  # optimiser steps done, counted through all stages
+    stage: int  # its number
+    first_step: int  # steps of the stages before
+    seconds: float  # that the stage has taken so far
+    run_name: str  # for trackers
+    settings: dict[str, Any]  # the command line, as the training record has it
+    facts: dict[str, Any]  # what must be the same when the run is resumed
+    loss_weights: dict[str, float]  # `Loss.weights`
 
 
 def checkpoints(output_dir: Path) -> list[Path]:
     """All checkpoints of a folder, oldest first."""
     folders = [p for p in output_dir.glob("checkpoint-*") if p.name.removeprefix("checkpoint-").isdigit()]
-    return sorted(folders, key=lambda p: int(p.name.removeprefix("checkpoint-")))
+    return sorted(folders, key=_step_of)
+
+
+def _step_of(checkpoint: Path) -> int:
+    return int(checkpoint.name.removeprefix("checkpoint-"))
 
 
 def find_checkpoint(output_dir: Path, asked: str | None) -> Path | None:
@@ -67,38 +75,46 @@ def find_checkpoint(output_dir: Path, asked: str | None) -> Path | None:
 
 
 def what_is_safe(output_dir: Path) -> str:
-    """The part of a message about an end by an error that says what it has not cost."""
+    """For the message with which a run fails: what of it is not lost."""
     there = checkpoints(output_dir)
     if not there:
         return "there is no checkpoint yet"
     return f"{there[-1].name} is whole, --resume_from_checkpoint latest goes on from it"
 
 
-def read_progress(checkpoint: Path, facts: dict[str, Any]) -> dict[str, Any]:
+def read_progress(checkpoint: Path, facts: dict[str, Any]) -> Progress:
     """What a checkpoint says of its run.
 
     Raises:
-        ValueError: if it cannot be read, or that was another run than the one of `facts`; each difference is named.
+        ValueError: if it cannot be read, or belongs to another run than the one of `facts`; each difference is named.
     """
     try:
-        progress: dict[str, Any] = json.loads((checkpoint / PROGRESS).read_text())
-        before = BEFORE_A_CHOICE | progress["facts"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        progress: Progress = json.loads((checkpoint / PROGRESS).read_text())
+        version, before = progress.get("version", 1), progress["facts"]
+        if version == VERSION and (missing := Progress.__required_keys__ - progress.keys()):
+            raise KeyError(*sorted(missing))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"{checkpoint}: not a whole checkpoint of this script ({PROGRESS}: {error!r}).") from error
+    if version != VERSION:
+        raise ValueError(
+            f"{checkpoint} was written by another version of crn_hub (checkpoints of version {version}, here "
+            f"{VERSION}): finish that run with the version it was begun with, or give another --output_dir; its "
+            f"{MODEL} folder is a model that --init_from takes."
+        )
     if differing := [f"{key} was {before.get(key)}, now {now}" for key, now in facts.items() if before.get(key) != now]:
         raise ValueError(f"{checkpoint} belongs to another run: {'; '.join(differing)}.")
     return progress
 
 
 def save_checkpoint(
-    accelerator: Accelerator, output_dir: Path, model: HubModel, progress: dict[str, Any], limit: int | None
+    accelerator: Accelerator, output_dir: Path, model: HubModel, progress: Progress, limit: int | None
 ) -> None:
     """Writes checkpoint-{step}: accelerate's state, a model folder that loads by itself, and `progress`.
 
     Args:
         output_dir: the folder of the run.
         model: what goes into the model folder.
-        progress: of the run, with its "step"; plain JSON.
+        progress: of the run.
         limit: how many checkpoints stay; None for all.
 
     Raises:
@@ -107,7 +123,7 @@ def save_checkpoint(
     draft, final = output_dir / DRAFT, output_dir / f"checkpoint-{progress['step']}"
     try:
         if accelerator.is_main_process:
-            shutil.rmtree(draft, ignore_errors=True)  # of a run that was killed here
+            shutil.rmtree(draft, ignore_errors=True)  # of a run that was killed while saving
         accelerator.wait_for_everyone()
         accelerator.save_state(str(draft))
         accelerator.wait_for_everyone()  # each process has a file of its own there
@@ -115,23 +131,28 @@ def save_checkpoint(
             model.save_pretrained(draft / MODEL)
             (draft / PROGRESS).write_text(json.dumps(progress))
             for path in (*draft.rglob("*"), draft):
-                _to_the_disk(path)  # before it is called a checkpoint: power may fail too
+                _to_the_disk(path)  # before it is called a checkpoint, because the power may fail, too
     except Exception as error:  # OSError, and what the writers of safetensors and PyTorch make of it
         if accelerator.is_main_process:
             shutil.rmtree(draft, ignore_errors=True)
         raise RuntimeError(f"{final} could not be written ({error}); {what_is_safe(output_dir)}.") from error
     if accelerator.is_main_process:
-        if final.exists():  # of the same step, when an earlier checkpoint was resumed
-            _discard(final)
-        draft.rename(final)
-        _to_the_disk(output_dir)
-        for other in checkpoints(output_dir):
-            if int(other.name.removeprefix("checkpoint-")) > progress["step"]:
-                _discard(other)  # of the course that was left when an earlier checkpoint was resumed
-        if limit is not None:
-            for old in checkpoints(output_dir)[:-limit]:
-                _discard(old)
+        _publish(draft, final, limit)
     accelerator.wait_for_everyone()
+
+
+def _publish(draft: Path, final: Path, limit: int | None) -> None:
+    """Gives a checkpoint its name, and removes those that it makes obsolete."""
+    if final.exists():  # of the same step, when an earlier checkpoint was resumed
+        _discard(final)
+    draft.rename(final)
+    _to_the_disk(final.parent)
+    for other in checkpoints(final.parent):
+        if _step_of(other) > _step_of(final):
+            _discard(other)  # an earlier checkpoint was resumed, and the run took another turn there
+    if limit is not None:
+        for old in checkpoints(final.parent)[:-limit]:
+            _discard(old)
 
 
 def _to_the_disk(path: Path) -> None:
@@ -143,11 +164,11 @@ def _to_the_disk(path: Path) -> None:
 
 
 def _discard(checkpoint: Path) -> None:
-    """Removes a checkpoint so that a kill meanwhile leaves no half of it under its name."""
-    doomed = checkpoint.with_name(DISCARDED)
-    shutil.rmtree(doomed, ignore_errors=True)
-    checkpoint.rename(doomed)
-    shutil.rmtree(doomed, ignore_errors=True)
+    """Removes a checkpoint. A kill meanwhile leaves no half of it under its name."""
+    discarded = checkpoint.with_name(DISCARDED)
+    shutil.rmtree(discarded, ignore_errors=True)
+    checkpoint.rename(discarded)
+    shutil.rmtree(discarded, ignore_errors=True)
 
 
 def clear_leftovers(output_dir: Path) -> None:
@@ -159,7 +180,7 @@ def clear_leftovers(output_dir: Path) -> None:
 
 
 def load_checkpoint(accelerator: Accelerator, checkpoint: Path) -> HubModel:
-    """Brings accelerate's state back, and returns the model that the checkpoint holds.
+    """Restores accelerate's state, and returns the model that the checkpoint holds.
 
     Raises:
         ValueError: if a part is missing or damaged.
@@ -167,7 +188,7 @@ def load_checkpoint(accelerator: Accelerator, checkpoint: Path) -> HubModel:
     try:
         accelerator.load_state(str(checkpoint))
         return HubModel.from_pretrained(checkpoint / MODEL)
-    except Exception as error:  # of safetensors, pickle, PyTorch and accelerate, each in its own way
+    except Exception as error:  # safetensors, pickle, PyTorch and accelerate each raise their own
         raise ValueError(f"{checkpoint}: cannot be read ({type(error).__name__}: {clause(error)}).") from error
 
 
@@ -176,8 +197,8 @@ def check_room(output_dir: Path, parameters: int, limit: int | None) -> None:
 
     Args:
         output_dir: the folder of the run.
-        parameters: of all networks trained. A checkpoint holds 4 numbers for each: the weights, Adam's two averages,
-            and the model folder; of 4 bytes.
+        parameters: of all networks trained. A checkpoint holds four numbers of 4 bytes for each: the weights, Adam's
+            two averages, and the weights in the model folder.
         limit: how many checkpoints stay.
 
     Raises:
@@ -206,58 +227,3 @@ def check_room(output_dir: Path, parameters: int, limit: int | None) -> None:
             f"--output_dir {output_dir}: {free / 1e9:.2g} GB are free there, but checkpoints need {needed / 1e9:.2g} "
             "GB; make room, give another folder or a smaller --checkpoints_total_limit."
         )
-
-
-class StopRequest:
-    """SIGTERM and SIGINT (Ctrl-C) become a wish that the loop hears after a step; a second one ends at once.
-
-    `accelerate launch` doesn't hand signals on: where the system can do it (Linux), its death counts as SIGTERM.
-
-    As a context manager it puts the handlers in place, and those that were there before back.
-
-    Attributes:
-        signal: the signal that came, or None.
-    """
-
-    def __init__(self) -> None:
-        self.signal: signal.Signals | None = None
-
-    def __enter__(self) -> "StopRequest":
-        self._before = {number: signal.signal(number, self._hear) for number in (signal.SIGTERM, signal.SIGINT)}
-        if sys.platform == "linux" and _is_launcher(psutil.Process(os.getppid())):
-            ctypes.CDLL(None).prctl(1, int(signal.SIGTERM))  # 1: PR_SET_PDEATHSIG
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
-
-    def _hear(self, number: int, _: FrameType | None) -> None:
-        if self.signal is None:
-            self.signal, self._heard = signal.Signals(number), time.monotonic()
-            os.write(
-                2, f"\n{self.signal.name}: saving a checkpoint after this step; later, another ends at once\n".encode()
-            )
-        elif time.monotonic() - self._heard > SAME_WISH:
-            signal.signal(number, signal.SIG_DFL)
-            os.kill(os.getpid(), number)
-
-
-def _is_launcher(process: psutil.Process) -> bool:
-    """Whether a process is `accelerate launch`, and no shell, whose end means nothing."""
-    try:
-        words = process.cmdline()[:4]
-    except psutil.Error:
-        return False
-    return any(Path(word).name == "accelerate" or word.startswith("accelerate.commands.") for word in words)
-
-
-def prepare_worker(_: int) -> None:
-    """For the worker processes of a data loader.
-
-    A signal to the whole group must not end them before the run has saved. And they live for one epoch: what they
-    would keep of decoded rows is lost with them.
-    """
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, signal.SIG_IGN)
-    get_worker_info().dataset.cache_bytes = 0  # type: ignore[union-attr]

@@ -1,4 +1,4 @@
-"""The stages of a training run: what each trains, from the arguments; presets for the paper's settings."""
+"""The stages of a training run: what the command line asks for, and what each of them trains."""
 
 import re
 from collections.abc import Sequence
@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from crn_hub.networks.cascade import CRN, DEMO_WIDTHS
 from crn_hub.networks.fixed_size import FixedSizeNetwork
+
+BASE_SIZE = (4, 8)  # (height, width) in pixels of a cascade's first module, where no model to start from says it
 
 # Height of the images -> widths of the modules, where none are given. Each row begins with the row above, so a
 # network can be grown from 64 to 128 to 256 and on.
@@ -18,45 +20,66 @@ DEFAULT_WIDTHS = {
     1024: (*DEMO_WIDTHS, 12, 8),
 }
 
-_PAPER_WIDTHS = [1024, 1024, 1024, 1024, 1024, 512, 512, 128, 32]
-
-# The settings of sections 3 and 4 and of the published code, by name; the command line goes before them. The finer
-# two start from a model of the resolution before: --init_from.
-PRESETS: dict[str, dict[str, object]] = {
-    "paper-256p": {
-        "resolution": 256, "widths": _PAPER_WIDTHS[:7], "num_images": 9, "num_train_epochs": 200,
-        "learning_rate": 1e-4, "lr_scheduler": "constant", "perceptual_net": "vgg19", "calibration_epoch": 100,
-    },
-    "paper-512p": {
-        "resolution": 512, "widths": _PAPER_WIDTHS[:8], "num_images": 1, "num_train_epochs": 20,
-        "learning_rate": 1e-4, "lr_scheduler": "constant", "perceptual_net": "vgg19",
-    },
-    "paper-1024p": {
-        "resolution": 1024, "widths": _PAPER_WIDTHS, "num_images": 1, "num_train_epochs": 5,
-        "learning_rate": 1e-4, "lr_scheduler": "constant", "perceptual_net": "vgg19", "train_modules": "last:2",
-    },
-}  # fmt: skip
-
 
 @dataclass(frozen=True)
-class Stage:
-    """One part of a run, at one resolution.
+class StagePlan:
+    """What a command line says of one stage.
 
     Attributes:
         widths: channels of each module, coarse to fine; of a network that is no cascade one number.
-        height: of the images in pixels.
+        size: (height, width) of the images in pixels.
         steps: optimiser steps, if `--stages` says so.
     """
 
     widths: tuple[int, ...]
-    height: int
+    size: tuple[int, int]
     steps: int | None
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One stage of a run, at one resolution.
+
+    Attributes:
+        number: 0 for the first.
+        widths, size: as in `StagePlan`.
+        steps: optimiser steps over which the learning rate runs its course.
+        first_step: optimiser steps of the stages before.
+        last_step: the step, counted through all stages, with which it ends; a rehearsal ends sooner than `steps` says.
+    """
+
+    number: int
+    widths: tuple[int, ...]
+    size: tuple[int, int]
+    steps: int
+    first_step: int
+    last_step: int
+
+    @property
+    def height(self) -> int:
+        return self.size[0]
+
+
+def settle(plans: Sequence[StagePlan], steps: int, at_most: int | None) -> tuple[Stage, ...]:
+    """The stages of a run.
+
+    Args:
+        plans: what the command line says of them.
+        steps: of each stage for which it says nothing.
+        at_most: run only so many steps of each; None for all.
+    """
+    stages: list[Stage] = []
+    for number, plan in enumerate(plans):
+        first_step, length = stages[-1].last_step if stages else 0, plan.steps or steps
+        last_step = first_step + min(length, at_most or length)
+        stages.append(Stage(number, plan.widths, plan.size, length, first_step, last_step))
+    return tuple(stages)
 
 
 def plan_stages(
     resolution: int | None, widths: Sequence[int] | None, stages: Sequence[str], start: CRN | None
-) -> list[Stage]:
-    """The stages, coarse to fine.
+) -> list[StagePlan]:
+    """The stages of a cascade, coarse to fine.
 
     Args:
         resolution: height of the final images; that of the last stage, else 64, by default.
@@ -82,7 +105,7 @@ def plan_stages(
     elif heights[-1] != resolution:
         raise ValueError(f"--stages end at {heights[-1]}, but --resolution is {resolution}; leave --resolution out.")
     final = _choose_widths(resolution, widths, start)
-    base_height = start.base_size[0] if start else 4
+    base_height, base_width = start.base_size if start else BASE_SIZE
     plan = []
     for height, steps in asked:
         modules = (height // base_height).bit_length()
@@ -95,7 +118,7 @@ def plan_stages(
                 f"--stages {height}: below the {start.size[0]} pixels of the model to start from; "
                 f"right is {start.size[0]} or more."
             )
-        plan.append(Stage(final[:modules], height, steps))
+        plan.append(StagePlan(final[:modules], (height, base_width * 2 ** (modules - 1)), steps))
     return plan
 
 
@@ -105,8 +128,8 @@ def plan_only_stage(
     widths: Sequence[int] | None,
     stages: Sequence[str],
     start: FixedSizeNetwork | None,
-) -> list[Stage]:
-    """The stage of a network that is no cascade and does not grow; the arguments are those of `plan_stages`.
+) -> list[StagePlan]:
+    """The one stage of a network that is no cascade and does not grow; the arguments are those of `plan_stages`.
 
     Raises:
         ValueError: if they are for a cascade, or don't fit the model to start from.
@@ -123,12 +146,13 @@ def plan_only_stage(
             f"the {title} to start from is {start.size[0]} pixels high and has a width of {start.width}, not {height} "
             f"and {width}; leave --resolution and --widths out."
         )
-    return [Stage((width,), height, None)]
+    size = start.size if start else (height, 2 * height)
+    return [StagePlan((width,), size, None)]
 
 
 def _choose_widths(resolution: int, widths: Sequence[int] | None, start: CRN | None) -> tuple[int, ...]:
     """The widths asked for, or those of the model to start from and beyond them the table's; checked."""
-    base_height = start.base_size[0] if start else 4
+    base_height = (start.base_size if start else BASE_SIZE)[0]
     if widths is not None:
         chosen = tuple(widths)
     elif start is not None and start.size[0] == resolution:

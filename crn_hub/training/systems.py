@@ -1,16 +1,81 @@
 """The systems to compare: which network is trained by which loss (section 5, "Baselines"; and SPADE)."""
 
-from collections.abc import Mapping, Sequence
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+import torch
 
 from crn_hub.classes import ClassSet
-from crn_hub.networks import FullResolutionNetwork, SPADEGenerator, UNet
-from crn_hub.networks.cascade import CRN
+from crn_hub.losses import PUBLISHED_WEIGHTS, AdversarialLoss, ImageLoss, Loss, PerceptualLoss, SegmentationLoss
+from crn_hub.networks import CRN, FullResolutionNetwork, HubModel, PatchDiscriminator, SPADEGenerator, UNet
 from crn_hub.networks.fixed_size import FixedSizeNetwork
-from crn_hub.networks.hub_model import HubModel
+from crn_hub.segmentation import load_segmenter
+from crn_hub.vgg import load_features
+
+if TYPE_CHECKING:
+    from crn_hub.training.arguments import Arguments
 
 SystemName = Literal["crn", "image-space", "gan-segmentation", "pix2pix", "encoder-decoder", "full-resolution", "spade"]
+
+
+@dataclass(frozen=True)
+class LossRecipe:
+    """How a loss is made of the command line.
+
+    Attributes:
+        kind: what messages call it.
+        build: makes it, of the arguments and the classes.
+        arguments: names of the arguments that only this loss understands.
+        required: one of them that must be given, and what for.
+        several_images: whether it compares several images per layout.
+        whole_images: whether it needs whole images, not windows of them.
+    """
+
+    kind: str
+    build: Callable[[Arguments, ClassSet], Loss]
+    arguments: tuple[str, ...] = ()
+    required: tuple[str, str] | None = None
+    several_images: bool = False
+    whole_images: bool = False
+
+
+def _perceptual(args: Arguments, classes: ClassSet) -> Loss:
+    features = load_features(args.perceptual_net).to(memory_format=torch.channels_last)
+    loss = PerceptualLoss(features, len(classes), args.loss_layers, args.best_image, args.loss_image_by_image)
+    if args.loss_weights in PUBLISHED_WEIGHTS:
+        loss.use_published_weights(args.loss_weights)
+    return loss
+
+
+def _segmentation(args: Arguments, classes: ClassSet) -> Loss:
+    assert args.segmenter is not None  # a required argument, which preparation has checked
+    return SegmentationLoss(load_segmenter(args.segmenter, classes))
+
+
+PERCEPTUAL = LossRecipe(
+    "perceptual",
+    _perceptual,
+    (
+        "perceptual_net", "loss_layers", "best_image", "loss_weights", "calibration_step", "calibration_epoch",
+        "loss_image_by_image",
+    ),
+    several_images=True,
+)  # fmt: skip
+IMAGE_SPACE = LossRecipe("image-space", lambda *_: ImageLoss())
+SEGMENTATION = LossRecipe(
+    "segmentation",
+    _segmentation,
+    ("segmenter",),
+    required=(
+        "segmenter",
+        "looks at its images with a segmentation network: give one with --segmenter; crn train-segmenter makes one",
+    ),
+    whole_images=True,
+)
+RECIPES = (PERCEPTUAL, IMAGE_SPACE, SEGMENTATION)
 
 
 @dataclass(frozen=True)
@@ -19,7 +84,7 @@ class System:
 
     Attributes:
         generator: the class of the network.
-        loss: what the images are compared by.
+        loss: what its images are compared by.
         description: for the model card.
         adversarial: whether there is a discriminator too.
         weight: of the loss beside the discriminator.
@@ -28,7 +93,7 @@ class System:
     """
 
     generator: type[CRN] | type[FixedSizeNetwork]
-    loss: Literal["perceptual", "image", "segmentation"]
+    loss: LossRecipe
     description: str
     adversarial: bool = False
     weight: float = 1.0
@@ -37,12 +102,30 @@ class System:
     settings: Mapping[str, Any] = field(default_factory=dict)
 
     def knows(self, setting: str) -> bool:
-        """Whether a setting of `stages.PRESETS`, which are the cascade's, is one of this system too."""
+        """Whether a setting of `presets.PRESETS`, which are the cascade's, is one of this system too."""
         if setting in ("widths", "train_modules"):
             return self.generator is CRN
-        if setting in ("num_images", "perceptual_net", "calibration_epoch"):
-            return self.loss == "perceptual"
+        if setting == "num_images":
+            return self.loss.several_images
+        if setting in PERCEPTUAL.arguments:
+            return self.loss is PERCEPTUAL
         return not (self.adversarial and setting == "learning_rate")
+
+    @property
+    def smallest_side(self) -> int:
+        """Pixels that each side of what the loss looks at must have: VGG-16 halves it four times."""
+        return PatchDiscriminator.SMALLEST if self.adversarial else 16
+
+    def make_loss(self, args: Arguments, classes: ClassSet) -> Loss:
+        """The loss, with its networks.
+
+        Raises:
+            FileNotFoundError, ConnectionError, ValueError: if a network that it needs cannot be loaded or used.
+        """
+        loss = self.loss.build(args, classes)
+        if self.adversarial:
+            loss = AdversarialLoss(PatchDiscriminator(len(classes) + 1), len(classes), loss, self.weight)
+        return loss
 
     def network(
         self,
@@ -57,7 +140,7 @@ class System:
         Args:
             widths: of the cascade's modules, coarse to fine; for another network one number.
             size: (height, width) of the images in pixels.
-            start: the network whose weights it will take over, for what else they settle.
+            start: the network whose weights it will take over; what else these depend on follows it.
 
         Raises:
             ValueError: if these make no network.
@@ -76,11 +159,11 @@ class System:
 # segmentation loss no weight is given; it counts as much as the adversary, as classification does in AC-GAN (Odena et
 # al., ICML 2017).
 SYSTEMS: dict[str, System] = {
-    "crn": System(CRN, "perceptual", "the cascade with the perceptual loss"),
-    "image-space": System(CRN, "image", "the cascade with an image-space loss, L1 in RGB"),
+    "crn": System(CRN, PERCEPTUAL, "the cascade with the perceptual loss"),
+    "image-space": System(CRN, IMAGE_SPACE, "the cascade with an image-space loss, L1 in RGB"),
     "gan-segmentation": System(
         CRN,
-        "segmentation",
+        SEGMENTATION,
         "GAN and semantic segmentation: the cascade with a conditional 70 x 70 PatchGAN as adversary and the "
         "cross-entropy of a fixed segmentation network",
         adversarial=True,
@@ -89,7 +172,7 @@ SYSTEMS: dict[str, System] = {
     ),
     "pix2pix": System(
         UNet,
-        "image",
+        IMAGE_SPACE,
         "pix2pix (Isola et al., CVPR 2017): a U-Net with a conditional 70 x 70 PatchGAN as adversary and 100 times L1 "
         "in RGB",
         adversarial=True,
@@ -98,12 +181,10 @@ SYSTEMS: dict[str, System] = {
         adam_beta1=0.5,
         settings={"dropout": 0.5},
     ),
-    "encoder-decoder": System(UNet, "perceptual", "encoder-decoder: a U-Net with the perceptual loss"),
+    "encoder-decoder": System(UNet, PERCEPTUAL, "encoder-decoder: a U-Net with the perceptual loss"),
     "full-resolution": System(
-        FullResolutionNetwork, "perceptual", "full-resolution network: dilated convolutions with the perceptual loss"
+        FullResolutionNetwork, PERCEPTUAL, "full-resolution network: dilated convolutions with the perceptual loss"
     ),
-    "spade": System(
-        SPADEGenerator, "perceptual", "SPADE, later than that paper: its generator with the perceptual loss"
-    ),
+    "spade": System(SPADEGenerator, PERCEPTUAL, "SPADE, later than that paper: its generator with the perceptual loss"),
 }
 assert set(SYSTEMS) == set(get_args(SystemName))

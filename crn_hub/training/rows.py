@@ -1,0 +1,112 @@
+"""The rows of a run: loaded, checked, and those that are held out."""
+
+from dataclasses import dataclass
+
+import psutil
+from accelerate import Accelerator
+from torch import Tensor
+from tqdm import tqdm
+
+from crn_hub.classes import ClassSet, LayoutError
+from crn_hub.data import PairDataset, dataset_license, find_classes, load_rows, scene_rows, spread
+from crn_hub.training.arguments import Arguments
+
+SCENES_PER_EPOCH = 600
+SMALLEST_SCENE = 32  # pixels of height
+GRID_ROWS = 4  # held-out layouts in a grid; twice as many make the validation loss
+CACHE_SHARE = 0.25  # of the free memory, for decoded photographs
+
+
+@dataclass(frozen=True)
+class TrainingRows:
+    """
+    Attributes:
+        data: the pairs to train on; each stage sets their size.
+        held_out: pairs that are only looked at.
+        count: rows to train on, with those left out.
+        left_out: what is wrong with each row that was left out.
+        classes: what the ids mean.
+        licence: of the data, if they name one.
+    """
+
+    data: PairDataset
+    held_out: PairDataset
+    count: int
+    left_out: list[str]
+    classes: ClassSet
+    licence: str | None
+
+    def set_size(self, size: tuple[int, int]) -> None:
+        """Brings all pairs to (height, width) in pixels from now on."""
+        self.data.size = self.held_out.size = size
+
+    def pairs_to_show(self) -> list[dict[str, Tensor]]:
+        """The held-out pairs that validation losses, and the first of them grids, are made of."""
+        return [self.held_out[i] for i in spread(len(self.held_out), 2 * GRID_ROWS)]
+
+
+def load_training_rows(
+    args: Arguments, final_size: tuple[int, int], first_size: tuple[int, int], accelerator: Accelerator
+) -> TrainingRows:
+    """The rows that a command line names.
+
+    Args:
+        args: the command line.
+        final_size: (height, width) of the images in pixels at the end, at which scenes are drawn.
+        first_size: the same at the beginning.
+        accelerator: of the run.
+
+    Raises:
+        ValueError, FileNotFoundError, ConnectionError: if data, columns or classes are not to be had.
+        LayoutError: naming a row that cannot be used.
+    """
+    licence = None
+    if args.dataset_name is None:
+        height, count = final_size[0], min(SCENES_PER_EPOCH, args.max_train_samples or SCENES_PER_EPOCH)
+        if height < SMALLEST_SCENE:
+            raise ValueError(f"--resolution {height}: street scenes are at least {SMALLEST_SCENE} pixels high.")
+        rows, held_out, classes = scene_rows(count, (height, 2 * height))
+        if args.classes is not None and ClassSet.load(args.classes) != classes:
+            raise ValueError(f"--classes {args.classes}: the street scenes have the classes of CamVid; leave it out.")
+        columns = ("image", "label")
+    else:
+        columns = (args.image_column, args.label_column)
+        with accelerator.main_process_first():
+            rows, held_out = load_rows(args.dataset_name, *columns, args.max_train_samples)
+        classes, licence = find_classes(args.dataset_name, args.classes), dataset_license(args.dataset_name)
+    memory = int(CACHE_SHARE * psutil.virtual_memory().available / accelerator.num_processes)
+    data = PairDataset(
+        rows,
+        classes,
+        first_size,
+        *columns,
+        seed=args.seed,
+        random_flip=args.random_flip,
+        color_jitter=args.color_jitter,
+        simplify_layouts=args.simplify_layouts,
+        cache_bytes=memory,
+    )
+    to_show = PairDataset(held_out, classes, first_size, *columns, called="held-out row")
+    left_out = []
+    if args.dataset_name is not None:  # scenes are never bad, and drawing them takes time
+        try:
+            left_out = _check(data, to_show, memory, args.skip_bad_rows, accelerator)
+        except LayoutError as error:
+            hint = "" if args.skip_bad_rows else " --skip_bad_rows leaves such rows out and lists them."
+            raise LayoutError(f"{error}{hint}") from error
+    return TrainingRows(data, to_show, len(rows), left_out, classes, licence)
+
+
+def _check(data: PairDataset, held_out: PairDataset, memory: int, skip: bool, accelerator: Accelerator) -> list[str]:
+    """Checks the rows that are shown, and all rows if they fit into memory or if bad ones are to be left out.
+
+    Returns what is wrong with each row that is left out.
+    """
+    shown = held_out.used if skip else spread(len(held_out), 2 * GRID_ROWS)
+    bad = [*held_out.check(shown, skip).values()]
+    if skip or sum(array.nbytes for array in data.decode(0)) * len(data) <= memory:
+        rows = tqdm(data.used, desc="checking rows", unit="row", disable=not accelerator.is_main_process)
+        bad += data.check(rows, skip).values()
+    if bad:
+        accelerator.print(f"rows left out: {len(bad)}", *bad, sep="\n  ")
+    return bad

@@ -1,0 +1,89 @@
+"""Signals that end a run: it saves a checkpoint first."""
+
+import ctypes
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+from types import FrameType
+from typing import NoReturn, cast
+
+import psutil
+import torch
+from accelerate import Accelerator
+from torch import Tensor
+from torch.utils.data import get_worker_info
+
+ECHO = 5.0  # seconds in which more signals are the same request, which may reach a process in several ways
+
+
+class StopRequest:
+    """SIGTERM and SIGINT (Ctrl-C) become a request that the loop heeds after a step; a second one ends at once.
+
+    `accelerate launch` doesn't hand signals on: where the system can do it (Linux), its death counts as SIGTERM.
+
+    As a context manager it installs its handlers, and restores those that were there before.
+
+    Attributes:
+        signal: the signal that came, or None.
+    """
+
+    def __init__(self) -> None:
+        self.signal: signal.Signals | None = None
+
+    def __enter__(self) -> "StopRequest":
+        self._before = {number: signal.signal(number, self._hear) for number in (signal.SIGTERM, signal.SIGINT)}
+        if sys.platform == "linux" and _is_launcher(psutil.Process(os.getppid())):
+            ctypes.CDLL(None).prctl(1, int(signal.SIGTERM))  # 1: PR_SET_PDEATHSIG
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def heard_by_any(self, accelerator: Accelerator) -> bool:
+        """Whether a signal has come, to any of the processes: all of them stop after the same step."""
+        if accelerator.num_processes == 1:
+            return self.signal is not None
+        heard = torch.tensor(float(self.signal is not None), device=accelerator.device)
+        return cast(Tensor, accelerator.reduce(heard, "sum")).item() > 0
+
+    def end(self, accelerator: Accelerator, step: int) -> NoReturn:
+        """Ends the process as its signal would have, now that the checkpoint of `step` is saved."""
+        number = self.signal or signal.SIGTERM
+        accelerator.print(
+            f"stopped by {number.name}: checkpoint-{step} is saved; --resume_from_checkpoint latest goes on from it"
+        )
+        accelerator.end_training()
+        sys.exit(128 + number)
+
+    def _hear(self, number: int, _: FrameType | None) -> None:
+        if self.signal is None:
+            self.signal, self._heard = signal.Signals(number), time.monotonic()
+            os.write(
+                2, f"\n{self.signal.name}: saving a checkpoint after this step; later, another ends at once\n".encode()
+            )
+        elif time.monotonic() - self._heard > ECHO:
+            signal.signal(number, signal.SIG_DFL)
+            os.kill(os.getpid(), number)
+
+
+def _is_launcher(process: psutil.Process) -> bool:
+    """Whether a process is `accelerate launch`; the end of a shell, for one, means nothing."""
+    try:
+        words = process.cmdline()[:4]
+    except psutil.Error:
+        return False
+    return any(Path(word).name == "accelerate" or word.startswith("accelerate.commands.") for word in words)
+
+
+def prepare_worker(_: int) -> None:
+    """Prepares a worker process of a data loader.
+
+    A signal to the whole group must not end it before the run has saved. And it lives for one epoch only, so keeping
+    decoded rows would be of no use.
+    """
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.SIG_IGN)
+    get_worker_info().dataset.cache_bytes = 0  # type: ignore[union-attr]

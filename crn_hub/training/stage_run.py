@@ -1,0 +1,375 @@
+"""One stage in training: its network, optimisers, averages and data, and how far it has come."""
+
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import torch
+from accelerate.utils import broadcast_object_list, set_seed
+from torch import Tensor
+from torch.optim.swa_utils import AveragedModel
+from torch.utils.data import DataLoader
+
+from crn_hub.classes import UNLABELLED, LayoutError
+from crn_hub.losses import Seen
+from crn_hub.networks import CRN, HubModel
+from crn_hub.pictures import save_picture
+from crn_hub.training.arguments import public
+from crn_hub.training.checkpoints import VERSION, Progress, load_checkpoint, save_checkpoint, what_is_safe
+from crn_hub.training.cost import StageCost, hardware, peak_memory
+from crn_hub.training.learner import SCHEDULES, Learner, NotFiniteError
+from crn_hub.training.preparation import Run
+from crn_hub.training.rows import GRID_ROWS
+from crn_hub.training.signals import prepare_worker
+from crn_hub.training.stages import Stage
+from crn_hub.training.trackers import track_grid
+from crn_hub.training.validation import sample_grid, validation_loss
+
+CALIBRATION_BATCHES = 8
+EMA_DECAY = 0.999
+Tensors = tuple[Tensor, ...] | list[Tensor]
+
+
+class StageRun:
+    """A stage that is being trained, from its beginning or from the checkpoint that the run goes on from.
+
+    `state` is what a checkpoint says of it, beside accelerate's files; `load` brings both back.
+
+    Attributes:
+        network: what is trained.
+        model: the same, as accelerate has wrapped it.
+        trained: all wrapped networks: this one, and the loss's opponent if there is one.
+        step: optimiser steps done, counted through all stages.
+        cost: what the last step, validation and checkpoint took.
+    """
+
+    def __init__(self, run: Run, stage: Stage, start: HubModel | None):
+        args, accelerator = run.args, run.accelerator
+        self.run, self.stage = run, stage
+        self.step, self.cost = stage.first_step, StageCost(stage)
+        self._began, self._seconds_before = time.perf_counter(), 0.0
+        set_seed(args.seed + stage.number)  # also when the stage before was not run in this process
+        self.network = run.fresh_network(stage)
+        is_resumed = run.progress is not None and run.progress["stage"] == stage.number
+        if start is not None and not is_resumed:
+            self._grow_from(start)
+        accelerator.print(f"{self.network.TITLE}, {': '.join(self.network.layers)}")
+        if run.trained_modules is not None and isinstance(self.network, CRN):
+            self.network.train_only_last(run.trained_modules)
+        self.network.gradient_checkpointing = args.gradient_checkpointing
+        run.rows.set_size(self.network.size)
+        self._pairs = run.rows.pairs_to_show()
+
+        networks = [self.network, *([run.loss.opponent.network] if run.loss.opponent else [])]
+        if args.channels_last:
+            for network in networks:
+                network.to(memory_format=torch.channels_last)
+        self._ema = AveragedModel(self.network, accelerator.device, multi_avg_fn=ema_update) if args.use_ema else None
+        names = ["", *([f"{run.loss.opponent.name}'s "] if run.loss.opponent else [])]
+        self._generator, *opponents = [
+            Learner(accelerator, network, name, run.learning_rate, run.adam_beta1, args.max_grad_norm)
+            for network, name in zip(networks, names, strict=True)
+        ]
+        self._opponent = opponents[0] if opponents else None
+        self.model = self._generator.model
+        self.trained = [self.model, *(opponent.model for opponent in opponents)]
+        self._loader = accelerator.prepare(self._make_loader())
+        if args.torch_compile:
+            for module in (self.network, *run.loss.children()):
+                module.compile()
+        self._started_from = start.training_record if start is not None else None
+        if is_resumed and run.checkpoint and run.progress:
+            self.load(run.checkpoint, run.progress)
+        elif run.loss.needs_calibration:
+            run.loss.reset_weights()
+            if run.calibration_step == 0:
+                run.rows.data.set_epoch(self._first_epoch)
+                self.calibrate()
+        self.begin_step()
+
+    def _grow_from(self, start: HubModel) -> None:
+        taken = self.network.grow_from(start.cpu())
+        classes = self.run.rows.classes
+        known = classes.translation_to(start.classes) != UNLABELLED
+        new = [name for name, there in zip(classes.names, known, strict=False) if not there]
+        source = self.run.args.init_from if self.stage.number == 0 else "the stage before"
+        self.run.accelerator.print(
+            f"{taken} of {self.network.num_modules} modules start from {source}"
+            + (f"; classes that are new to them: {', '.join(new)}" if new else "")
+        )
+
+    def _make_loader(self) -> DataLoader:
+        args = self.run.args
+        workers: dict[str, Any] = {"num_workers": args.dataloader_num_workers}
+        if args.dataloader_num_workers:
+            workers["worker_init_fn"] = prepare_worker
+            if sys.platform == "linux":  # where workers share the decoded photographs with this process
+                workers["multiprocessing_context"] = "fork"
+        return DataLoader(self.run.rows.data, batch_size=args.train_batch_size, shuffle=True, **workers)
+
+    # -- a step ---------------------------------------------------------------------------------------
+
+    @property
+    def _first_epoch(self) -> int:
+        return -(-self.stage.first_step // self.run.steps_per_epoch)
+
+    @property
+    def _learning_rate(self) -> float:
+        done = (self.step - self.stage.first_step) / self.stage.steps
+        return self.run.learning_rate * SCHEDULES[self.run.args.lr_scheduler](done)
+
+    def begin_step(self) -> None:
+        """Sets back what is gathered over the batches of a step."""
+        self._tick, self._waited = time.perf_counter(), 0.0
+        self._rows: list[int] = []  # of the batches that make a step
+        self._losses: list[Tensor] = []  # for each batch the loss and its terms
+
+    def batches(self) -> Iterator[dict[str, Tensor]]:
+        """Batches, epoch after epoch until the last step of the stage; a resumed one goes on with those that come next.
+
+        Raises:
+            LayoutError: naming a row that cannot be used.
+        """
+        run, stage = self.run, self.stage
+        while self.step < stage.last_step:
+            done = self.step - stage.first_step
+            epoch = self._first_epoch + done // run.steps_per_epoch
+            self._loader.set_epoch(epoch)
+            run.rows.data.set_epoch(epoch)  # with several processes accelerate leaves this out
+            skipped = (done % run.steps_per_epoch) * run.args.gradient_accumulation_steps
+            loader = run.accelerator.skip_first_batches(self._loader, skipped) if skipped else self._loader
+            for seconds, batch in _timed(loader):
+                self._waited += seconds
+                self._rows += batch["row"].tolist()
+                if not self._losses:  # dropout, like all that is random, is a function of the step
+                    rng = np.random.default_rng((run.args.seed, self.step, run.accelerator.process_index))
+                    torch.manual_seed(int(rng.integers(2**63)))
+                yield batch
+                if self.step == stage.last_step:
+                    return
+
+    def window(self, images: Tensor, photographs: Tensor, ids: Tensor) -> Seen:
+        """What the loss looks at: all of it, or with --loss_window the same part of each."""
+        part = loss_window(self.run.args.loss_window, self.network.size, self.run.args.seed, self.step)
+        return images[part], photographs[part], ids[part]
+
+    def learn(self, loss: Tensor, terms: dict[str, Tensor], seen: Seen) -> None:
+        """Lets the network learn from the loss of a batch, and after it the loss's opponent from the same images.
+
+        Args:
+            loss, terms: of the batch.
+            seen: what they were computed from.
+
+        Raises:
+            RuntimeError: if a loss or gradient is infinite or no number.
+        """
+        opponent = self.run.loss.opponent
+        try:
+            self._generator.learn(loss, self._learning_rate)
+            if opponent and self._opponent:
+                # Second, so that all batches of one step meet the same opponent.
+                opponents_loss = opponent.loss(self._opponent.model, *seen)
+                terms = {**terms, opponent.name: opponents_loss.detach()}
+                self._opponent.learn(opponents_loss, self._learning_rate)
+        except NotFiniteError as error:
+            raise self._failure(error, self.step + 1) from error
+        self._losses.append(torch.stack([loss.detach(), *terms.values()]))
+
+    def end_step(self) -> dict[str, Any]:
+        """Counts a step that has been made, and updates the averages; returns its entry for the log."""
+        run = self.run
+        rate = self._learning_rate
+        self.step += 1
+        if self._ema is not None:
+            self._ema.update_parameters(self.network)
+        self.cost.step = time.perf_counter() - self._tick
+        means = cast(Tensor, run.accelerator.reduce(torch.stack(self._losses).mean(dim=0), "mean")).tolist()
+        entry: dict[str, Any] = {"step": self.step, "height": self.stage.height}
+        entry |= dict(zip(("loss", *run.terms), means, strict=True))
+        entry |= {
+            "learning_rate": rate,
+            "gradient_norm": self._generator.gradient_norm,
+            "images_per_second": run.images_per_step / self.cost.step,
+            "data_share": self._waited / self.cost.step,
+            "memory_gb": peak_memory(run.accelerator.device) / 1e9,
+        }
+        if run.loss.opponent and self._opponent:
+            entry[f"{run.loss.opponent.name}_gradient_norm"] = self._opponent.gradient_norm
+        if run.loss.weights and self.step - self.stage.first_step in (1, run.calibration_step + 1):
+            entry["loss_weights"] = [*run.loss.weights.values()]
+        return entry
+
+    # -- what is due after some steps -----------------------------------------------------------------
+
+    @property
+    def has_ended(self) -> bool:
+        return self.step == self.stage.last_step
+
+    @property
+    def calibration_is_due(self) -> bool:
+        return self.run.loss.needs_calibration and self.step - self.stage.first_step == self.run.calibration_step
+
+    @property
+    def validation_is_due(self) -> bool:
+        return self.step % self.run.args.validation_steps == 0 or self.has_ended
+
+    @torch.no_grad()
+    def calibrate(self) -> None:
+        """Measures the loss weights on rows spread over the data."""
+        run, device = self.run, self.run.accelerator.device
+
+        def batches() -> Iterator[Seen]:
+            for index in range(CALIBRATION_BATCHES):
+                pair = run.rows.data[index * len(run.rows.data) // CALIBRATION_BATCHES]
+                ids, photograph = (pair[name][None].to(device) for name in ("ids", "photograph"))
+                yield self.model(ids), photograph, ids
+
+        run.loss.calibrate(batches())
+        run.loss.load_weights(broadcast_object_list([run.loss.weights])[0])  # the same in all processes
+        weights = ", ".join(f"{term} {weight:.3g}" for term, weight in run.loss.weights.items())
+        run.accelerator.print(f"loss weights: {weights}")
+
+    def validate(self) -> float:
+        """The loss of held-out pairs; what the network makes of the first of them goes to grids/ and the trackers."""
+        began, run = time.perf_counter(), self.run
+        loss = validation_loss(self.current_model, run.loss, self._pairs)
+        if run.accelerator.is_main_process:
+            grid = sample_grid(self.current_model, self._pairs[:GRID_ROWS])
+            save_picture(grid, run.output_dir / f"grids/step-{self.step:06d}.png")
+            track_grid(run.accelerator, grid, self.step)
+        self.cost.validation = time.perf_counter() - began
+        return loss
+
+    def save(self, validation_loss: float | None) -> None:
+        """Writes a checkpoint of the step that has been made.
+
+        Args:
+            validation_loss: the stage's last one, for the record.
+
+        Raises:
+            RuntimeError: if a weight is infinite or no number, or the checkpoint cannot be written.
+        """
+        began, args = time.perf_counter(), self.run.args
+        for name, weight in self.network.named_parameters():  # which a step of finite gradients may have spoilt
+            if not weight.isfinite().all():
+                raise self._failure(f"the weight {name} is {weight.sum().item()}", self.step)
+        model = self.finished_model(validation_loss)
+        save_checkpoint(self.run.accelerator, self.run.output_dir, model, self.state(), args.checkpoints_total_limit)
+        self.cost.checkpoint = time.perf_counter() - began
+
+    def state(self) -> Progress:
+        """How far the stage has come."""
+        return {
+            "version": VERSION,
+            "step": self.step,
+            "stage": self.stage.number,
+            "first_step": self.stage.first_step,
+            "seconds": self._seconds,
+            "run_name": self.run.name,
+            "settings": self.run.settings,
+            "facts": self.run.facts,
+            "loss_weights": self.run.loss.weights,
+        }
+
+    def load(self, checkpoint: Path, progress: Progress) -> None:
+        """Brings the stage to where a checkpoint has it.
+
+        Raises:
+            ValueError: if a part of the checkpoint is missing or damaged.
+        """
+        saved = load_checkpoint(self.run.accelerator, checkpoint)
+        self.step, self._seconds_before = progress["step"], progress["seconds"]
+        if self._ema is not None:
+            self._ema.module.load_state_dict(saved.state_dict())
+            self._ema.n_averaged.fill_(self.step - self.stage.first_step)
+        self._started_from = saved.training_record.get("started_from")
+        if progress["loss_weights"]:
+            self.run.loss.load_weights(progress["loss_weights"])
+        self.run.accelerator.print(f"resumed from {checkpoint} at step {self.step}")
+
+    # -- its result -----------------------------------------------------------------------------------
+
+    @property
+    def current_model(self) -> HubModel:
+        """The model to save and to look at: the average if there is one."""
+        return cast(HubModel, self._ema.module) if self._ema is not None else self.network
+
+    def finished_model(self, validation_loss: float | None) -> HubModel:
+        """The same, with the record of its training so far."""
+        run, stage, args = self.run, self.stage, self.run.args
+        steps, model = self.step - stage.first_step, self.current_model
+        is_on_the_hub = args.dataset_name is not None and not Path(args.dataset_name).exists()
+        model.training_record = {
+            "dataset": public(args.dataset_name) or "procedural street scenes",
+            "hub_dataset": args.dataset_name if is_on_the_hub else None,
+            "license": run.rows.licence,
+            "settings": run.settings
+            | {"resolution": stage.height, "widths": list(stage.widths), "num_images": run.num_images},
+            "result": {
+                "steps": steps,
+                "epochs": round(steps / run.steps_per_epoch, 2),
+                "images_per_step": run.images_per_step,
+                "rows_left_out": len(run.rows.left_out),
+                "hours": round(self._seconds / 3600, 3),
+                "hardware": hardware(run.accelerator),
+                "peak_memory_gb": round(peak_memory(run.accelerator.device) / 1e9, 2),
+                "validation_loss": validation_loss,
+            },
+        }
+        if args.system != "crn":
+            model.training_record["system"] = run.system.description
+        if run.loss.weights:
+            model.training_record["loss_weights"] = run.loss.weights
+        if self._started_from is not None:
+            model.training_record["started_from"] = self._started_from
+        return model
+
+    @property
+    def _seconds(self) -> float:
+        """That the stage has taken, in all the processes that it was trained in one after the other."""
+        return self._seconds_before + time.perf_counter() - self._began
+
+    def _failure(self, what: object, step: int) -> RuntimeError:
+        return RuntimeError(
+            f"step {step}, rows {', '.join(map(str, self._rows))}: {what}; a smaller --learning_rate or "
+            f"--max_grad_norm may help; {what_is_safe(self.run.output_dir)}."
+        )
+
+
+def loss_window(asked: int | None, size: tuple[int, int], seed: int, step: int) -> tuple[Any, slice, slice]:
+    """A random part of images (..., height, width), of their aspect ratio, as an index; a function of (seed, step).
+
+    Args:
+        asked: its height in pixels; None, or more than the images have, for all of them.
+        size: (height, width) of the images.
+        seed, step: of the run.
+    """
+    height, width = size
+    share = min(1.0, (asked or height) / height)
+    down, across = np.random.default_rng((seed, step)).random(2)
+    rows, columns = round(share * height), round(share * width)
+    top, left = int(down * (height - rows + 1)), int(across * (width - columns + 1))
+    return ..., slice(top, top + rows), slice(left, left + columns)
+
+
+def ema_update(averages: Tensors, weights: Tensors, count: Tensor | int) -> None:
+    """averages += (1 - decay) * (weights - averages); the decay grows to EMA_DECAY, so that early weights fade soon."""
+    decay = min(EMA_DECAY, (1 + int(count)) / (10 + int(count)))
+    torch._foreach_lerp_(averages, weights, 1 - decay)
+
+
+def _timed(batches: Iterable[Any]) -> Iterator[tuple[float, Any]]:
+    """Each batch with the seconds of waiting for it."""
+    iterator = iter(batches)
+    while True:
+        asked = time.perf_counter()
+        try:
+            batch = next(iterator)
+        except StopIteration:
+            return
+        except LayoutError as error:  # of a worker process: the sentence is the last line of a traceback
+            raise LayoutError(str(error).strip().splitlines()[-1].rpartition("LayoutError: ")[2]) from error
+        yield time.perf_counter() - asked, batch

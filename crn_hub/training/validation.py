@@ -1,0 +1,47 @@
+"""Held-out rows: their loss, and grids of what the network makes of them."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from PIL import Image
+from torch import Tensor
+from torchvision.transforms.functional import to_pil_image
+from torchvision.utils import make_grid
+
+from crn_hub.losses import Loss
+from crn_hub.networks import HubModel
+from crn_hub.pictures import to_pixels
+
+
+@contextmanager
+def _as_in_use(model: HubModel) -> Iterator[torch.device]:
+    """Without gradient and dropout; yields the device of the model."""
+    was_training = model.training
+    model.eval()
+    with torch.no_grad():
+        yield next(model.parameters()).device
+    model.train(was_training)
+
+
+def validation_loss(model: HubModel, loss: Loss, pairs: list[dict[str, Tensor]]) -> float:
+    """The mean loss over held-out pairs."""
+    losses = []
+    with _as_in_use(model) as device:
+        for pair in pairs:
+            ids, photographs = pair["ids"][None].to(device), pair["photograph"][None].to(device)
+            losses.append(loss(model(ids), photographs, ids)[0].item())
+    return sum(losses) / len(losses)
+
+
+def sample_grid(model: HubModel, pairs: list[dict[str, Tensor]]) -> Image.Image:
+    """One row per pair: layout | the k outputs | photograph."""
+    tiles = []
+    with _as_in_use(model) as device:
+        for pair in pairs:
+            outputs = to_pixels(model(pair["ids"][None].to(device))[0])  # (K, H, W, 3)
+            layout = model.classes.to_colors(pair["ids"].numpy())
+            tiles += [
+                torch.from_numpy(p.copy()).permute(2, 0, 1) for p in (layout, *outputs, to_pixels(pair["photograph"]))
+            ]
+    return to_pil_image(make_grid(tiles, nrow=model.num_images + 2, pad_value=255))
