@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from hub_client import Client, refusal
-from hub_server import HubServer
 from huggingface_hub import ModelCard
-from test_model import random_ids
+from support.hub_client import Client, refusal
+from support.hub_server import HubServer
+from support.layouts import random_ids
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 

@@ -9,8 +9,8 @@ import json
 import numpy as np
 import pytest
 import torch
-from conftest import ROOT
 from PIL import Image
+from support import ROOT
 
 from crn_hub import CRN, ClassSet
 from crn_hub.box import MODEL_IN_THE_BOX

@@ -11,11 +11,11 @@ from urllib.parse import unquote
 
 import pytest
 import torch
-from hub_server import HubServer
 from huggingface_hub import ModelCard
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 from PIL import Image
+from support.hub_server import HubServer
 from torch.utils.flop_counter import FlopCounterMode
 
 from crn_hub import CRN, ClassSet

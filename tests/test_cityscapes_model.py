@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from browsing import Open, jpeg, photograph, plane, running_app, settled
-from conftest import ROOT
-from hub_server import HubServer
 from PIL import Image
 from playwright.sync_api import expect
+from support import ROOT
+from support.browsing import Open, jpeg, photograph, plane, running_app, settled
+from support.hub_server import HubServer
 
 from crn_hub import CRN, ClassSet
 from crn_hub.scenes import SCENE_CLASSES, street_scene

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import ROOT
 from PIL import Image
+from support import ROOT
+from support.command_line import crn
 
 from crn_hub import CRN, ClassSet
-from crn_hub.cli import app, run
 
 
 @pytest.fixture(scope="module")
@@ -25,15 +25,6 @@ def model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def layout(path: Path, value: int) -> Path:
     Image.fromarray(np.full((20, 40), value, np.uint8)).save(path)
     return path
-
-
-def crn(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> int:
-    monkeypatch.setattr(sys, "argv", ["crn", *map(str, arguments)])
-    try:
-        run(app)
-    except SystemExit as ended:
-        return int(ended.code or 0)
-    return 0
 
 
 def test_photographs_are_what_the_model_makes(

@@ -14,12 +14,12 @@ import datasets
 import numpy as np
 import pytest
 import torch
-from conftest import ROOT
 from huggingface_hub import ModelCard
 from PIL import Image
 from safetensors.torch import load_file, save_file
-from test_cli import crn
-from test_data import bad_folder, write_folder
+from support import ROOT
+from support.command_line import crn
+from support.data_folders import bad_folder, write_folder
 
 from crn_hub import CRN, ClassSet
 from crn_hub.box import MODEL_IN_THE_BOX

@@ -13,11 +13,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hub_client import Client, contents, facts, load, push, refusal, saved_model
-from hub_server import TOKEN, HubServer
 from huggingface_hub import HfApi, snapshot_download
 from PIL import Image
 from safetensors.numpy import save
+from support.hub_client import Client, contents, facts, load, push, refusal, saved_model
+from support.hub_server import TOKEN, HubServer
 
 from crn_hub import CRN, ClassSet, LayoutError
 from crn_hub.cli import app, run

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from support.layouts import random_ids
 
 from crn_hub import CRN, ClassSet, LayoutError
 from crn_hub.classes import LayoutWarning
@@ -22,12 +23,6 @@ SMALL = (8, 6, 4)  # 16 x 32
 def small() -> CRN:
     torch.manual_seed(0)
     return CRN(ClassSet.camvid(), SMALL, num_images=2).eval()
-
-
-def random_ids(model: CRN, batch: int = 1, seed: int = 0) -> torch.Tensor:
-    generator = torch.Generator().manual_seed(seed)
-    ids = torch.randint(0, len(model.classes) + 1, (batch, *model.size), generator=generator)
-    return ids.masked_fill(ids == len(model.classes), 255)
 
 
 @pytest.mark.parametrize("case", ["single_32x64", "diverse_64x128"])

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 import torch
-from hub_client import (
+from safetensors.torch import load_file, save_file
+from support.hub_client import (
     EDITED_CARD,
     MODEL_FILES,
     Client,
@@ -21,7 +22,6 @@ from hub_client import (
     saved_model,
     small_model,
 )
-from safetensors.torch import load_file, save_file
 
 from crn_hub import CRN, ClassSet
 

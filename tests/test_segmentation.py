@@ -8,11 +8,11 @@ import datasets
 import numpy as np
 import pytest
 import torch
-from hub_client import Client
-from hub_server import HubServer
 from PIL import Image
-from test_cli import crn
-from test_data import bad_folder, write_folder
+from support.command_line import crn
+from support.data_folders import bad_folder, write_folder
+from support.hub_client import Client
+from support.hub_server import HubServer
 from transformers import (
     Mask2FormerConfig,
     Mask2FormerForUniversalSegmentation,

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import ROOT
 from PIL import Image
+from support import ROOT
 
 from crn_hub.pictures import compose, save_picture, to_pixels
 from crn_hub.synthesis import photographs_of, resize_ids

@@ -9,9 +9,9 @@ from types import SimpleNamespace
 import pytest
 import torch
 from safetensors.torch import load_file
-from test_data import write_folder
-from test_resume import EVERY, STEPS, Run, assert_same, die, torchrun
-from training_script import fails, log_of, train
+from support.data_folders import write_folder
+from support.resumed_runs import EVERY, STEPS, Run, assert_same, die
+from support.training_script import fails, log_of, torchrun, train
 
 import train_accelerate
 from crn_hub import CRN, ClassSet, FullResolutionNetwork, HubModel, SPADEGenerator, UNet

@@ -10,11 +10,11 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from hub_server import HubServer
 from PIL import Image
 from safetensors.torch import load_file
-from test_data import bad_folder, png, spoil, write_folder
-from training_script import ENVIRONMENT, TINY, command, fails, launch, log_of, run_here, train
+from support.data_folders import bad_folder, png, spoil, write_folder
+from support.hub_server import HubServer
+from support.training_script import ENVIRONMENT, TINY, command, fails, launch, log_of, run_here, train
 
 import train_accelerate
 from crn_hub import CRN
