@@ -104,9 +104,15 @@ def test_damaged_colours_snap_on_demand(
     ("make", "message"),
     [
         (lambda model, folder: ["synthesize", model, folder / "no.png", "--output", folder / "out"], "no.png"),
-        (lambda model, folder: ["synthesize", model, layout(folder / "a.png", 77), "--output", folder / "out"], "77"),
-        (lambda model, folder: ["synthesize", folder, layout(folder / "a.png", 1), "--output", folder / "out"], "conf"),
-        (lambda model, folder: ["synthesize", model, layout(folder / "a.png", 1)], "--output"),
+        (
+            lambda model, folder: ["synthesize", model, layout(folder / "a.png", 77), "--output", folder / "out"],
+            "id 77",
+        ),
+        (
+            lambda model, folder: ["synthesize", folder, layout(folder / "a.png", 1), "--output", folder / "out"],
+            "config.json",
+        ),
+        (lambda model, folder: ["synthesize", model, layout(folder / "a.png", 1)], "--output requires an"),
         (lambda model, folder: ["synthesise", model], "synthesise"),
         (
             lambda model, folder: ["synthesize", model, *[layout(folder / "a.png", 1)] * 2, "--output", folder / "out"],

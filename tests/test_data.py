@@ -101,11 +101,15 @@ def test_bad_rows_are_refused_with_their_number() -> None:
         data[3]
     with pytest.raises(LayoutError, match="row 4: a photograph of mode I;16"):
         data[4]
+    with pytest.raises(LayoutError, match="row 5, "):
+        data[5]
+    assert data[0]["row"] == 0  # this one is good
 
 
 def test_bad_rows_of_files_are_named_with_the_file(tmp_path: Path) -> None:
     rows, held_out = load_rows(str(bad_folder(tmp_path / "streets")))
     data = PairDataset(rows, CAMVID, (16, 32))
+    assert [data[row]["row"] for row in (0, 2, 5)] == [0, 2, 5]  # the good ones
     for row, message in {
         1: r"row 1 \(label-1.png\), column label: id 77 \(1,728 pixels\): outside this set of 11 classes",
         3: r"row 3 \(image-3.png\): the photograph has 20 x 10 pixels, its label 48 x 36",

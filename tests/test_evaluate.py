@@ -429,7 +429,7 @@ def test_bad_rows_stop_it_or_are_left_out(
     assert "--skip-bad-rows leaves such rows out" in said
     assert run(monkeypatch, folder, tmp_path / "out", models / "small", "--split", "train", "--skip-bad-rows") == 0
     facts = results(tmp_path / "out")["facts"]
-    assert facts["rows_left_out"] > 0
+    assert facts["rows_left_out"] == 4
     assert f"{facts['rows_left_out']} bad ones left out" in (tmp_path / "out" / "table.md").read_text()
 
 
@@ -469,6 +469,7 @@ def test_the_box_is_no_local_folder(camvid: Path, tmp_path: Path, monkeypatch: p
     options = ["--max-rows", 2, "--size", 64, 128, "--update-cards"]
     assert run(monkeypatch, camvid, tmp_path / "out", "box", *options) == 0
     assert {path: path.read_bytes() for path in before} == before
+    assert [model["name"] for model in results(tmp_path / "out")["models"]] == ["box"]
 
 
 def test_names_that_are_the_same_are_told_apart(pairs: Path, models: Path, tmp_path: Path) -> None:
@@ -487,12 +488,12 @@ def test_names_that_are_the_same_are_told_apart(pairs: Path, models: Path, tmp_p
         (["small", "--split", "test"], "no split 'test'; there are train, validation"),
         (["small", "--size", 40, 64], "small makes images of 32 x 64 pixels (height x width), which differs in shape"),
         (["small", "--size", 8, 16], "each side must be at least 32 pixels"),
-        (["small", "--max-rows", 1], "max-rows"),
+        (["small", "--max-rows", 1], 'Invalid value "1" for --max-rows. Must be >= 2'),
         (["small", "--segmenter", "small"], "small: makes photographs"),
         (["small", "--perceptual-net", "vgg11"], "vgg11: neither a feature network"),
         (["small", "--image-column", "photo"], "no column 'photo'; there are image, label"),
         (["small", "--classes", "cups.json"], "cups: it knows none"),
-        ([], "MODEL"),
+        ([], "MODEL requires an argument"),
     ],
 )
 def test_refusals(

@@ -321,6 +321,13 @@ def test_weights_that_are_no_safetensors(tmp_path: Path, data: bytes) -> None:
     assert message.startswith(f"{tmp_path}: model.safetensors is not a readable safetensors file (")
 
 
+def test_a_promise_that_is_kept_is_a_safetensors_file(tmp_path: Path) -> None:
+    saved_model(tmp_path)
+    (tmp_path / "model.safetensors").write_bytes(promise("F32", [1], 4))
+    message = refusal(ValueError, CRN.from_pretrained, tmp_path)
+    assert message.startswith(f"{tmp_path}: the tensors of model.safetensors don't fit config.json: missing ")
+
+
 @pytest.mark.parametrize("missing", [1, 1000])
 def test_weights_that_are_cut_off(tmp_path: Path, missing: int) -> None:
     saved_model(tmp_path)

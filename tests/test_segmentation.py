@@ -261,7 +261,7 @@ def test_a_network_of_other_things(trained: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "code", "said"),
     [
-        (["--steps", 0], 2, "steps"),
+        (["--steps", 0], 2, 'Invalid value "0" for --steps. Must be >= 1'),
         (["--size", 8, 16], 2, "each side must be at least 32 pixels"),
         (["--classes", "nowhere.json"], 2, "nowhere.json: no such file"),
         (["--label-column", "mask"], 2, "no column 'mask'; there are image, label"),

@@ -52,6 +52,11 @@ def test_sizes_out_of_range_are_refused(size: tuple[int, int]) -> None:
         photographs_of(Plain(), np.zeros((4, 4), np.uint8), 1, (16, 32), size)
 
 
+def test_a_size_that_is_asked_for_is_that_of_the_photographs() -> None:
+    (photograph,) = photographs_of(Plain(), np.zeros((4, 4), np.uint8), 1, (16, 32), (10, 30))
+    assert photograph.size == (30, 10)
+
+
 def test_millions_of_columns_cost_no_more_than_themselves() -> None:
     """In a child of bounded memory: rows first, the 256 rows of the network would take 20 GB."""
     code = """
