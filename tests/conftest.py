@@ -1,15 +1,13 @@
-"""What several test modules share."""
+"""Fixtures for all tests."""
 
 import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from browsing import browser, visit  # noqa: F401 - fixtures
-from hub_client import client, home, hub, lonely, offline  # noqa: F401 - fixtures
-from painting_hand import address, hand, phone, seen  # noqa: F401 - fixtures
 
-ROOT = Path(__file__).parent.parent
+pytest.register_assert_rewrite("support")  # so that a failing assert there, too, shows the values
+pytest_plugins = ["support.browsing", "support.hub_client", "support.painting_hand"]  # their fixtures
 
 
 @pytest.fixture(scope="session", autouse=True)

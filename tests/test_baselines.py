@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from hub_client import Client, refusal
-from hub_server import HubServer
 from huggingface_hub import ModelCard
-from test_model import random_ids
+from support.hub_client import Client, refusal
+from support.hub_server import HubServer
+from support.layouts import random_ids
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -111,6 +111,7 @@ def test_no_normalisation_of_the_unet_sees_one_pixel(size: tuple[int, int], leve
     network = UNet(CAMVID, size, 2).train()
     assert network.levels == levels
     found = shapes_of(network, (nn.InstanceNorm2d,), torch.zeros(1, *size, dtype=torch.uint8))
+    assert found
     assert all(height >= 2 and width >= 2 for _, height, width in found)
     assert network(torch.zeros(1, *size, dtype=torch.uint8)).shape == (1, 1, 3, *size)
 

@@ -11,11 +11,11 @@ from urllib.parse import unquote
 
 import pytest
 import torch
-from hub_server import HubServer
 from huggingface_hub import ModelCard
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 from PIL import Image
+from support.hub_server import HubServer
 from torch.utils.flop_counter import FlopCounterMode
 
 from crn_hub import CRN, ClassSet
@@ -338,6 +338,8 @@ def test_the_lines_of_python_run(tmp_path: Path) -> None:
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent)}
     done = subprocess.run([sys.executable, "-c", code], env=environment, cwd=tmp_path, capture_output=True, text=True)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    with Image.open(tmp_path / "photograph.png") as photograph:
+        assert photograph.size == (32, 16)
 
 
 @pytest.mark.parametrize(

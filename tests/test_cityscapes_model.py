@@ -3,17 +3,16 @@
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from browsing import Open, jpeg, photograph, plane, running_app, settled
-from conftest import ROOT
-from hub_server import HubServer
 from PIL import Image
 from playwright.sync_api import expect
+from support import ROOT
+from support.browsing import Open, jpeg, photograph, plane, running_app, settled
+from support.hub_server import HubServer
 
 from crn_hub import CRN, ClassSet
 from crn_hub.scenes import SCENE_CLASSES, street_scene
@@ -22,12 +21,6 @@ NAME = "org/crn-cityscapes"
 CITYSCAPES = ClassSet.cityscapes()
 RAW_IDS = [7, 8, 11, 12, 13, 17, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 31, 32, 33]  # cityscapesScripts, by train id
 PUSH = "import sys; from crn_hub import CRN; CRN.from_pretrained(sys.argv[1]).push_to_hub(sys.argv[2])"
-
-
-@pytest.fixture(scope="module")
-def hub() -> Iterator[HubServer]:
-    with HubServer() as server:
-        yield server
 
 
 @pytest.fixture(scope="module")

@@ -136,11 +136,25 @@ def test_ids_outside_the_set_are_refused_with_values_and_counts() -> None:
         assert part in str(error.value)
 
 
+def test_ids_of_any_integer_type_are_taken() -> None:
+    for kind in (np.uint8, np.int16, np.int64):
+        checked = CAMVID.check_ids(np.array([[0, 10, 255]], dtype=np.uint8).astype(kind))
+        assert checked.dtype == np.uint8
+        assert checked.tolist() == [[0, 10, 255]]
+
+
 @pytest.mark.parametrize(
-    "ids", [np.full((2, 2), -1), np.zeros((2, 2)), np.zeros((2, 2), bool), np.zeros(4, int), np.zeros((0, 3), int)]
+    ("ids", "message"),
+    [
+        (np.full((2, 2), -1), r"id -1 \(4 pixels\)"),
+        (np.zeros((2, 2)), "must be integers, not float64"),
+        (np.zeros((2, 2), bool), "must be integers, not bool"),
+        (np.zeros(4, int), r"has the shape \(height, width\), not \(4,\)"),
+        (np.zeros((0, 3), int), r"has the shape \(height, width\), not \(0, 3\)"),
+    ],
 )
-def test_arrays_that_are_no_ids_are_refused(ids: np.ndarray) -> None:
-    with pytest.raises(LayoutError):
+def test_arrays_that_are_no_ids_are_refused(ids: np.ndarray, message: str) -> None:
+    with pytest.raises(LayoutError, match=message):
         CAMVID.check_ids(ids)
 
 

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import ROOT
 from PIL import Image
+from support import ROOT
+from support.command_line import crn
 
 from crn_hub import CRN, ClassSet
-from crn_hub.cli import app, run
 
 
 @pytest.fixture(scope="module")
@@ -25,15 +25,6 @@ def model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def layout(path: Path, value: int) -> Path:
     Image.fromarray(np.full((20, 40), value, np.uint8)).save(path)
     return path
-
-
-def crn(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> int:
-    monkeypatch.setattr(sys, "argv", ["crn", *map(str, arguments)])
-    try:
-        run(app)
-    except SystemExit as ended:
-        return int(ended.code or 0)
-    return 0
 
 
 def test_photographs_are_what_the_model_makes(
@@ -113,9 +104,15 @@ def test_damaged_colours_snap_on_demand(
     ("make", "message"),
     [
         (lambda model, folder: ["synthesize", model, folder / "no.png", "--output", folder / "out"], "no.png"),
-        (lambda model, folder: ["synthesize", model, layout(folder / "a.png", 77), "--output", folder / "out"], "77"),
-        (lambda model, folder: ["synthesize", folder, layout(folder / "a.png", 1), "--output", folder / "out"], "conf"),
-        (lambda model, folder: ["synthesize", model, layout(folder / "a.png", 1)], "--output"),
+        (
+            lambda model, folder: ["synthesize", model, layout(folder / "a.png", 77), "--output", folder / "out"],
+            "id 77",
+        ),
+        (
+            lambda model, folder: ["synthesize", folder, layout(folder / "a.png", 1), "--output", folder / "out"],
+            "config.json",
+        ),
+        (lambda model, folder: ["synthesize", model, layout(folder / "a.png", 1)], "--output requires an"),
         (lambda model, folder: ["synthesise", model], "synthesise"),
         (
             lambda model, folder: ["synthesize", model, *[layout(folder / "a.png", 1)] * 2, "--output", folder / "out"],

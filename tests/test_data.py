@@ -1,42 +1,18 @@
 """Rows of data sets -> tensors: columns, classes, cropping, augmentation, and refusals that name the row."""
 
-import json
-from io import BytesIO
 from pathlib import Path
 
 import datasets
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 import torch
 from PIL import Image
+from support.data_folders import bad_folder, pair, write_folder
 
 from crn_hub import ClassSet, LayoutError
 from crn_hub.data import PairDataset, dataset_license, find_classes, load_rows, scene_rows
 
 CAMVID = ClassSet.camvid()
-
-
-def pair(seed: int = 0, width: int = 48, height: int = 36) -> dict:
-    random = np.random.default_rng(seed)
-    label = random.integers(0, 12, (height // 6, width // 6), dtype=np.uint8).repeat(6, 0).repeat(6, 1)
-    photograph = np.stack(
-        [label * 20, label * 10, 255 - label], axis=-1
-    )  # so that label and photograph can be compared
-    return {"image": Image.fromarray(photograph), "label": Image.fromarray(label)}
-
-
-def write_folder(folder: Path, rows: int = 20, columns: tuple[str, str] = ("image", "label"), first: int = 0) -> Path:
-    """A data set of `rows` pairs as a folder of parquet with classes.json and a card with a licence."""
-    pairs = [pair(i) for i in range(first, first + rows)]
-    features = datasets.Features({columns[0]: datasets.Image(), columns[1]: datasets.Image()})
-    content = {columns[0]: [p["image"] for p in pairs], columns[1]: [p["label"] for p in pairs]}
-    (folder / "data").mkdir(parents=True)
-    datasets.Dataset.from_dict(content, features).to_parquet(folder / "data" / "train-00000-of-00001.parquet")
-    (folder / "classes.json").write_text(json.dumps(CAMVID.to_list()))
-    (folder / "README.md").write_text("---\nlicense: cc-by-4.0\n---\n# Pairs\n")
-    return folder
 
 
 def test_rows_become_tensors_of_the_networks_size() -> None:
@@ -125,38 +101,15 @@ def test_bad_rows_are_refused_with_their_number() -> None:
         data[3]
     with pytest.raises(LayoutError, match="row 4: a photograph of mode I;16"):
         data[4]
-
-
-def spoil(folder: Path, row: int, column: str, content: bytes) -> None:
-    """Puts other bytes into one cell of a folder that `write_folder` made."""
-    (file,) = folder.glob("data/*.parquet")
-    table = pq.read_table(file)
-    cells = table.column(column).to_pylist()
-    cells[row] = {"bytes": content, "path": f"{column}-{row}.png"}
-    at = table.column_names.index(column)
-    pq.write_table(table.set_column(at, table.schema.field(at), pa.array(cells, table.schema.field(at).type)), file)
-
-
-def png(picture: Image.Image) -> bytes:
-    file = BytesIO()
-    picture.save(file, "PNG")
-    return file.getvalue()
-
-
-def bad_folder(folder: Path) -> Path:
-    """Row 1 has an id outside, 3 different sizes, 4 no picture, 6 a truncated one; held-out row 1 has no picture."""
-    write_folder(folder)
-    spoil(folder, 1, "label", png(Image.fromarray(np.full((36, 48), 77, np.uint8))))
-    spoil(folder, 3, "image", png(Image.new("RGB", (20, 10))))
-    spoil(folder, 4, "label", b"not a picture")
-    spoil(folder, 6, "image", png(pair()["image"])[:-40])
-    spoil(folder, 19, "image", b"")
-    return folder
+    with pytest.raises(LayoutError, match="row 5, "):
+        data[5]
+    assert data[0]["row"] == 0  # this one is good
 
 
 def test_bad_rows_of_files_are_named_with_the_file(tmp_path: Path) -> None:
     rows, held_out = load_rows(str(bad_folder(tmp_path / "streets")))
     data = PairDataset(rows, CAMVID, (16, 32))
+    assert [data[row]["row"] for row in (0, 2, 5)] == [0, 2, 5]  # the good ones
     for row, message in {
         1: r"row 1 \(label-1.png\), column label: id 77 \(1,728 pixels\): outside this set of 11 classes",
         3: r"row 3 \(image-3.png\): the photograph has 20 x 10 pixels, its label 48 x 36",

@@ -15,7 +15,12 @@ import httpx
 import numpy as np
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from browsing import (
+from gradio_client import Client, handle_file
+from gradio_client.exceptions import AppError
+from PIL import Image
+from playwright.sync_api import Page, expect
+from support import ROOT
+from support.browsing import (
     Open,
     frame,
     jpeg,
@@ -27,11 +32,6 @@ from browsing import (
     settled,
     small_model,
 )
-from conftest import ROOT
-from gradio_client import Client, handle_file
-from gradio_client.exceptions import AppError
-from PIL import Image
-from playwright.sync_api import Page, expect
 
 from crn_hub import CRN, ClassSet
 from crn_hub.box import MODEL_IN_THE_BOX

@@ -14,12 +14,12 @@ import datasets
 import numpy as np
 import pytest
 import torch
-from conftest import ROOT
 from huggingface_hub import ModelCard
 from PIL import Image
 from safetensors.torch import load_file, save_file
-from test_cli import crn
-from test_data import bad_folder, write_folder
+from support import ROOT
+from support.command_line import crn
+from support.data_folders import bad_folder, write_folder
 
 from crn_hub import CRN, ClassSet
 from crn_hub.box import MODEL_IN_THE_BOX
@@ -61,7 +61,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def segmenter(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def random_segmenter(tmp_path_factory: pytest.TempPathFactory) -> Path:
     torch.manual_seed(0)
     folder = tmp_path_factory.mktemp("segmenter") / "chance"
     SmallSegmenter(CAMVID, (32, 64)).save_pretrained(folder)
@@ -73,11 +73,11 @@ def run(patch: pytest.MonkeyPatch, pairs: Path, output: Path, *arguments: object
 
 
 @pytest.fixture(scope="module")
-def evaluated(pairs: Path, models: Path, segmenter: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def evaluated(pairs: Path, models: Path, random_segmenter: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     output = tmp_path_factory.mktemp("evaluated") / "out"
     names = [models / "small", models / "large", models / "few"]
     with pytest.MonkeyPatch.context() as patch:
-        assert run(patch, pairs, output, *names, "--segmenter", segmenter) == 0
+        assert run(patch, pairs, output, *names, "--segmenter", random_segmenter) == 0
     return output
 
 
@@ -313,7 +313,7 @@ def test_damaged_records_are_measured_again(
 def test_everything_that_numbers_depend_on_counts(
     pairs: Path,
     models: Path,
-    segmenter: Path,
+    random_segmenter: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
@@ -323,7 +323,7 @@ def test_everything_that_numbers_depend_on_counts(
     rows = rows.map(lambda row: {"label2": row["label"]})
     rows.save_to_disk(tmp_path / "data")
     shutil.copy(pairs / "classes.json", tmp_path / "data")
-    finder = shutil.copytree(segmenter, tmp_path / "finder")
+    finder = shutil.copytree(random_segmenter, tmp_path / "finder")
     vgg = tmp_path / "vgg.safetensors"
     tensors = load_file(VGG16_IN_THE_BOX)
     save_file(tensors, vgg, {"preprocessing": "torchvision"})
@@ -429,17 +429,17 @@ def test_bad_rows_stop_it_or_are_left_out(
     assert "--skip-bad-rows leaves such rows out" in said
     assert run(monkeypatch, folder, tmp_path / "out", models / "small", "--split", "train", "--skip-bad-rows") == 0
     facts = results(tmp_path / "out")["facts"]
-    assert facts["rows_left_out"] > 0
+    assert facts["rows_left_out"] == 4
     assert f"{facts['rows_left_out']} bad ones left out" in (tmp_path / "out" / "table.md").read_text()
 
 
 def test_cards_get_the_results(
-    pairs: Path, models: Path, segmenter: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    pairs: Path, models: Path, random_segmenter: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plain, edited = (shutil.copytree(models / "few", tmp_path / name) for name in ("plain", "edited"))
     (edited / "README.md").write_text("---\nlicense: mit\n---\nmy own words\n")
     weights = (plain / "model.safetensors").read_bytes()
-    options = ["--segmenter", segmenter, "--max-rows", 4, "--update-cards"]
+    options = ["--segmenter", random_segmenter, "--max-rows", 4, "--update-cards"]
     assert run(monkeypatch, pairs, tmp_path / "out", plain, edited, *options) == 0
     assert (plain / "model.safetensors").read_bytes() == weights
     card = ModelCard.load(plain / "README.md")
@@ -469,6 +469,7 @@ def test_the_box_is_no_local_folder(camvid: Path, tmp_path: Path, monkeypatch: p
     options = ["--max-rows", 2, "--size", 64, 128, "--update-cards"]
     assert run(monkeypatch, camvid, tmp_path / "out", "box", *options) == 0
     assert {path: path.read_bytes() for path in before} == before
+    assert [model["name"] for model in results(tmp_path / "out")["models"]] == ["box"]
 
 
 def test_names_that_are_the_same_are_told_apart(pairs: Path, models: Path, tmp_path: Path) -> None:
@@ -487,12 +488,12 @@ def test_names_that_are_the_same_are_told_apart(pairs: Path, models: Path, tmp_p
         (["small", "--split", "test"], "no split 'test'; there are train, validation"),
         (["small", "--size", 40, 64], "small makes images of 32 x 64 pixels (height x width), which differs in shape"),
         (["small", "--size", 8, 16], "each side must be at least 32 pixels"),
-        (["small", "--max-rows", 1], "max-rows"),
+        (["small", "--max-rows", 1], 'Invalid value "1" for --max-rows. Must be >= 2'),
         (["small", "--segmenter", "small"], "small: makes photographs"),
         (["small", "--perceptual-net", "vgg11"], "vgg11: neither a feature network"),
         (["small", "--image-column", "photo"], "no column 'photo'; there are image, label"),
         (["small", "--classes", "cups.json"], "cups: it knows none"),
-        ([], "MODEL"),
+        ([], "MODEL requires an argument"),
     ],
 )
 def test_refusals(
@@ -535,12 +536,14 @@ def test_without_the_extra_packages(
     assert "pip install 'crn_hub[eval]' brings it" in capsys.readouterr().err
 
 
-def test_camvid(camvid: Path, models: Path, segmenter: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_camvid(
+    camvid: Path, models: Path, random_segmenter: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Real photographs: the model in the box beats an untrained network of its shape in all that counts."""
     torch.manual_seed(0)
     box = CRN.from_pretrained()
     CRN(box.classes, box.widths, box.base_size, box.num_images).save_pretrained(tmp_path / "untrained")
-    options = ["--segmenter", segmenter, "--max-rows", 8, "--size", 64, 128]
+    options = ["--segmenter", random_segmenter, "--max-rows", 8, "--size", 64, 128]
     assert run(monkeypatch, camvid, tmp_path / "out", "box", tmp_path / "untrained", *options) == 0
     found = results(tmp_path / "out")
     trained, untrained = (model["measures"] for model in found["models"])

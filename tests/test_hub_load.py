@@ -13,11 +13,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hub_client import Client, contents, facts, load, push, refusal, saved_model
-from hub_server import TOKEN, HubServer
 from huggingface_hub import HfApi, snapshot_download
 from PIL import Image
 from safetensors.numpy import save
+from support.hub_client import Client, contents, facts, load, push, refusal, saved_model
+from support.hub_server import TOKEN, HubServer
 
 from crn_hub import CRN, ClassSet, LayoutError
 from crn_hub.cli import app, run
@@ -130,13 +130,15 @@ def test_model_loads_by_branch_tag_and_commit_online_and_offline(
 
 
 def test_model_loads_from_a_whole_snapshot_without_a_connection(
-    hub: HubServer, client: Client, offline: Client, lonely: Client, tmp_path: Path
+    hub: HubServer, client: Client, offline: Client, lonely: Client, home: Path, tmp_path: Path
 ) -> None:
     model = published(hub, tmp_path, "org/snapshot", record={})
     client(snapshot_download, "org/snapshot")
     assert offline(load, "org/snapshot") == facts(model)
     assert lonely(load, "org/snapshot") == facts(model)
     assert client(load, "org/snapshot", local_files_only=True) == facts(model)
+    found = {path for _, repo_id, _, path in snapshots(home) if repo_id == "org/snapshot"}
+    assert {"config.json", "model.safetensors", "README.md"} <= found  # what `whole_files_only` compares
 
 
 def test_forced_download_needs_a_connection(
@@ -150,7 +152,8 @@ def test_forced_download_needs_a_connection(
     )
     message = refusal(ConnectionError, lonely, load, "org/forced", force_download=True)
     assert message == "org/forced: config.json could not be fetched from the Hub: [Errno 111] Connection refused."
-    refusal(ValueError, client, load, "org/forced", force_download=True, local_files_only=True)
+    message = refusal(ValueError, client, load, "org/forced", force_download=True, local_files_only=True)
+    assert message == "Cannot pass 'force_download=True' and 'local_files_only=True' at the same time."
 
 
 def test_model_in_the_cache_loads_while_the_hub_refuses_or_is_away(
@@ -254,7 +257,7 @@ def test_private_repo_needs_the_token(hub: HubServer, client: Client, tmp_path: 
 
 
 def test_wrong_token(hub: HubServer, client: Client, tmp_path: Path) -> None:
-    published(hub, tmp_path, "org/open")
+    model = published(hub, tmp_path, "org/open")
     message = refusal(ConnectionError, client, load, "org/open", token="hf_wrong")
     assert message == (
         "org/open: config.json could not be fetched from the Hub: the Hub answered 401 Unauthorized "
@@ -262,23 +265,26 @@ def test_wrong_token(hub: HubServer, client: Client, tmp_path: Path) -> None:
     )
     message = refusal(ConnectionError, client, load, "org/open", token="hf_größe")
     assert message.endswith("the token holds characters that no token has.")
+    assert client(load, "org/open", token=TOKEN) == facts(model)
 
 
 def test_gated_repo(hub: HubServer, client: Client, tmp_path: Path) -> None:
-    published(hub, tmp_path, "org/gated")
+    model = published(hub, tmp_path, "org/gated")
     with hub.failing("/config.json", 403, error_code="GatedRepo"):
         message = refusal(ConnectionError, client, load, "org/gated")
     assert message == (
         "org/gated: config.json could not be fetched from the Hub: "
         "access has to be asked for on its page on the Hub first."
     )
+    assert client(load, "org/gated") == facts(model)
 
 
 def test_forbidden_repo(hub: HubServer, client: Client, tmp_path: Path) -> None:
-    published(hub, tmp_path, "org/forbidden")
+    model = published(hub, tmp_path, "org/forbidden")
     with hub.failing("/config.json", 403):
         message = refusal(ConnectionError, client, load, "org/forbidden")
     assert message.endswith("could not be fetched from the Hub: the Hub answered 403 Forbidden.")
+    assert client(load, "org/forbidden") == facts(model)
 
 
 @pytest.mark.parametrize("options", [{}, {"token": False}, {"force_download": True}], ids=["404", "401", "forced"])
@@ -355,12 +361,13 @@ def test_broken_file_in_a_repo_is_named(
 @pytest.mark.parametrize("file", ["config.json", "model.safetensors", "training.json"])
 def test_server_error_while_a_file_arrives(hub: HubServer, client: Client, tmp_path: Path, file: str) -> None:
     repo_id = f"org/error-{file.split('.')[0]}"
-    published(hub, tmp_path, repo_id)
+    model = published(hub, tmp_path, repo_id)
     with hub.failing(f"/{file}", 500, method="GET"):
         message = refusal(ConnectionError, client, load, repo_id)
     assert message == (
         f"{repo_id}: {file} could not be fetched from the Hub: the Hub answered 500 Internal Server Error."
     )
+    assert client(load, repo_id) == facts(model)
 
 
 def test_server_error_from_the_start(hub: HubServer, client: Client, tmp_path: Path) -> None:
@@ -418,7 +425,8 @@ def test_failed_load_of_a_broken_revision_leaves_the_one_before_usable(
     first = published(hub, tmp_path, "org/spoilt")
     client(load, "org/spoilt")
     hub.commit("models", "org/spoilt", {"model.safetensors": b"no safetensors"})
-    refusal(ValueError, client, load, "org/spoilt")
+    message = refusal(ValueError, client, load, "org/spoilt")
+    assert message.startswith("org/spoilt: model.safetensors is not a readable safetensors file (")
     assert offline(load, "org/spoilt") == facts(first)
 
 
@@ -558,6 +566,7 @@ def test_dataset_that_the_hub_refuses(
     with hub.failing(part_of_path, status, error_code):
         message = refusal(error, client, dataset_facts, repo_id)
     assert message.startswith(f"{repo_id}: {complaint}")
+    assert client(dataset_facts, repo_id)[3] == "mit"
 
 
 def test_dataset_that_arrives_in_part(hub: HubServer, client: Client) -> None:
@@ -611,7 +620,8 @@ def test_a_failing_hub_is_no_missing_licence(hub: HubServer, client: Client, lon
         "org/ailing: README.md is not in the cache and could not be fetched from the Hub: "
         "the Hub answered 503 Service Unavailable."
     )
-    refusal(ConnectionError, lonely, dataset_license, "org/ailing")
+    message = refusal(ConnectionError, lonely, dataset_license, "org/ailing")
+    assert message.endswith("could not be fetched from the Hub: [Errno 111] Connection refused.")
     assert client(dataset_license, "org/ailing") == "mit"
 
 

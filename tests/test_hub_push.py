@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hub_client import EDITED_CARD, MODEL_FILES, Client, facts, load, push, refusal, saved_model, small_model
-from hub_server import USER, HubServer
 from huggingface_hub import HfApi
+from support.hub_client import EDITED_CARD, MODEL_FILES, Client, facts, load, push, refusal, saved_model, small_model
+from support.hub_server import USER, HubServer
 
 from crn_hub import CRN, ClassSet
 

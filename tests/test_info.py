@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import ROOT
-from hub_server import HubServer
+from support import ROOT
+from support.hub_server import HubServer
 
 from crn_hub import CRN, ClassSet
 from crn_hub.cli import app, run

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 import torch
-from hub_client import (
+from safetensors.torch import load_file, save_file
+from support.hub_client import (
     EDITED_CARD,
     MODEL_FILES,
     Client,
@@ -21,7 +22,6 @@ from hub_client import (
     saved_model,
     small_model,
 )
-from safetensors.torch import load_file, save_file
 
 from crn_hub import CRN, ClassSet
 
@@ -319,6 +319,13 @@ def test_weights_that_are_no_safetensors(tmp_path: Path, data: bytes) -> None:
     (tmp_path / "model.safetensors").write_bytes(data)
     message = refusal(ValueError, CRN.from_pretrained, tmp_path)
     assert message.startswith(f"{tmp_path}: model.safetensors is not a readable safetensors file (")
+
+
+def test_a_promise_that_is_kept_is_a_safetensors_file(tmp_path: Path) -> None:
+    saved_model(tmp_path)
+    (tmp_path / "model.safetensors").write_bytes(promise("F32", [1], 4))
+    message = refusal(ValueError, CRN.from_pretrained, tmp_path)
+    assert message.startswith(f"{tmp_path}: the tensors of model.safetensors don't fit config.json: missing ")
 
 
 @pytest.mark.parametrize("missing", [1, 1000])

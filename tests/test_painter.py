@@ -12,8 +12,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from browsing import PAINTER, Open, frame, jpeg, photograph, plane, revision, served, settled, small_model
-from painting_hand import (
+from PIL import Image
+from playwright.sync_api import expect
+from support.browsing import PAINTER, Open, frame, jpeg, photograph, plane, revision, served, settled, small_model
+from support.painting_hand import (
     CAR,
     ROAD,
     TREE,
@@ -22,8 +24,6 @@ from painting_hand import (
     is_stroke,
     region_of,
 )
-from PIL import Image
-from playwright.sync_api import expect
 
 from crn_hub import ClassSet
 from crn_hub.classes import UNLABELLED

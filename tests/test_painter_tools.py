@@ -11,8 +11,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from browsing import PAINTER, Open, frame, plane, revision, settled
-from painting_hand import (
+from playwright.sync_api import expect
+from support.browsing import PAINTER, Open, frame, plane, revision, settled
+from support.painting_hand import (
     BUILDING,
     CAR,
     ROAD,
@@ -25,7 +26,6 @@ from painting_hand import (
     is_stroke,
     region_of,
 )
-from playwright.sync_api import expect
 
 from crn_hub.classes import UNLABELLED
 from crn_hub.demo.painting import Painting

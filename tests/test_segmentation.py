@@ -8,11 +8,11 @@ import datasets
 import numpy as np
 import pytest
 import torch
-from hub_client import Client
-from hub_server import HubServer
 from PIL import Image
-from test_cli import crn
-from test_data import bad_folder, write_folder
+from support.command_line import crn
+from support.data_folders import bad_folder, write_folder
+from support.hub_client import Client
+from support.hub_server import HubServer
 from transformers import (
     Mask2FormerConfig,
     Mask2FormerForUniversalSegmentation,
@@ -33,17 +33,17 @@ CAMVID = ClassSet.camvid()
 
 
 @pytest.fixture(scope="module")
-def pairs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def streets(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_folder(tmp_path_factory.mktemp("pairs") / "streets", 16)
 
 
 @pytest.fixture(scope="module")
-def trained(pairs: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def trained(streets: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A network of a minute's training, by the command."""
     folder = tmp_path_factory.mktemp("segmenter") / "small"
     with pytest.MonkeyPatch.context() as patch:
         options = ["--size", 32, 64, "--steps", 40, "--seed", 1]
-        assert crn(patch, "train-segmenter", "--dataset", pairs, "--output", folder, *options) == 0
+        assert crn(patch, "train-segmenter", "--dataset", streets, "--output", folder, *options) == 0
     return folder
 
 
@@ -89,10 +89,10 @@ def test_what_training_leaves(trained: Path) -> None:
     assert sorted(p.name for p in trained.iterdir()) == ["config.json", "model.safetensors"]
 
 
-def test_training_is_a_function_of_its_seed(pairs: Path, trained: Path, tmp_path: Path) -> None:
+def test_training_is_a_function_of_its_seed(streets: Path, trained: Path, tmp_path: Path) -> None:
     with pytest.MonkeyPatch.context() as patch:
         options = ["--size", 32, 64, "--steps", 40, "--seed", 1]
-        assert crn(patch, "train-segmenter", "--dataset", pairs, "--output", tmp_path / "again", *options) == 0
+        assert crn(patch, "train-segmenter", "--dataset", streets, "--output", tmp_path / "again", *options) == 0
     one, other = (load_segmenter(str(folder), CAMVID).state_dict() for folder in (trained, tmp_path / "again"))
     assert all(torch.allclose(one[key], other[key], atol=1e-4) for key in one)
 
@@ -261,14 +261,14 @@ def test_a_network_of_other_things(trained: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "code", "said"),
     [
-        (["--steps", 0], 2, "steps"),
+        (["--steps", 0], 2, 'Invalid value "0" for --steps. Must be >= 1'),
         (["--size", 8, 16], 2, "each side must be at least 32 pixels"),
         (["--classes", "nowhere.json"], 2, "nowhere.json: no such file"),
         (["--label-column", "mask"], 2, "no column 'mask'; there are image, label"),
     ],
 )
 def test_what_training_refuses(
-    pairs: Path,
+    streets: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
@@ -276,16 +276,16 @@ def test_what_training_refuses(
     code: int,
     said: str,
 ) -> None:
-    arguments = ["train-segmenter", "--dataset", pairs, "--output", tmp_path / "out", *options]
+    arguments = ["train-segmenter", "--dataset", streets, "--output", tmp_path / "out", *options]
     assert crn(monkeypatch, *arguments) == code
     assert said in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
 
 
-def test_ten_steps_are_a_run(pairs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ten_steps_are_a_run(streets: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where the warm-up is one step."""
     options = ["--size", 32, 64, "--steps", 10]
-    assert crn(monkeypatch, "train-segmenter", "--dataset", pairs, "--output", tmp_path / "out", *options) == 0
+    assert crn(monkeypatch, "train-segmenter", "--dataset", streets, "--output", tmp_path / "out", *options) == 0
 
 
 def test_bad_rows_are_found_before_training(
@@ -302,12 +302,12 @@ def test_bad_rows_are_found_before_training(
 
 
 def test_labels_must_say_something(
-    pairs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    streets: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     blank = Image.fromarray(np.full((36, 48), 255, np.uint8))
-    rows = datasets.load_dataset(str(pairs))["train"].map(lambda row: {"label": blank})
+    rows = datasets.load_dataset(str(streets))["train"].map(lambda row: {"label": blank})
     rows.save_to_disk(tmp_path / "blank")
-    shutil.copy(pairs / "classes.json", tmp_path / "blank")
+    shutil.copy(streets / "classes.json", tmp_path / "blank")
     arguments = ["train-segmenter", "--dataset", tmp_path / "blank", "--output", tmp_path / "out"]
     assert crn(monkeypatch, *arguments) == 2
     assert "no pixel of the held-out rows is labelled" in capsys.readouterr().err
@@ -315,9 +315,9 @@ def test_labels_must_say_something(
 
 
 def test_a_folder_with_files_is_not_written_into(
-    pairs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    streets: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "thesis.txt").write_text("precious")
-    assert crn(monkeypatch, "train-segmenter", "--dataset", pairs, "--output", tmp_path) == 2
+    assert crn(monkeypatch, "train-segmenter", "--dataset", streets, "--output", tmp_path) == 2
     assert "not a new or empty folder" in capsys.readouterr().err
     assert [p.name for p in tmp_path.iterdir()] == ["thesis.txt"]

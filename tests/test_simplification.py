@@ -13,7 +13,7 @@ CLASSES = 11
 
 
 @pytest.fixture(scope="module")
-def street() -> np.ndarray:
+def scene() -> np.ndarray:
     return street_scene(3, (128, 256))[0]
 
 
@@ -23,22 +23,22 @@ def edges(ids: np.ndarray) -> int:
 
 
 @pytest.mark.parametrize("seed", range(12))
-def test_a_simplified_layout_is_one_of_the_same_street(street: np.ndarray, seed: int) -> None:
-    simple = simplify(street, CLASSES, np.random.default_rng(seed))
+def test_a_simplified_layout_is_one_of_the_same_street(scene: np.ndarray, seed: int) -> None:
+    simple = simplify(scene, CLASSES, np.random.default_rng(seed))
     assert simple.dtype == np.uint8
-    assert simple.shape == street.shape
-    assert set(np.unique(simple)) <= set(np.unique(street))
-    assert 0.6 < (simple == street).mean() < 1
-    assert np.array_equal(simple, simplify(street, CLASSES, np.random.default_rng(seed)))
+    assert simple.shape == scene.shape
+    assert set(np.unique(simple)) <= set(np.unique(scene))
+    assert 0.6 < (simple == scene).mean() < 1
+    assert np.array_equal(simple, simplify(scene, CLASSES, np.random.default_rng(seed)))
 
 
-def test_all_three_ways_come_up(street: np.ndarray) -> None:
+def test_all_three_ways_come_up(scene: np.ndarray) -> None:
     """Smoothing and polygons take poles away, swelling makes them thicker; all leave fewer edges."""
-    poles = [(simplify(street, CLASSES, np.random.default_rng(s)) == POLE).sum() for s in range(40)]
-    assert min(poles) < 0.2 * (street == POLE).sum()
-    assert max(poles) > 1.5 * (street == POLE).sum()
-    simpler = [edges(simplify(street, CLASSES, np.random.default_rng(s))) for s in range(40)]
-    assert np.mean(simpler) < 0.8 * edges(street)
+    poles = [(simplify(scene, CLASSES, np.random.default_rng(s)) == POLE).sum() for s in range(40)]
+    assert min(poles) < 0.2 * (scene == POLE).sum()
+    assert max(poles) > 1.5 * (scene == POLE).sum()
+    simpler = [edges(simplify(scene, CLASSES, np.random.default_rng(s))) for s in range(40)]
+    assert np.mean(simpler) < 0.8 * edges(scene)
 
 
 def one_hot(ids: np.ndarray) -> torch.Tensor:
@@ -79,14 +79,14 @@ def test_small_and_empty_layouts_pass(size: tuple[int, int], seed: int) -> None:
         assert np.array_equal(simplify(ids, CLASSES, np.random.default_rng(seed)), ids)
 
 
-def test_specks_without_a_label_are_painted_over(street: np.ndarray) -> None:
-    specks = street.copy()
+def test_specks_without_a_label_are_painted_over(scene: np.ndarray) -> None:
+    specks = scene.copy()
     specks[::8, ::8] = 255
     shares = [(simplify(specks, CLASSES, np.random.default_rng(seed)) == 255).mean() for seed in range(12)]
     assert np.median(shares) == 0  # swelling leaves them where nothing grows
 
 
-def test_a_share_of_the_layouts_is_simplified_and_no_photograph_changes(street: np.ndarray) -> None:
+def test_a_share_of_the_layouts_is_simplified_and_no_photograph_changes(scene: np.ndarray) -> None:
     row = {"image": street_scene(3, (64, 128))[1], "label": street_scene(3, (64, 128))[0]}
     plain = PairDataset([row] * 60, ClassSet.camvid(), (64, 128), seed=4)
     half = PairDataset([row] * 60, ClassSet.camvid(), (64, 128), seed=4, simplify_layouts=0.5)

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import ROOT
 from PIL import Image
+from support import ROOT
 
 from crn_hub.pictures import compose, save_picture, to_pixels
 from crn_hub.synthesis import photographs_of, resize_ids
@@ -50,6 +50,11 @@ def test_the_network_gets_its_size_and_the_caller_the_layouts() -> None:
 def test_sizes_out_of_range_are_refused(size: tuple[int, int]) -> None:
     with pytest.raises(ValueError, match="size must be"):
         photographs_of(Plain(), np.zeros((4, 4), np.uint8), 1, (16, 32), size)
+
+
+def test_a_size_that_is_asked_for_is_that_of_the_photographs() -> None:
+    (photograph,) = photographs_of(Plain(), np.zeros((4, 4), np.uint8), 1, (16, 32), (10, 30))
+    assert photograph.size == (30, 10)
 
 
 def test_millions_of_columns_cost_no_more_than_themselves() -> None:

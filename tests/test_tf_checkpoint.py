@@ -16,8 +16,8 @@ import google_crc32c
 import numpy as np
 import pytest
 import torch
-from conftest import ROOT
-from hub_client import refusal
+from support import ROOT
+from support.hub_client import refusal
 
 from crn_hub import CRN, ClassSet, LayoutError
 from crn_hub.cli import app, run

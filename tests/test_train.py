@@ -10,11 +10,11 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from hub_server import HubServer
 from PIL import Image
 from safetensors.torch import load_file
-from test_data import bad_folder, png, spoil, write_folder
-from training_script import ENVIRONMENT, TINY, command, fails, launch, log_of, run_here, train
+from support.data_folders import bad_folder, png, spoil, write_folder
+from support.hub_server import HubServer
+from support.training_script import ENVIRONMENT, TINY, command, fails, launch, log_of, run_here, train
 
 import train_accelerate
 from crn_hub import CRN
@@ -171,7 +171,9 @@ def test_a_loss_that_is_no_number_ends_the_run_and_keeps_the_last_checkpoint(tmp
         *TINY, *f"--max_train_steps 9 --checkpointing_steps 1 --learning_rate 1e30 --output_dir {out}".split(), code=1
     )
     assert re.search(r"step \d+, rows \d+: the (loss|gradient) is (nan|inf); .* checkpoint-\d+ is whole", line)
-    for checkpoint in out.glob("checkpoint-*"):
+    checkpoints = list(out.glob("checkpoint-*"))
+    assert checkpoints
+    for checkpoint in checkpoints:
         assert all(tensor.isfinite().all() for tensor in load_file(checkpoint / "model.safetensors").values())
     assert not (out / "model.safetensors").exists()
 
@@ -338,19 +340,19 @@ def test_the_loss_falls(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--resolution", "48"], "--resolution 48"),
+        (["--resolution", "48"], "--resolution 48: right is one of 32, 64"),
         (["--resolution", "32", "--widths", "4", "4"], "2 widths make images 8 pixels high"),
-        (["--learning_rate", "0"], "--learning_rate"),
-        (["--train_batch_size", "zero"], "--train_batch_size"),
-        (["--lr_scheduler", "bump"], "cosine"),
-        (["--max_train_step", "3"], "--max_train_step"),
-        (["--dataset_name", "./nowhere"], "no such folder"),
-        (["--init_from", "./nowhere"], "no such folder"),
-        (["--perceptual_net", "vgg7"], "vgg7"),
-        (["--classes", "kitti"], "kitti"),
+        (["--learning_rate", "0"], 'Invalid value "0.0" for --learning_rate. Must be > 0'),
+        (["--train_batch_size", "zero"], '--train_batch_size: unable to convert "zero" into int'),
+        (["--lr_scheduler", "bump"], 'Invalid value "bump" for --lr_scheduler. Choose from: "constant"'),
+        (["--max_train_step", "3"], "Unknown option: --max_train_step."),
+        (["--dataset_name", "./nowhere"], "./nowhere: no such folder, and no such data set"),
+        (["--init_from", "./nowhere"], "./nowhere: no such folder, and not a Hub id"),
+        (["--perceptual_net", "vgg7"], "vgg7: neither a feature network"),
+        (["--classes", "kitti"], "kitti: no such file, and no preset"),
         (["--classes", "cityscapes"], "the street scenes have the classes of CamVid"),
         (["--dataset_name", ""], "an empty name"),
-        (["--init_from", ""], "empty"),
+        (["--init_from", ""], "the name is empty"),
         (["--resume_from_checkpoint", "elsewhere"], "elsewhere is no checkpoint"),
         (["--stages", "32", "x"], "--stages x: right is HEIGHT or HEIGHT:STEPS"),
         (["--train_modules", "first"], "--train_modules first: right is all, or last:N with N from 1 to 5"),
@@ -359,16 +361,16 @@ def test_the_loss_falls(tmp_path: Path) -> None:
         (["--max_train_steps", "3", "--calibration_step", "3"], "measured after step 3, but a stage has only 3 steps"),
         (["--train_modules", "last:6"], "--train_modules last:6: right is all, or last:N with N from 1 to 5"),
         (["--preset", "paper-512p"], "--preset paper-512p grows a model of half the height"),
-        (["--preset", "paper"], "paper-256p"),
-        (["--report_to", "paper"], "tensorboard"),
-        (["--color_jitter", "1"], "--color_jitter"),
-        (["--simplify_layouts", "2"], "--simplify_layouts"),
+        (["--preset", "paper"], 'Invalid value "paper" for --preset. Choose from: "paper-256p"'),
+        (["--report_to", "paper"], 'Invalid value "paper" for --report_to. Choose from: "tensorboard"'),
+        (["--color_jitter", "1"], 'Invalid value "1.0" for --color_jitter. Must be < 1'),
+        (["--simplify_layouts", "2"], 'Invalid value "2.0" for --simplify_layouts. Must be <= 1'),
         (["--loss_window", "8"], "--loss_window 8: images are 64 x 128 pixels (height x width) and no side"),
         (["--loss_window", "65"], "right is a height from 16 to 64"),
         (["--loss_layers", "--use_ema"], "--loss_layers names no layer; right are some of input, conv1_2"),
-        (["--loss_layers", "conv6_2"], "conv5_2"),
-        (["--best_image", "first"], "per_class"),
-        (["--calibration_step", "2", "--calibration_epoch", "2"], "one of"),
+        (["--loss_layers", "conv6_2"], 'Invalid value "conv6_2" for --loss_layers. Choose from: "input"'),
+        (["--best_image", "first"], 'Invalid value "first" for --best_image. Choose from: "per_class"'),
+        (["--calibration_step", "2", "--calibration_epoch", "2"], "say the same; give one of them"),
         (
             ["--push_to_hub", "--hub_model_id", "bad name!"],
             "--hub_model_id: 'bad name!' is no id of a Hub repo; right is",

@@ -26,13 +26,14 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from crn_hub import CRN, ClassSet
 from crn_hub.demo import launch
+from support import ROOT
 
 CHROMIUM_FLAGS = (
     "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
     "--disable-component-update --disable-sync"
 )
 
-APP = Path(__file__).parent.parent / "app.py"
+APP = ROOT / "app.py"
 Open = Callable[..., Page]  # what the fixture `visit` is
 
 

@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from browsing import PAINTER, Open, jpeg, photograph, plane, revision, served, settled, small_model
 from PIL import Image, ImageDraw
 from playwright.sync_api import Page
 
 from crn_hub import CRN, ClassSet
 from crn_hub.demo.painting import Painting
 from crn_hub.pictures import compose
+from support.browsing import PAINTER, Open, jpeg, photograph, plane, revision, served, settled, small_model
 
 BUILDING, ROAD, TREE, CAR = 1, 3, 5, 8
 

@@ -13,11 +13,11 @@ from unittest import mock
 import pytest
 import torch
 from accelerate.state import AcceleratorState, GradientState, PartialState
-from conftest import ROOT
 from safetensors.torch import load_file
 
 import train_accelerate
 from crn_hub.cli import run
+from support import ROOT
 
 TINY = "--resolution 32 --widths 6 6 6 4".split()
 SETTINGS = {
@@ -83,6 +83,20 @@ def command(*arguments: object) -> list[str]:
 def launch(*arguments: object, environment: dict[str, str] = ENVIRONMENT) -> subprocess.CompletedProcess[str]:
     """A run by `accelerate launch`, which must succeed."""
     done = subprocess.run(command(*arguments), env=environment, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr[-3000:]
+    return done
+
+
+def torchrun(*arguments: object) -> subprocess.CompletedProcess[str]:
+    """Two processes; `accelerate launch --cpu` starts only one."""
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
+    done = subprocess.run(
+        [*launcher, str(ROOT / "train_accelerate.py"), *map(str, arguments)],
+        env=ENVIRONMENT,
+        capture_output=True,
+        text=True,
+        timeout=200,
+    )
     assert done.returncode == 0, done.stderr[-3000:]
     return done
 

@@ -1,6 +1,6 @@
 """What the tests of the Hub share.
 
-The real client is at work in a child process, against tests/hub_server.py. What a child does is a function of this
+The real client is at work in a child process, against hub_server.py. What a child does is a function of this
 module (`push`, `load`, ...); `client(function, ...)` calls it there and gives back its result or raises its exception.
 """
 
@@ -15,9 +15,9 @@ from typing import Any
 
 import pytest
 import torch
-from hub_server import HubServer
 
 from crn_hub import CRN, ClassSet
+from support.hub_server import HubServer
 
 Client = Callable[..., Any]
 
@@ -46,7 +46,7 @@ def load_and_measure(name: str, kind: type[Exception]) -> tuple[str, int]:
     return message, 1024 * (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
 
 
-# -- fixtures, which conftest.py imports for all ----------------------------------------------------
+# -- fixtures ----------------------------------------------------------------------------------------
 
 
 @contextmanager
