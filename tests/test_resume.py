@@ -99,7 +99,7 @@ def test_killed_and_resumed_is_like_never_killed(
 @pytest.mark.parametrize(
     ("at", "count"),
     [
-        ("train_accelerate:save_checkpoint", 2),  # at the end of the first stage
+        ("crn_hub.training.stage_run:save_checkpoint", 2),  # at the end of the first stage
         ("accelerate:Accelerator.backward", 5),  # after it
     ],
 )
@@ -183,9 +183,9 @@ def test_the_end_of_the_launcher_saves_too(one_stage: Run, tmp_path: Path) -> No
 def test_a_later_second_signal_ends_at_once() -> None:
     code = """
 import os, signal, time
-from crn_hub.training import checkpoints
-checkpoints.SAME_WISH = 0.2
-with checkpoints.StopRequest() as stop:
+from crn_hub.training import signals
+signals.ECHO = 0.2
+with signals.StopRequest() as stop:
     for pause in (0, 0.01, 0.3):
         time.sleep(pause)
         os.kill(os.getpid(), signal.SIGINT)
@@ -223,7 +223,7 @@ def test_an_earlier_checkpoint_leaves_the_later_ones_behind(one_stage: Run, tmp_
     train(*common, "--output_dir", folder)
     arguments = [*replaced(common, ["--learning_rate", "0.001"]), "--output_dir", str(folder)]
     arguments += ["--resume_from_checkpoint", str(folder / "checkpoint-4")]
-    die(arguments, "train_accelerate:save_checkpoint", 1, "after")
+    die(arguments, "crn_hub.training.stage_run:save_checkpoint", 1, "after")
     assert sorted(p.name for p in folder.glob("checkpoint-*")) == ["checkpoint-2", "checkpoint-4", "checkpoint-6"]
     rates = [entry["learning_rate"] for entry in log_of(folder)]
     assert [rate > 3e-4 for rate in rates] == [False] * 4 + [True] * 2
@@ -239,6 +239,29 @@ def test_a_damaged_checkpoint_is_one_line(one_stage: Run, tmp_path: Path) -> Non
         damage(checkpoint / "optimizer.bin")
         line = fails(*common, "--output_dir", tmp_path / "run", "--resume_from_checkpoint", "latest")
         assert f"{checkpoint}: cannot be read (" in line
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"version": None}, "was written by another version of crn_hub (checkpoints of version 1, here 2)"),
+        ({"version": 3}, "was written by another version of crn_hub (checkpoints of version 3, here 2)"),
+        ({"seconds": None}, "not a whole checkpoint of this script (progress.json: KeyError('seconds'))"),
+        ({"facts": None}, "not a whole checkpoint of this script (progress.json: KeyError('facts'))"),
+    ],
+)
+def test_progress_that_cannot_be_used_is_one_line(
+    one_stage: Run, tmp_path: Path, change: dict[str, object], message: str
+) -> None:
+    common, whole = one_stage
+    checkpoint = tmp_path / "checkpoint-10"
+    shutil.copytree(whole / "checkpoint-10", checkpoint)
+    progress = json.loads((checkpoint / "progress.json").read_text()) | change
+    kept = {name: value for name, value in progress.items() if value is not None}
+    (checkpoint / "progress.json").write_text(json.dumps(kept))
+    line = fails(*common, "--output_dir", tmp_path, "--resume_from_checkpoint", checkpoint)
+    assert f"{checkpoint}" in line
+    assert message in line
 
 
 def test_a_finished_run_is_not_run_again(one_stage: Run, tmp_path: Path) -> None:

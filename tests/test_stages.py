@@ -5,25 +5,36 @@ from itertools import pairwise
 import pytest
 
 from crn_hub import CRN, ClassSet
-from crn_hub.training.stages import DEFAULT_WIDTHS, PRESETS, Stage, plan_stages
+from crn_hub.training.presets import PRESETS
+from crn_hub.training.stages import DEFAULT_WIDTHS, Stage, StagePlan, plan_stages, settle
 
 
 def test_one_stage_by_default() -> None:
-    assert plan_stages(None, None, (), None) == [Stage(DEFAULT_WIDTHS[64], 64, None)]
-    assert plan_stages(256, None, (), None) == [Stage(DEFAULT_WIDTHS[256], 256, None)]
+    assert plan_stages(None, None, (), None) == [StagePlan(DEFAULT_WIDTHS[64], (64, 128), None)]
+    assert plan_stages(256, None, (), None) == [StagePlan(DEFAULT_WIDTHS[256], (256, 512), None)]
 
 
 def test_each_stage_has_the_beginning_of_the_final_widths() -> None:
     plan = plan_stages(None, None, ("64:1500", "128", "256:500"), None)
-    assert [(stage.height, stage.steps) for stage in plan] == [(64, 1500), (128, None), (256, 500)]
+    assert [(stage.size, stage.steps) for stage in plan] == [((64, 128), 1500), ((128, 256), None), ((256, 512), 500)]
     assert [stage.widths for stage in plan] == [DEFAULT_WIDTHS[height] for height in (64, 128, 256)]
     assert [stage.widths for stage in plan_stages(16, (5, 4, 3), ("8", "16"), None)] == [(5, 4), (5, 4, 3)]
 
 
 def test_stages_grow_from_a_model() -> None:
     start = CRN(ClassSet.camvid(), (5, 4), base_size=(8, 8))
-    assert plan_stages(32, (5, 4, 3), ("16:2", "32"), start) == [Stage((5, 4), 16, 2), Stage((5, 4, 3), 32, None)]
-    assert plan_stages(16, None, (), start) == [Stage((5, 4), 16, None)]
+    assert plan_stages(32, (5, 4, 3), ("16:2", "32"), start) == [
+        StagePlan((5, 4), (16, 16), 2),
+        StagePlan((5, 4, 3), (32, 32), None),
+    ]
+    assert plan_stages(16, None, (), start) == [StagePlan((5, 4), (16, 16), None)]
+
+
+def test_steps_are_counted_through_all_stages() -> None:
+    plans = [StagePlan((4,), (8, 16), 5), StagePlan((4, 4), (16, 32), None)]
+    assert settle(plans, 7, None) == (Stage(0, (4,), (8, 16), 5, 0, 5), Stage(1, (4, 4), (16, 32), 7, 5, 12))
+    rehearsed = settle(plans, 7, at_most=2)  # the learning rate still runs its course over all steps
+    assert rehearsed == (Stage(0, (4,), (8, 16), 5, 0, 2), Stage(1, (4, 4), (16, 32), 7, 2, 4))
 
 
 @pytest.mark.parametrize(

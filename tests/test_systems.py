@@ -1,10 +1,8 @@
 """Training of the systems that the paper compares, with tiny networks."""
 
-import json
 import sys
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 import torch
@@ -17,8 +15,8 @@ import train_accelerate
 from crn_hub import CRN, ClassSet, FullResolutionNetwork, HubModel, SPADEGenerator, UNet
 from crn_hub.cli import run
 from crn_hub.segmentation import SmallSegmenter
-from crn_hub.training.stages import PRESETS
-from crn_hub.training.systems import SYSTEMS
+from crn_hub.training.presets import PRESETS
+from crn_hub.training.systems import PERCEPTUAL, SYSTEMS
 from crn_hub.vgg import LAYERS
 
 KINDS = {
@@ -163,23 +161,6 @@ def test_another_network_starts_from_its_own_kind(tmp_path: Path) -> None:
     assert all(torch.allclose(after[name], tensor, atol=1e-6) for name, tensor in start.state_dict().items())
 
 
-def test_a_run_from_before_there_were_systems_goes_on(tmp_path: Path) -> None:
-    out = tmp_path / "model"
-    common = [*tiny("crn"), *f"--max_train_samples 4 --checkpointing_steps 2 --output_dir {out}".split()]
-    train(*common, "--max_train_steps", 3)
-    for file, part in ((out / "checkpoint-2" / "progress.json", "facts"), (out / "training.json", "settings")):
-        content = json.loads(file.read_text())
-        for name in ("system", "segmenter", "adam_beta1"):
-            content[part].pop(name, None)
-        file.write_text(json.dumps(content))
-    weights = (out / "model.safetensors").read_bytes()
-    train(*common, *"--max_train_steps 3 --resume_from_checkpoint latest".split())
-    assert (out / "model.safetensors").read_bytes() == weights  # has finished
-    (out / "training.json").unlink()
-    train(*common, *"--max_train_steps 4 --resume_from_checkpoint latest".split())
-    assert len(log_of(out)) == 4
-
-
 def test_a_checkpoint_of_another_system_is_not_gone_on_with(adversarial: Run, tmp_path: Path) -> None:
     common, whole = adversarial
     arguments = [argument if argument != "pix2pix" else "encoder-decoder" for argument in common]
@@ -246,7 +227,7 @@ def test_what_a_system_does_not_know_is_one_line(arguments: str, message: str, t
 
 def test_presets_of_the_paper_serve_every_system(monkeypatch: pytest.MonkeyPatch) -> None:
     seen = []
-    monkeypatch.setattr(train_accelerate, "Training", lambda args: SimpleNamespace(run=lambda: seen.append(args)))
+    monkeypatch.setattr(train_accelerate, "prepare", lambda args: seen.append(args) or sys.exit())
     for system in SYSTEMS:
         monkeypatch.setattr(sys, "argv", ["x", "--preset", "paper-256p", "--system", system])
         with pytest.raises(SystemExit):
@@ -254,6 +235,6 @@ def test_presets_of_the_paper_serve_every_system(monkeypatch: pytest.MonkeyPatch
     for system, args in zip(SYSTEMS, seen, strict=True):
         assert (args.resolution, args.num_train_epochs, args.lr_scheduler) == (256, 200, "constant")
         assert (args.widths is not None) == (SYSTEMS[system].generator is CRN)
-        perceptual = SYSTEMS[system].loss == "perceptual"
+        perceptual = SYSTEMS[system].loss is PERCEPTUAL
         assert (args.num_images, args.perceptual_net) == ((9, "vgg19") if perceptual else (None, "vgg16"))
         assert args.learning_rate == (None if SYSTEMS[system].adversarial else PRESETS["paper-256p"]["learning_rate"])

@@ -5,7 +5,6 @@ import re
 import subprocess
 import sys
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -19,6 +18,9 @@ from support.training_script import ENVIRONMENT, TINY, command, fails, launch, l
 import train_accelerate
 from crn_hub import CRN
 from crn_hub.cli import run
+from crn_hub.training.arguments import Arguments
+from crn_hub.training.stage_run import loss_window
+from crn_hub.vgg import LAYERS
 
 
 @pytest.fixture(scope="module")
@@ -50,9 +52,9 @@ def test_a_run_leaves_a_model_with_card_grids_and_log(scenes_run: Path) -> None:
     assert [entry["step"] for entry in log] == [1, 2, 3, 4, 5, 6]
     assert {"validation_loss", "conv5_2", "images_per_second", "learning_rate"} <= set(log[2])
     assert "validation_loss" not in log[1]
-    assert log[0]["loss"] == pytest.approx(sum(log[0][layer] for layer in train_accelerate.LAYERS), rel=1e-5)
+    assert log[0]["loss"] == pytest.approx(sum(log[0][layer] for layer in LAYERS), rel=1e-5)
     record = model.training_record
-    assert record["loss_weights"].keys() == set(train_accelerate.LAYERS)
+    assert record["loss_weights"].keys() == set(LAYERS)
     assert record["settings"]["seed"] == 1
     assert record["result"]["validation_loss"] == log[-1]["validation_loss"]
     assert not list(scenes_run.glob(".*"))
@@ -60,7 +62,7 @@ def test_a_run_leaves_a_model_with_card_grids_and_log(scenes_run: Path) -> None:
 
 def test_calibrated_terms_start_about_equal(scenes_run: Path) -> None:
     first = log_of(scenes_run)[0]
-    assert all(0.5 / 6 < first[layer] < 2 / 6 for layer in train_accelerate.LAYERS)
+    assert all(0.5 / 6 < first[layer] < 2 / 6 for layer in LAYERS)
 
 
 def test_a_checkpoint_holds_a_model_that_loads(scenes_run: Path) -> None:
@@ -152,7 +154,7 @@ def test_a_bad_row_that_a_worker_finds_is_one_line(tmp_path: Path) -> None:
     spoil(data, 5, "image", b"")
     out = tmp_path / "model"
     arguments = [*TINY, "--dataset_name", str(data), "--max_train_steps", "7", "--output_dir", str(out)]
-    code = "import train_accelerate as t, crn_hub.training.preparation as p; p.CACHE_SHARE = 0; t.run(t.app)"
+    code = "import train_accelerate as t, crn_hub.training.rows as r; r.CACHE_SHARE = 0; t.run_command(t.app)"
     done = subprocess.run(
         [sys.executable, "-c", code, *arguments, "--dataloader_num_workers", "1"],
         env=ENVIRONMENT,
@@ -222,16 +224,14 @@ def test_the_loss_may_look_at_parts_of_images_and_layers(tmp_path: Path) -> None
 
 
 def test_every_part_of_an_image_has_its_turn_in_the_loss() -> None:
-    seen = [train_accelerate.loss_window(16, (32, 64), seed=1, step=step) for step in range(99)]
+    seen = [loss_window(16, (32, 64), seed=1, step=step) for step in range(99)]
     for axis, size in ((1, 32), (2, 64)):
         starts = {part[axis].start for part in seen}
         assert all(part[axis].stop - part[axis].start == size // 2 for part in seen)
         assert min(starts) == 0
         assert max(starts) == size // 2
     whole = (..., slice(0, 32), slice(0, 64))
-    assert (
-        train_accelerate.loss_window(64, (32, 64), 1, 5) == train_accelerate.loss_window(None, (32, 64), 1, 5) == whole
-    )
+    assert loss_window(64, (32, 64), 1, 5) == loss_window(None, (32, 64), 1, 5) == whole
 
 
 def test_published_loss_weights_are_refused_for_other_features(tmp_path: Path) -> None:
@@ -315,7 +315,7 @@ def test_switches_for_memory_and_speed(tmp_path: Path, switches: str) -> None:
 
 def test_presets_fill_in_what_is_not_given(monkeypatch: pytest.MonkeyPatch) -> None:
     seen = []
-    monkeypatch.setattr(train_accelerate, "Training", lambda args: SimpleNamespace(run=lambda: seen.append(args)))
+    monkeypatch.setattr(train_accelerate, "prepare", lambda args: seen.append(args) or sys.exit())
     monkeypatch.setattr(sys, "argv", "x --preset paper-1024p --init_from box --learning_rate 3e-4".split())
     with pytest.raises(SystemExit):
         run(train_accelerate.app)
@@ -407,5 +407,5 @@ def test_a_card_that_was_there_before_stays(scenes_run: Path, tmp_path: Path) ->
 def test_help_names_every_argument(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "200")
     text = train("--help").stdout
-    for name in train_accelerate.Arguments.__dataclass_fields__:
+    for name in Arguments.__dataclass_fields__:
         assert f"--{name}" in text

@@ -9,7 +9,7 @@ from typing import Any, cast
 import numpy as np
 import torch
 from accelerate.utils import broadcast_object_list, set_seed
-from torch import Tensor
+from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 from torch.utils.data import DataLoader
 
@@ -52,30 +52,17 @@ class StageRun:
         self.step, self.cost = stage.first_step, StageCost(stage)
         self._began, self._seconds_before = time.perf_counter(), 0.0
         set_seed(args.seed + stage.number)  # also when the stage before was not run in this process
-        self.network = run.fresh_network(stage)
         is_resumed = run.progress is not None and run.progress["stage"] == stage.number
-        if start is not None and not is_resumed:
-            self._grow_from(start)
-        accelerator.print(f"{self.network.TITLE}, {': '.join(self.network.layers)}")
-        if run.trained_modules is not None and isinstance(self.network, CRN):
-            self.network.train_only_last(run.trained_modules)
-        self.network.gradient_checkpointing = args.gradient_checkpointing
+        self.network = self._make_network(None if is_resumed else start)
         run.rows.set_size(self.network.size)
         self._pairs = run.rows.pairs_to_show()
-
-        networks = [self.network, *([run.loss.opponent.network] if run.loss.opponent else [])]
-        if args.channels_last:
-            for network in networks:
-                network.to(memory_format=torch.channels_last)
         self._ema = AveragedModel(self.network, accelerator.device, multi_avg_fn=ema_update) if args.use_ema else None
-        names = ["", *([f"{run.loss.opponent.name}'s "] if run.loss.opponent else [])]
-        self._generator, *opponents = [
-            Learner(accelerator, network, name, run.learning_rate, run.adam_beta1, args.max_grad_norm)
-            for network, name in zip(networks, names, strict=True)
-        ]
-        self._opponent = opponents[0] if opponents else None
+        self._generator, self._opponent = self._learner(self.network), None
         self.model = self._generator.model
-        self.trained = [self.model, *(opponent.model for opponent in opponents)]
+        self.trained = [self.model]
+        if (opponent := run.loss.opponent) is not None:
+            self._opponent = self._learner(opponent.network, f"{opponent.name}'s ")
+            self.trained.append(self._opponent.model)
         self._loader = accelerator.prepare(self._make_loader())
         if args.torch_compile:
             for module in (self.network, *run.loss.children()):
@@ -90,14 +77,32 @@ class StageRun:
                 self.calibrate()
         self.begin_step()
 
-    def _grow_from(self, start: HubModel) -> None:
-        taken = self.network.grow_from(start.cpu())
+    def _make_network(self, start: HubModel | None) -> HubModel:
+        """The network of the stage, grown from `start` if there is one."""
+        args = self.run.args
+        network = self.run.fresh_network(self.stage)
+        if start is not None:
+            self._grow(network, start)
+        self.run.accelerator.print(f"{network.TITLE}, {': '.join(network.layers)}")
+        if self.run.trained_modules is not None and isinstance(network, CRN):
+            network.train_only_last(self.run.trained_modules)
+        network.gradient_checkpointing = args.gradient_checkpointing
+        return network.to(memory_format=torch.channels_last) if args.channels_last else network
+
+    def _learner(self, network: nn.Module, name: str = "") -> Learner:
+        run, args = self.run, self.run.args
+        if args.channels_last:
+            network = network.to(memory_format=torch.channels_last)
+        return Learner(run.accelerator, network, name, run.learning_rate, run.adam_beta1, args.max_grad_norm)
+
+    def _grow(self, network: HubModel, start: HubModel) -> None:
+        taken = network.grow_from(start.cpu())
         classes = self.run.rows.classes
         known = classes.translation_to(start.classes) != UNLABELLED
         new = [name for name, there in zip(classes.names, known, strict=False) if not there]
         source = self.run.args.init_from if self.stage.number == 0 else "the stage before"
         self.run.accelerator.print(
-            f"{taken} of {self.network.num_modules} modules start from {source}"
+            f"{taken} of {network.num_modules} modules start from {source}"
             + (f"; classes that are new to them: {', '.join(new)}" if new else "")
         )
 
