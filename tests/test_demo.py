@@ -391,7 +391,7 @@ def test_model_and_layout_survive_a_reload(visit: Open, address: str, model: CRN
     settled(tab, 3)
     painted = plane(tab)
     tab.wait_for_function(
-        "() => JSON.parse(sessionStorage[document.querySelector('.lp').painter.storageKey]).painting.includes('.')"
+        "() => JSON.parse(sessionStorage[document.querySelector('.lp').painter.memory.storageKey]).painting.includes('.')"
     )
     frame(tab)
     tab.reload()

@@ -27,7 +27,7 @@ from crn_hub.card import PAPER_URL
 from crn_hub.classes import LABEL_IDS, PRESETS, UNLABELLED, ClassSet, LayoutError, LayoutReading, read_layout
 from crn_hub.demo.models import Models
 from crn_hub.demo.painter import STATIC, Download, LabelPainter, Result, model_facts
-from crn_hub.demo.painting import MAX_PIXELS, Painting, check_size
+from crn_hub.demo.painting import MAX_LAYOUT_PIXELS, Painting, check_size
 from crn_hub.hub_model import HubModel
 from crn_hub.scenes import SCENE_CLASSES, street_scene
 from crn_hub.synthesis import compose, resize_ids
@@ -41,7 +41,7 @@ EXAMPLES = (
     "crossroads", "bridge ahead", "crayon street",
 )  # fmt: skip
 
-# What one visitor can make the server do; `painting.MAX_PIXELS` is checked before a layout is decoded.
+# What one visitor can make the server do; `painting.MAX_LAYOUT_PIXELS` is checked before a layout is decoded.
 MAX_FILE_SIZE = 4 * 2**20  # bytes of an uploaded file
 MAX_BODY_SIZE = 5 * 2**20  # bytes of any request: the file and what surrounds it
 MAX_WAITING = 20  # visitors in the queue
@@ -145,7 +145,7 @@ def build(model: HubModel, folders: bool = False) -> gr.Blocks:
             network.classes,
             layout_classes=layout_classes or None,
             snap=snap,
-            max_pixels=MAX_PIXELS,
+            max_pixels=MAX_LAYOUT_PIXELS,
             source=Path(file).name,
         )
 

@@ -1,7 +1,7 @@
 """`LabelPainter`: the Gradio component in which one paints a layout and sees its photograph.
 
-The page's half is in static/, from the inside out: `SCRIPTS` in this order are one function body. What the page sends
-is a `Painting` as text; what it gets is a `Result`.
+Its half in the browser is in static/, ES modules of which painter.js is the first to read. What the page sends is a
+`Painting` as text; what it gets is a `Result`.
 """
 
 import re
@@ -12,14 +12,11 @@ from typing import Any, TypedDict
 import gradio as gr
 
 from crn_hub.classes import ClassSet, LayoutError
-from crn_hub.demo.painting import MAX_PIXELS, MAX_SIDE, Painting
+from crn_hub.demo.bundle import bundle
+from crn_hub.demo.painting import MAX_LAYOUT_PIXELS, MAX_SIDE, Painting
 
 STATIC = Path(__file__).parent / "static"
-SCRIPTS = (
-    "layout.js", "history.js", "codec.js", "view.js", "tools.js", "controls.js", "exchange.js", "memory.js",
-    "pointers.js", "keys.js", "painter.js",
-)  # fmt: skip
-SCRIPT = "\n".join((STATIC / name).read_text(encoding="utf-8") for name in SCRIPTS)
+SCRIPT = bundle(STATIC, "painter") + "painter_module.start({ element, props, trigger, watch });\n"
 
 
 class ModelFacts(TypedDict):
@@ -77,7 +74,7 @@ class LabelPainter(gr.HTML):
             html_template="<div></div>",  # without the value: what painter.js builds there stays through updates
             js_on_load=SCRIPT,
             apply_default_css=False,
-            max_pixels=MAX_PIXELS,
+            max_pixels=MAX_LAYOUT_PIXELS,
             max_side=MAX_SIDE,
             **options,
         )

@@ -1,9 +1,9 @@
 /* A layout and the exact ways to paint on it: whole pixels, no blending. Pixel (x, y) covers x..x+1, y..y+1; shapes
    paint the pixels whose centres they hold. Boxes are [left, top, right, bottom), as {x0, y0, x1, y1}. */
 
-const UNLABELLED = 255;
+export const UNLABELLED = 255;
 
-class Layout {
+export class Layout {
   /* `ids` has the class of each pixel, `choice` which of the model's images it is taken from; both are parts of one
      buffer, so that one comparison finds every change. */
   constructor(width, height) {
@@ -14,7 +14,19 @@ class Layout {
     this.ids = this.buffer.subarray(0, this.pixels);
     this.choice = this.buffer.subarray(this.pixels);
     this.ids.fill(UNLABELLED);
-    this.choiceOfClass = new Uint8Array(256); // what newly painted pixels get
+    this.choiceOfClass = new Uint8Array(256); // the choice that newly painted pixels of a class get
+  }
+
+  copy() {
+    const result = new Layout(this.width, this.height);
+    result.restore(this);
+    return result;
+  }
+
+  /* Has again what `copy` has, a layout of the same size. */
+  restore(copy) {
+    this.buffer.set(copy.buffer);
+    this.choiceOfClass.set(copy.choiceOfClass);
   }
 
   get box() {
@@ -37,7 +49,8 @@ class Layout {
     this.choice.fill(this.choiceOfClass[id], y * this.width + x0, y * this.width + x1);
   }
 
-  /* The way of a round brush from `a` to `b`: centres at most half the diameter away, and the pixels under both ends. */
+  /* What a round brush covers on its way from `a` to `b`: the pixels whose centres are at most half its diameter away
+     from that line, and the pixels under both ends. */
   capsule(a, b, diameter, id) {
     const radius = Math.max(1, diameter) / 2;
     const box = this.clip(
@@ -112,7 +125,7 @@ class Layout {
     return inside;
   }
 
-  /* Calls visit(y, x0, x1) for the runs of pixels of the class at (x, y) that hang together with it by their sides. */
+  /* Calls visit(y, x0, x1) for each run of pixels in the region of (x, y): its class, connected by sides. */
   eachRunOfRegion(x, y, visit) {
     const { width, height, ids } = this;
     const wanted = ids[y * width + x];
@@ -163,7 +176,7 @@ class Layout {
     return this.choice.every((image) => image === first) ? first : null;
   }
 
-  /* After loading: new pixels of a class come from where its old ones do. */
+  /* After loading: new pixels of a class are taken from the image that its old ones are taken from. */
   learnChoices() {
     this.choiceOfClass.fill(this.onlyChoice ?? 0);
     for (let i = this.pixels - 1; i >= 0; i--) this.choiceOfClass[this.ids[i]] = this.choice[i];
@@ -175,7 +188,7 @@ class Layout {
     });
   }
 
-  /* The same picture at another size, by nearest neighbour. */
+  /* This layout at another size, by nearest neighbour. */
   resized(width, height) {
     const result = new Layout(width, height);
     for (let y = 0; y < height; y++) {
