@@ -10,8 +10,8 @@ import re
 from graphlib import TopologicalSorter
 from pathlib import Path
 
-_IMPORT = re.compile(r'^import (\{ [\w$, ]+ \}) from "\./(\w+)\.js";$', re.MULTILINE)
-_EXPORT = re.compile(r"^export (?=(?:class|const|function|async function) ([\w$]+))", re.MULTILINE)
+_IMPORT = re.compile(r'^import (\{ \w+(?:, \w+)* \}) from "\./(\w+)\.js";$', re.MULTILINE)
+_EXPORT = re.compile(r"^export (?=(?:class|const|function|async function) (\w+))", re.MULTILINE)
 
 
 def bundle(folder: Path, entry: str) -> str:
