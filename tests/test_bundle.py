@@ -89,9 +89,7 @@ def test_browsers_take_them_as_modules_too(tab: Page) -> None:
 
 def test_a_module_sees_what_it_imports_and_nothing_else(browser: Browser, tmp_path: Path) -> None:
     (tmp_path / "far.js").write_text("const hidden = 1;\nexport const far = () => typeof near + typeof hidden;\n")
-    (tmp_path / "near.js").write_text(
-        'import { far } from "./far.js";\nexport const near = async () => far();\n'
-    )
+    (tmp_path / "near.js").write_text('import { far } from "./far.js";\nexport const near = async () => far();\n')
     (tmp_path / "main.js").write_text(
         'import { far } from "./far.js";\nimport { near } from "./near.js";\n\n'
         "class Hidden {}\nexport class Main { go() { return near().then((text) => text + far() + typeof hidden); } }\n"

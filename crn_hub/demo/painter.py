@@ -30,27 +30,27 @@ class ModelFacts(TypedDict):
 
 
 class _Marks(TypedDict):
-    mark: str  # another one for each result
-    revision: int | None  # of the painting on the page that the photograph is made of
+    mark: str  # different for each result
+    revision: int | None  # of the page's painting that the photograph was made from
 
 
 class Result(_Marks, total=False):
-    """What Python brings to the painter: a photograph, or a painting with its photograph, or an error."""
+    """What Python sends to the painter: a photograph, a painting with its photograph, or an error."""
 
     image: str  # URL of the photograph, as painted and mixed
     strip: list[str]  # URLs of small pictures of the outputs; [] if there is only one
     network: float  # milliseconds
-    painting: str  # takes the place of the one on the page
-    what: str  # what that is called
-    notes: list[str]  # how its file was read
-    model: ModelFacts  # if the painting is for another model
+    painting: str  # replaces the one on the page
+    what: str  # its name, for the status
+    notes: list[str]  # on how its file was read
+    model: ModelFacts  # if the painting comes with another model
     error: str  # a sentence
 
 
 class Download(TypedDict):
     """A file that the page saves."""
 
-    mark: str  # another one for each file
+    mark: str  # different for each file
     path: str  # in Gradio's cache
     name: str
 
@@ -59,10 +59,10 @@ class LabelPainter(gr.HTML):
     """A painter of layouts with the photograph beside it.
 
     Events: "generate", when a photograph is wanted; "save", with `kind` ("photograph", "colours" or "ids") in the
-    event's data; "reopen", with the `model` that the tab had before a reload. The first two bring the painting as the
+    event's data; "reopen", with the `model` that the tab had before a reload. The first two have the painting as their
     value, with its revision: how often the layout has changed.
 
-    Outputs: `result`, a `Result`, brings a photograph, or a painting with its photograph; `download`, a `Download`,
+    Outputs: `result`, a `Result`, shows a photograph, or a painting with its photograph; `download`, a `Download`,
     saves a file.
     """
 
@@ -71,7 +71,7 @@ class LabelPainter(gr.HTML):
     def __init__(self, value: None = None, **options: Any):
         super().__init__(
             value,
-            html_template="<div></div>",  # without the value: what painter.js builds there stays through updates
+            html_template="<div></div>",  # without the value, so that updates leave alone what painter.js builds there
             js_on_load=SCRIPT,
             apply_default_css=False,
             max_pixels=MAX_LAYOUT_PIXELS,
@@ -80,9 +80,9 @@ class LabelPainter(gr.HTML):
         )
 
     def preprocess(self, payload: str | None) -> Painting | None:  # type: ignore[override]
-        """What the page sends, "REVISION TEXT", as a `Painting`; ids are yet to be checked against a class set.
+        """What the page sends, "REVISION TEXT", as a `Painting`; its ids are not yet checked against a class set.
 
-        None if the painting is still the one that Python brought with the page.
+        None as long as nobody has painted: the painting is still the one that came with the page.
         """
         if payload is None:
             return None

@@ -1,5 +1,5 @@
-/* The classes as radio buttons: so arrow keys, names and states come from the browser. `onchoose(id)` is called for the
-   class that somebody clicks or finds. */
+/* The classes as radio buttons, so that the browser itself provides arrow keys, names and states. `onchoose(id)` is
+   called when somebody clicks or finds a class. */
 
 import { h } from "./dom.js";
 import { UNLABELLED } from "./layout.js";
@@ -18,7 +18,7 @@ export class ClassChips {
     );
   }
 
-  /* rows: { id, name, color }, the last one unlabelled. */
+  /* rows: { id, name, color } each, the last one unlabelled. */
   set(rows) {
     this.search.value = "";
     this.search.hidden = rows.length <= 13;
@@ -65,7 +65,7 @@ export class ClassChips {
     if (!input || input.checked) return;
     input.checked = true;
     const chip = input.parentElement;
-    // Not scrollIntoView, which would also scroll the page.
+    // Not scrollIntoView, which would scroll the page as well.
     this.list.scrollTo({
       left: chip.offsetLeft + (chip.offsetWidth - this.list.clientWidth) / 2,
       top: chip.offsetTop + (chip.offsetHeight - this.list.clientHeight) / 2,

@@ -5,13 +5,13 @@ import { Layout } from "./layout.js";
 export async function encodePainting(layout) {
   const { width, height, ids, choice } = layout;
   const planes = choice.some((image) => image > 0) ? [ids, choice] : [ids];
-  // Copies: the layout may change while the browser compresses.
+  // Of copies: the layout may change while the browser is compressing.
   const packed = await Promise.all(planes.map((plane) => packPlane(plane.slice())));
   return [width + "x" + height, ...packed].join(".");
 }
 
-/* The Layout of a text. Throws an Error with a sentence for people; takes no more memory than a painting within the
-   limits needs. */
+/* The Layout of a text. Throws an Error whose message is a sentence for people; never unpacks more pixels than the
+   limits allow. */
 export async function decodePainting(text, maxPixels, maxSide) {
   const [size, ...planes] = text.split(".");
   const found = /^([1-9]\d{0,5})x([1-9]\d{0,5})$/.exec(size);

@@ -1,4 +1,4 @@
-/* Nodes of the page, and icons. Texts are set as text, never as markup. */
+/* Making nodes and icons. Text is always set as text, never as markup. */
 
 /* h("button", { class: "x", onclick: f, "aria-label": "y" }, "text", child) */
 export function h(tag, attributes = {}, ...children) {
@@ -12,7 +12,7 @@ export function h(tag, attributes = {}, ...children) {
   return node;
 }
 
-/* Drawn for this project on a grid of 24 x 24: strokes only. */
+/* Drawn for this project on a grid of 24 x 24, as strokes. */
 const ICONS = {
   brush: "M4 20c3.5.5 6-1 6-4a2.5 2.5 0 0 0-5 0c0 2-.5 3-1 4ZM9.5 13.5 19 4l1.5 1.5-9.5 9.5",
   fill: "M5 12 12 5l7 7-7 7ZM12 5 9.5 2.5M6 11h12M20.5 16.5c1 1.5 1 3 0 3s-1-1.5 0-3Z",
@@ -53,7 +53,7 @@ export function iconButton(name, label, key, onclick) {
   );
 }
 
-/* Presses one button of a group, and releases the others. */
+/* Shows one button of a group as pressed, and the others as not. */
 export function press(buttons, chosen) {
   for (const button of buttons) button.setAttribute("aria-pressed", String(button === chosen));
 }

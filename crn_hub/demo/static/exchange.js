@@ -1,6 +1,6 @@
-/* What goes between page and Python. Page to Python: the events "generate" and "save" with the painting as the value,
-   and "reopen". Python to page: `result`, all of it at once since Gradio brings properties one by one, and `download`.
-   See painter.py. */
+/* The messages between page and Python; painter.py describes them. The page sends the events "generate" and "save",
+   with the painting as the value, and "reopen". Python sends `result` and `download`; a result is a single property
+   because Gradio delivers properties one by one. */
 
 import { decodePainting, encodePainting } from "./codec.js";
 import { h } from "./dom.js";
@@ -12,15 +12,15 @@ export class Exchange {
   /* `props`, `trigger` and `watch` are Gradio's. */
   constructor(painter, { props, trigger, watch }) {
     Object.assign(this, { painter, props, trigger, watch });
-    this.askedAt = new Map(); // revision -> when its photograph was asked for: with Live on, when the stroke ended
-    this.asked = -1; // the last of these revisions
-    this.askedInStroke = false; // to be asked for when the stroke is over
-    this.renderAgain = false; // something has been asked for since the last was sent
+    this.askedAt = new Map(); // revision -> when its photograph was asked for; with Live on, at the end of the stroke
+    this.asked = -1; // the latest of these revisions
+    this.askedInStroke = false; // somebody asked during a stroke: to be sent when it is over
+    this.renderAgain = false; // something was asked for after the last one was sent
     this.sending = null; // the promise of `sendRenders`
-    this.slowly = null; // the timer that says that the server is slow
+    this.slowTimer = null; // says so when the server is slow
     this.packed = null; // { revision, text }: the layout as text
     this.sentRevision = 0; // of the component's value
-    this.received = this.downloaded = null; // the marks of the last ones
+    this.received = this.downloaded = null; // marks of the last result and the last download
   }
 
   async start() {
@@ -38,19 +38,19 @@ export class Exchange {
     this.askedAt.set(this.asked, performance.now());
     this.renderAgain = true;
     this.painter.photograph.setState("busy");
-    clearTimeout(this.slowly);
-    this.slowly = setTimeout(() => this.painter.say(STILL_WAITING), SLOW);
+    clearTimeout(this.slowTimer);
+    this.slowTimer = setTimeout(() => this.painter.say(STILL_WAITING), SLOW);
     this.sending ??= this.sendRenders();
   }
 
-  /* A stroke is over: asks for what was asked for during it. */
+  /* When a stroke is over: sends what was asked for during it. */
   renderIfAsked() {
     if (!this.askedInStroke) return;
     this.askedInStroke = false;
     this.render();
   }
 
-  /* One after the other; of the changes that come in the meantime only the last counts. */
+  /* Sends one request after the other; of the changes made while one is being packed only the last counts. */
   async sendRenders() {
     try {
       while (this.renderAgain) {
@@ -74,7 +74,7 @@ export class Exchange {
     return this.packed.text;
   }
 
-  /* The layout of a text; throws an Error with a sentence for people. */
+  /* The layout of a text; see decodePainting. */
   read(text) {
     return decodePainting(text, this.props.max_pixels, this.props.max_side);
   }
@@ -84,15 +84,15 @@ export class Exchange {
     this.trigger(event, data);
   }
 
-  /* The revision is part of the value: of the events that had to wait Gradio runs the last one, with a newer value but
-     with the data of an older event. An older painting never replaces a newer one. */
+  /* The revision is part of the value, not of the event: when events have to wait, Gradio runs the last one with the
+     newest value but with the data of an older event. An older painting never replaces a newer one. */
   setValue(revision, text) {
     if (revision < this.sentRevision) return;
     this.sentRevision = revision;
     this.props.value = revision + " " + text;
   }
 
-  /* Asks for the model of this name. */
+  /* Asks Python for the model of this name. */
   reopen(model) {
     this.trigger("reopen", { model });
   }
@@ -114,8 +114,8 @@ export class Exchange {
     if (result.mark !== this.received) await this.apply(result);
   }
 
-  /* What Python has to show: the photograph of a revision; or a painting with its photograph, perhaps by another
-     model. */
+  /* Shows a result: a new photograph of the painting on the page, or a new painting with its photograph, perhaps for
+     another model. */
   async apply(result) {
     const { painter } = this;
     this.received = result.mark;
@@ -127,9 +127,9 @@ export class Exchange {
 
   async showPhotograph(result, revision) {
     const { painter } = this;
-    if (revision >= this.asked) clearTimeout(this.slowly);
+    if (revision >= this.asked) clearTimeout(this.slowTimer);
     if (result.error) {
-      if (revision < painter.revision) return; // what becomes of the newer one will be said
+      if (revision < painter.revision) return; // the newer one is still to come
       painter.say(result.error, true);
       painter.photograph.setState("stale");
       return;

@@ -61,7 +61,7 @@ export class History {
     return true;
   }
 
-  /* Both return the layout that results: the one given, changed, or a new one if the step was one of size. */
+  /* Both return the resulting layout: the given one, changed, or a new one if the step changed the size. */
   undo(layout) {
     const step = this.done.pop();
     this.undone.push(step);

@@ -1,4 +1,4 @@
-/* The keys: a list for people, shortcuts, and a cursor for painting without a pointer. */
+/* The keyboard: shortcuts, their list for people, and a cursor for painting without a pointer. */
 
 import { h } from "./dom.js";
 import { TOOLS } from "./tools.js";
@@ -40,7 +40,7 @@ export class Keys {
   constructor(painter) {
     this.painter = painter;
     this.at = null; // the pixel under the cursor that arrow keys move
-    this.spaceDown = false; // dragging moves the view
+    this.spaceDown = false; // while it is, dragging moves the view
     const { overlay } = painter.parts;
     overlay.addEventListener("keydown", (event) => this.onCursorKey(event));
     overlay.addEventListener("blur", () => this.release());
@@ -49,7 +49,7 @@ export class Keys {
     document.addEventListener("keyup", (event) => { if (event.key === " ") this.spaceDown = false; });
   }
 
-  /* The cursor goes, and ends the stroke that it was painting. */
+  /* Removes the cursor, and ends the stroke that it was painting. */
   release() {
     if (this.at && this.painter.stroke) this.painter.endStroke();
     this.at = null;
@@ -64,11 +64,11 @@ export class Keys {
     if (way && !event.ctrlKey && !event.metaKey && !event.altKey) {
       const { layout, view } = painter;
       const within = (value, most) => Math.min(most - 1, Math.max(0, value));
-      this.at = this.at // it appears in the middle
+      this.at = this.at // at first it appears in the middle
         ? { x: within(this.at.x + way[0], layout.width), y: within(this.at.y + way[1], layout.height) }
         : { x: Math.floor(view.center.x), y: Math.floor(view.center.y) };
       painter.pointers.hide();
-      if (painter.stroke) painter.moveStroke([this.point], { shiftKey: false }); // here Shift means ten at once
+      if (painter.stroke) painter.moveStroke([this.point], { shiftKey: false }); // here Shift means steps of ten
       view.reveal(this.point);
       const id = layout.ids[this.at.y * layout.width + this.at.x];
       painter.say(this.at.x + ", " + this.at.y + " · " + painter.model.nameOf(id));
@@ -91,11 +91,11 @@ export class Keys {
     if (!root.isConnected || dialog.open || event.defaultPrevented || !painter.layout) return;
     const fields = "input:not([type=radio], [type=checkbox], [type=range]), textarea, select, [contenteditable]";
     if (event.target.closest?.(fields)) return;
-    // AltGr, which many keyboards need for [ and ], or what some systems report for it.
+    // Many keyboards need AltGr for [ and ]; some systems report it as Ctrl and Alt.
     const altGr = event.getModifierState("AltGraph") || (event.ctrlKey && event.altKey);
     const command = !altGr && (event.ctrlKey || event.metaKey);
     let key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
-    // Letters of other scripts, and what Alt makes of letters on a Mac: by their place on the keyboard.
+    // Letters of other scripts, and the characters that Alt makes on a Mac, count by their place on the keyboard.
     if (key.length === 1 && key > "~" && event.code.startsWith("Key")) key = event.code.at(-1).toLowerCase();
     const act = command ? this.commandFor(key, event) : this.actionFor(key, event, event.altKey && !altGr);
     if (!act) return;
@@ -121,7 +121,7 @@ export class Keys {
       if (key === "Backspace") return () => painter.changePolygon(() => polygon.back());
     }
     if (key === "Escape" && painter.stroke) return () => painter.giveUp();
-    if (key === "Enter") return onControl ? null : () => painter.exchange.render(); // Enter on a button presses that
+    if (key === "Enter") return onControl ? null : () => painter.exchange.render(); // on a button, Enter presses it
     if (key === " ") {
       if (onControl && !painter.pointers.over) return null; // over the layout, Space moves the view
       this.spaceDown = true;
@@ -148,7 +148,7 @@ export class Keys {
       "?": () => painter.parts.keysDialog.showModal(), "/": () => painter.chips.search.focus(),
     }[key];
     if (named) return named;
-    // The row of digits: classes, with Shift outputs. On keyboards whose digits need Shift, the digits are classes too.
+    // The digit row chooses classes, with Shift outputs. Where typing a digit takes Shift, that chooses a class too.
     const digit = /^[0-9]$/.test(key) ? key : /^Digit[0-9]$/.test(event.code) ? event.code.at(-1) : null;
     if (digit === null) return null;
     const index = (Number(digit) + 9) % 10;

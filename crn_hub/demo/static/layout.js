@@ -1,5 +1,5 @@
-/* A layout and the exact ways to paint on it: whole pixels, no blending. Pixel (x, y) covers x..x+1, y..y+1; shapes
-   paint the pixels whose centres they hold. Boxes are [left, top, right, bottom), as {x0, y0, x1, y1}. */
+/* A layout, and painting on it exactly: whole pixels, no blending. Pixel (x, y) covers x..x+1, y..y+1; a shape paints
+   the pixels whose centres it contains. Boxes are [left, top, right, bottom), as {x0, y0, x1, y1}. */
 
 export const UNLABELLED = 255;
 
@@ -19,14 +19,14 @@ export class Layout {
 
   copy() {
     const result = new Layout(this.width, this.height);
-    result.restore(this);
+    result.copyFrom(this);
     return result;
   }
 
-  /* Has again what `copy` has, a layout of the same size. */
-  restore(copy) {
-    this.buffer.set(copy.buffer);
-    this.choiceOfClass.set(copy.choiceOfClass);
+  /* Takes over the content of another layout of the same size. */
+  copyFrom(other) {
+    this.buffer.set(other.buffer);
+    this.choiceOfClass.set(other.choiceOfClass);
   }
 
   get box() {
@@ -60,7 +60,7 @@ export class Layout {
     if (!box) return null;
     const dx = b.x - a.x, dy = b.y - a.y, length2 = dx * dx + dy * dy;
     for (let y = box.y0; y < box.y1; y++) {
-      let first = -1, last = -1; // a capsule is convex: one run a row
+      let first = -1, last = -1; // a capsule is convex: one run per row
       for (let x = box.x0; x < box.x1; x++) {
         const px = x + 0.5 - a.x, py = y + 0.5 - a.y;
         const t = length2 ? Math.min(1, Math.max(0, (px * dx + py * dy) / length2)) : 0;
@@ -170,7 +170,7 @@ export class Layout {
     this.choiceOfClass[id] = image;
   }
 
-  /* The image that all pixels are taken from; null if there are several. */
+  /* The one image that all pixels are taken from; null if there are several. */
   get onlyChoice() {
     const first = this.choice[0];
     return this.choice.every((image) => image === first) ? first : null;

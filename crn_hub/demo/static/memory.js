@@ -1,17 +1,17 @@
-/* Layouts in links, and what the browser keeps for a reload: in the tab's own storage, and in the site's for a new
-   tab. */
+/* Layouts in links, and what the browser keeps: in the tab's own storage for a reload, and in the site's storage for
+   new tabs. */
 
 import { h } from "./dom.js";
 
 const OTHER_CLASSES = "It is for a model of other classes.";
 const STORAGES = ["sessionStorage", "localStorage"];
-const MODEL_KEY = "crn_hub/model"; // in the tab's storage only: a new tab opens with the page's own model
+const MODEL_KEY = "crn_hub/model"; // in the tab's storage only: new tabs open with the page's own model
 
 export class Memory {
   constructor(painter) {
     this.painter = painter;
-    this.reopening = false; // the model that the tab had before the reload has been asked for
-    this.quiet = true; // until what was kept has been restored
+    this.reopening = false; // waiting for the model that the tab had before the reload
+    this.quiet = true; // nothing is kept until the old state is restored
     this.keepAgain = false;
     this.keeping = null; // the promise of `keepAll`
     addEventListener("hashchange", () => this.openLink());
@@ -49,7 +49,7 @@ export class Memory {
     } catch (error) {
       const sentence = "The layout of this link can't be shown. " + error.message;
       this.painter.say(sentence, true);
-      this.painter.showNotes([sentence]); // the status will soon say something else
+      this.painter.showNotes([sentence]); // stays; the status will soon say something else
       return false;
     }
     const { href } = location;
@@ -59,13 +59,13 @@ export class Memory {
     return true;
   }
 
-  /* The layout is no longer that of the link. */
+  /* Removes the link from the address bar: the layout is no longer the one in it. */
   forgetLink() {
     const { hash, pathname, search } = location;
     if (hash.startsWith("#layout=")) window.history.replaceState(null, "", pathname + search);
   }
 
-  /* Keeps what a reload needs, and at once: what is put off is lost when the page goes. */
+  /* Keeps what a reload needs. Without delay: what has not been written when the page closes is lost. */
   keep() {
     if (this.quiet) return;
     this.keepAgain = true;
@@ -87,18 +87,18 @@ export class Memory {
     const { settings, revision, model, exchange } = this.painter;
     const key = this.storageKey;
     const state = { ...settings };
-    // Of a page on which nobody has painted, the layout isn't kept: it opens as it is meant to.
+    // Where nobody has painted, the layout is not kept: the page opens as usual.
     if (revision > 0) {
       state.painting = await exchange.asText();
       exchange.setValue(revision, state.painting); // for a change of model
     }
     for (const storage of STORAGES) {
       try {
-        window[storage].removeItem(key); // rather nothing than something older
+        window[storage].removeItem(key); // if the next line fails, better nothing than something older
         window[storage].setItem(key, JSON.stringify(state));
         if (storage === "sessionStorage") window[storage].setItem(MODEL_KEY, model.name);
       } catch {
-        // It is full or forbidden: the page works without.
+        // Storage is full or forbidden: the page works without it.
       }
     }
   }
@@ -107,7 +107,7 @@ export class Memory {
     return "crn_hub/" + JSON.stringify(this.painter.model.classNames);
   }
 
-  /* From the tab's storage, or else the site's; null if in neither. */
+  /* From the tab's storage or else the site's; null if it is in neither. */
   read(key) {
     for (const storage of STORAGES) {
       try {
@@ -120,7 +120,7 @@ export class Memory {
     return null;
   }
 
-  /* Asks for the model that the tab had before the reload, if it was another one; `restore` follows when it comes. */
+  /* Asks for the model that the tab had before the reload, if it was another one. `restore` follows when it arrives. */
   reopenModel() {
     const model = this.read(MODEL_KEY);
     if (!model || model === this.painter.model.name) return false;
@@ -129,7 +129,7 @@ export class Memory {
     return true;
   }
 
-  /* Somebody paints before that model is there, or although it never comes: what they paint counts. */
+  /* Somebody has painted before that model arrived, which may be never: their painting takes precedence. */
   dontWait() {
     this.reopening = this.quiet = false;
   }
@@ -151,11 +151,11 @@ export class Memory {
     try {
       layout = await this.understood(state.painting);
     } catch {
-      return; // it is of an older page
+      return; // written by an older version of the page
     }
-    if (painter.stroke || painter.revision !== revision) return; // somebody was quicker
+    if (painter.stroke || painter.revision !== revision) return; // somebody has begun to paint
     painter.setLayout(layout);
     painter.changed();
-    if (!painter.live) painter.exchange.render(); // the photograph on the page is of another layout
+    if (!painter.live) painter.exchange.render(); // the photograph shown is of another layout
   }
 }

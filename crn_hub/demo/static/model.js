@@ -2,7 +2,7 @@
 
 import { UNLABELLED } from "./layout.js";
 
-const MENU_WIDTH = 2048, MENU_HEIGHT = 1024; // of the largest layout in the menu of sizes
+const MENU_WIDTH = 2048, MENU_HEIGHT = 1024; // the largest size that the menu offers
 
 export class Model {
   constructor({ name, classes, unlabelled_color, size, num_images }) {
@@ -31,7 +31,7 @@ export class Model {
     return layout.ids.every((id) => id < this.classes.length || id === UNLABELLED);
   }
 
-  /* Tells class sets apart in links: FNV-1a of their names, 32 bits. */
+  /* Tells class sets apart in links: 32-bit FNV-1a of the names. */
   get classesMark() {
     let mark = 0x811c9dc5;
     for (const byte of new TextEncoder().encode(this.classNames.join("\n"))) {
@@ -40,7 +40,7 @@ export class Model {
     return (mark >>> 0).toString(16);
   }
 
-  /* "WIDTHxHEIGHT" of the layouts in the menu of sizes: the model's own size, doubled as often as the menu has room. */
+  /* The sizes that the menu offers, as "WIDTHxHEIGHT": the model's own, doubled again and again. */
   get layoutSizes() {
     const sizes = [];
     let { width, height } = this;

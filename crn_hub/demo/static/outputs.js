@@ -21,7 +21,7 @@ export class Outputs {
     );
   }
 
-  /* Another model, with so many images per layout. */
+  /* For another model, with `count` images per layout. */
   reset(count) {
     this.chosen = 0;
     this.scope = "all";
@@ -37,7 +37,7 @@ export class Outputs {
     this.buttons.forEach((button, output) => { button.firstChild.src = pictures[output] ?? ""; });
   }
 
-  /* Another layout is on the page. */
+  /* For another layout. */
   follow(layout) {
     if (this.scope === "all") this.chosen = layout.onlyChoice;
     this.show();
@@ -63,7 +63,7 @@ export class Outputs {
     this.change(() => painter.tools.mix.press(point));
   }
 
-  /* The photograph shows what was chosen, live or not. */
+  /* Choices show in the photograph at once, live or not. */
   change(act) {
     this.painter.change(act);
     if (!this.painter.live) this.painter.renderIfStale();

@@ -1,6 +1,6 @@
-/* The painter: layout and photograph side by side. It owns the layout, its history and the stroke in progress, and the
-   choice of tool, class and brush size; its helpers own the rest. The ids in `layout` are the truth; everything else
-   shows them. */
+/* The painter: layout and photograph side by side. The Painter owns the layout, its history and the stroke in
+   progress, and the choice of tool, class and brush size; its helpers own the rest. The ids in `layout` are the truth;
+   everything else shows them. */
 
 import { ClassChips } from "./class_chips.js";
 import { drawCursor } from "./cursor.js";
@@ -16,14 +16,12 @@ import { buildParts } from "./parts.js";
 import { Photograph } from "./photograph.js";
 import { PEN_ERASER, Pointers } from "./pointers.js";
 import { Stroke } from "./stroke.js";
-import { TOOLS } from "./tools.js";
+import { MAX_BRUSH, TOOLS } from "./tools.js";
 import { Underlay } from "./underlay.js";
 import { View } from "./view.js";
 
-const MAX_BRUSH = 200; // pixels of the layout
-
 class Painter {
-  /* `page` is what Gradio gives a component's script: element, props, trigger, watch. */
+  /* `page` holds what Gradio passes to a component's script: element, props, trigger, watch. */
   constructor(page) {
     this.model = null; // a Model
     this.layout = null; // a Layout
@@ -34,7 +32,7 @@ class Painter {
     this.previousToolId = "brush";
     this.classId = 0;
     this.size = 24; // of the brush, in pixels of the layout
-    this.live = true; // every change asks for a photograph
+    this.live = true; // whether every change asks for a photograph
 
     this.chips = new ClassChips((id) => this.useClass(id));
     this.outputs = new Outputs(this);
@@ -109,7 +107,7 @@ class Painter {
     const { toolButtons, overlay } = this.parts;
     press(toolButtons, toolButtons.find((button) => button.dataset.tool === id));
     overlay.dataset.tool = id;
-    if (!this.layout) return; // it is the page's first tool
+    if (!this.layout) return; // the page is still being built
     if (id === "mix" && this.outputs.scope === "all") this.outputs.useScope("class");
     this.outputs.show();
     this.view.refresh();
@@ -165,7 +163,7 @@ class Painter {
     this.view.refresh();
   }
 
-  /* Ends the stroke in progress, if there is one, and leaves nothing of it. */
+  /* Ends the stroke in progress, if there is one, and undoes it. */
   giveUp() {
     const { stroke } = this;
     if (!stroke) return;
@@ -177,14 +175,14 @@ class Painter {
 
   // -- changes of the layout ------------------------------------------------------------------------
 
-  /* Does something to the layout that is a step of the history by itself. */
+  /* Changes the layout by act(layout), as a step of the history. */
   change(act) {
     const stroke = new Stroke(this.layout);
     act(this.layout);
     if (stroke.commit(this.history)) this.changed();
   }
 
-  /* After every change: the photograph is out of date, and so is the copy in the browser. */
+  /* After every change: the photograph is out of date, and so is what the browser keeps. */
   changed() {
     this.memory.dontWait();
     this.setRevision(this.revision + 1);
@@ -232,7 +230,7 @@ class Painter {
     this.change((layout) => this.touched(layout.rectangle(layout.box, UNLABELLED)));
   }
 
-  /* A key closes the open polygon, cancels it or takes a corner back, even while the pointer is down. */
+  /* A key has closed or cancelled the open polygon, or removed a corner, perhaps while the pointer is down. */
   changePolygon(act) {
     this.stroke = null;
     this.change(act);
@@ -257,7 +255,7 @@ class Painter {
     this.history.record(before, layout);
   }
 
-  /* A layout that Python brings; its photograph comes next. With the facts of another model all starts anew. */
+  /* Shows a layout from Python, whose photograph follows. With the facts of another model the history starts anew. */
   open(layout, facts) {
     this.giveUp();
     if (facts) {
@@ -267,7 +265,7 @@ class Painter {
       this.replaceLayout(layout);
     }
     this.showHistory();
-    const isFirst = this.photograph.revision < 0; // the page opens with revision 0, and perhaps a link
+    const isFirst = this.photograph.revision < 0; // the page opens with revision 0, and perhaps with a link
     this.setRevision(isFirst ? this.revision : this.revision + 1);
     if (!isFirst) this.memory.forgetLink();
     this.memory.keep();
@@ -287,7 +285,7 @@ class Painter {
     this.resize(options[(selectedIndex + 1) % options.length].value);
   }
 
-  /* To "WIDTHxHEIGHT". */
+  /* `size` is "WIDTHxHEIGHT". */
   resize(size) {
     this.giveUp();
     const [width, height] = size.split("x").map(Number);
@@ -322,7 +320,7 @@ class Painter {
     status.classList.toggle("lp-error", isError);
   }
 
-  /* Data attributes of the painter, which tests and measurements read. */
+  /* Sets data attributes, which tests and benchmarks read. */
   publish(data) {
     Object.assign(this.parts.root.dataset, data);
   }
@@ -334,7 +332,7 @@ class Painter {
     return { tool: toolId, size, classId, live, ...this.outputs.settings, ...this.underlay.settings };
   }
 
-  /* Settings as they were kept; whatever makes no sense here is left as it is. */
+  /* Takes over kept settings; those that make no sense for this model are ignored. */
   restore(settings) {
     const { rows, hasSeveralImages } = this.model;
     const tool = TOOLS.find(({ id }) => id === settings.tool);

@@ -1,11 +1,11 @@
-/* The painter's nodes: panes, tools, options, buttons. They are made once and then changed in place; what one clicks
-   calls methods of `painter` and of its helpers. Helpers with a state of their own bring their own nodes. */
+/* The painter's nodes: panes, tools, options, buttons. They are made once and then changed in place; clicks call
+   methods of `painter` and of its helpers. Helpers with a state of their own make their own nodes. */
 
 import { h, iconButton } from "./dom.js";
 import { keysDialog } from "./keys.js";
-import { TOOLS } from "./tools.js";
+import { MAX_BRUSH, TOOLS } from "./tools.js";
 
-/* The nodes that change, by name; `root` holds all of them. */
+/* The nodes that others need, by name; `root` contains all of them. */
 export function buildParts(painter) {
   const panes = layoutPane();
   const [toolRow, tools] = makeTools(painter);
@@ -60,7 +60,7 @@ function makeTools(painter) {
 
 function makeOptions(painter) {
   const sizeInput = h("input", {
-    type: "range", min: 1, max: 200, "aria-label": "Brush size in pixels",
+    type: "range", min: 1, max: MAX_BRUSH, "aria-label": "Brush size in pixels",
     oninput: () => painter.setSize(Number(sizeInput.value)),
   });
   const sizeText = h("output", {});

@@ -1,4 +1,4 @@
-/* The photograph beside the layout, and of which revision of the layout it is. */
+/* The photograph beside the layout, and the revision of the layout that it was made from. */
 
 import { h } from "./dom.js";
 
@@ -9,18 +9,18 @@ export class Photograph {
     this.pane = h("div", { class: "lp-pane lp-photograph" }, this.image, h("div", { class: "lp-progress" }));
   }
 
-  /* "ready"; "busy" while the next one is awaited; "stale" if it is of an earlier layout. */
+  /* "ready", "busy" (waiting for the next one) or "stale" (of an earlier layout). */
   setState(state) {
     this.pane.dataset.state = state;
     this.pane.setAttribute("aria-busy", String(state === "busy"));
   }
 
-  /* The image, once there is one to draw; otherwise null. */
+  /* The image, or null while there is none to draw. */
   get picture() {
     return this.image.complete && this.image.naturalWidth ? this.image : null;
   }
 
-  /* Shows the photograph of a revision unless a newer one is there, or comes in the meantime: then false. */
+  /* Shows the photograph of a revision; false if a newer one is there already, or arrives in the meantime. */
   async show(url, revision) {
     const next = new Image();
     next.src = url;
@@ -28,7 +28,7 @@ export class Photograph {
     if (revision < this.revision) return false;
     this.revision = revision;
     this.image.src = url;
-    await this.image.decode().catch(() => {}); // fails if a newer one takes its place
+    await this.image.decode().catch(() => {}); // fails if a newer one replaces it
     return this.revision === revision;
   }
 }

@@ -1,16 +1,16 @@
 /* Mouse, pen and fingers over the layout. */
 
 export const PEN_ERASER = 5; // the button of a pen's other end
-const PALM = 1000; // milliseconds after the pen in which a touch is the hand that holds it
+const PALM = 1000; // milliseconds: a touch this soon after the pen is the hand that holds it
 
 export class Pointers {
   constructor(painter) {
     this.painter = painter;
-    this.pointers = new Map(); // id -> the last event of each that is down
+    this.pointers = new Map(); // those that are down: id -> their last event
     this.over = null; // where a mouse or a pen is over the layout
     this.penAt = -Infinity; // when the pen was last seen
-    this.pinch = null; // of two fingers: their distance, and the point of the layout between them
-    this.panning = null; // the point of the layout that is dragged
+    this.pinch = null; // two fingers: their distance, and the point of the layout between them
+    this.panning = null; // the point of the layout that is being dragged
     const { view } = painter;
     const { overlay, pane } = painter.parts;
     overlay.addEventListener("pointerdown", (event) => this.onDown(event));
@@ -20,7 +20,7 @@ export class Pointers {
     overlay.addEventListener("pointerleave", () => this.hide());
     overlay.addEventListener("contextmenu", (event) => event.preventDefault());
     overlay.addEventListener("wheel", (event) => {
-      if (!event.ctrlKey && !event.metaKey) return; // the page scrolls
+      if (!event.ctrlKey && !event.metaKey) return; // let the page scroll
       event.preventDefault();
       view.zoomBy(Math.exp(-event.deltaY / 300), view.toLayout(event));
     }, { passive: false });
@@ -34,7 +34,7 @@ export class Pointers {
     }
   }
 
-  /* The cursor at the mouse or pen goes. */
+  /* Removes the cursor of mouse or pen. */
   hide() {
     this.over = null;
     this.painter.view.refresh();
@@ -94,7 +94,7 @@ export class Pointers {
     if (!this.pointers.delete(event.pointerId)) return;
     if (this.pinch) {
       if (!this.pointers.size) this.pinch = null;
-      else if (this.pointers.size > 1) this.pinch = this.pinchNow(); // of the fingers that are left
+      else if (this.pointers.size > 1) this.pinch = this.pinchNow(); // with the fingers that are left
     } else if (this.panning) {
       this.panning = null;
     } else if (this.painter.stroke) {

@@ -9,9 +9,11 @@
      reach                the radius that the cursor shows
      cancel()             forgets what it has not painted yet
      giveUp()             forgets only what the last press has begun; without it, cancel() is called
-     reset()              forgets what belongs to the layout before: there is another one now */
+     reset()              forgets what belonged to the layout that has been replaced */
 
 import { UNLABELLED } from "./layout.js";
+
+export const MAX_BRUSH = 200; // pixels of the layout
 
 const midpoint = (a, b) => ({ x: (a.x + b.x) / 2, y: (a.y + b.y) / 2 });
 const distance = (a, b) => Math.hypot(a.x - b.x, a.y - b.y);
@@ -38,7 +40,7 @@ class Brush {
     this.start = this.last = point;
     this.straight = event.shiftKey;
     if (!this.straight) this.stamp(point, point);
-    this.end = point; // of the paint so far: midway to `last`
+    this.end = point; // where the paint ends: halfway to `last`
   }
 
   /* The paint follows a curve through the midpoints between the points, so that fast strokes have no corners. */
@@ -162,7 +164,7 @@ class Polygon {
     this.last = point;
   }
 
-  /* The press was the first finger of two, which zoom: the corners before it stay. */
+  /* The press may have been the first of two fingers that zoom: the corners before it stay. */
   giveUp() {
     this.corners = this.cornersAtPress;
   }

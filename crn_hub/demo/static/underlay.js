@@ -51,7 +51,7 @@ export class Underlay {
     view.setUnderlay({ none: null, photograph: photograph.picture, picture: this.picture }[this.kind]);
   }
 
-  /* Another photograph is on the page. */
+  /* For another photograph. */
   followPhotograph() {
     if (this.kind === "photograph") this.show();
   }

@@ -1,4 +1,4 @@
-/* How the layout is shown: zoom and pan, and what lies beneath it. The canvases are never read back. */
+/* How the layout is shown: zoom, pan, and what lies beneath it. The canvases are never read back. */
 
 const MAX_SCALE = 40; // screen pixels per pixel of the layout
 
@@ -151,7 +151,7 @@ export class View {
     under.globalAlpha = 1;
     if (this.underlay) {
       under.imageSmoothingEnabled = true;
-      // All of it, in the middle.
+      // As large as fits, in the middle.
       const { naturalWidth, naturalHeight } = this.underlay;
       const wide = naturalWidth ?? this.underlay.width, high = naturalHeight ?? this.underlay.height;
       const fit = Math.min(width / wide, height / high);
