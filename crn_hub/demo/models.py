@@ -72,7 +72,7 @@ class Models:
             check_repo_id(name)
             if os.path.exists(name):
                 raise ValueError(f"{name!r}: give the id of a model on the Hub, organisation/name.")
-            # Without the server's token and without keeping files: visitors see what is public, and can't fill the disk.
+            # Without the server's token, and keeping no files: visitors see what is public, and can't fill the disk.
             with tempfile.TemporaryDirectory() as cache:
                 network = HubModel.from_pretrained(name, token=False, cache_dir=cache, max_parameters=MAX_PARAMETERS)
         if network.num_images > MAX_IMAGES:
