@@ -83,7 +83,7 @@ def test_generate_mixes_outputs(actions: Actions, model: CRN) -> None:
     assert picture(found["image"]) == jpeg(compose(model.synthesize(IDS), choice))
 
 
-def test_a_network_with_one_image_has_no_strip(tmp_path: Path) -> None:
+def test_a_network_with_one_image_has_no_strip() -> None:
     actions = Actions(Models(small_model(ClassSet.camvid()), folders=True), set())
     assert result(actions.generate(Painting(IDS), ""))["strip"] == []
 
@@ -94,7 +94,7 @@ def test_a_network_with_one_image_has_no_strip(tmp_path: Path) -> None:
         (None, "", "a painting is needed."),
         (Painting(np.full((4, 4), 77, np.uint8), revision=3), "", "id 77 (16 pixels): outside this set of 11 classes"),
         (Painting(IDS, np.full_like(IDS, 2), revision=3), "", "choices are 0..1"),
-        (Painting(IDS, np.zeros((9, 9), np.uint8), revision=3), "", "9"),
+        (Painting(IDS, np.zeros((9, 9), np.uint8), revision=3), "", "choice is (9, 9), the photographs are [(96, 160)]"),
         (Painting(IDS, revision=3), "org/<b>", "org/<b>: others have loaded models in the meantime; load this one"),
     ],
     ids=["no painting", "other ids", "no such output", "a choice of another size", "unknown model"],
@@ -292,11 +292,14 @@ def test_a_model_without_streets(actions: Actions, tmp_path: Path) -> None:
     assert not button.visible
 
 
-@pytest.mark.parametrize("name", ["", "org/unknown"])
-def test_a_painting_of_other_classes_is_refused(actions: Actions, name: str) -> None:
-    message = "id 77" if not name else "org/unknown: others have loaded models in the meantime"
-    with pytest.raises(gr.Error, match=message):
-        actions.change_model(name, Painting(np.full((4, 4), 77, np.uint8)), "")
+def test_a_painting_of_other_classes_does_not_come_along(actions: Actions) -> None:
+    with pytest.raises(gr.Error, match=r"id 77 \(16 pixels\)"):
+        actions.change_model("", Painting(np.full((4, 4), 77, np.uint8)), "")
+
+
+def test_a_model_that_has_not_been_loaded_is_not_shown(actions: Actions) -> None:
+    with pytest.raises(gr.Error, match="org/unknown: others have loaded models in the meantime"):
+        actions.change_model("org/unknown", Painting(IDS), "")
 
 
 def test_models_that_are_none_are_refused(actions: Actions, tmp_path: Path) -> None:
