@@ -21,6 +21,7 @@ from PIL import Image
 from playwright.sync_api import Page, expect
 from support import ROOT
 from support.browsing import (
+    PAINTER,
     Open,
     frame,
     jpeg,
@@ -37,12 +38,11 @@ from crn_hub import CRN, ClassSet
 from crn_hub.box import MODEL_IN_THE_BOX
 from crn_hub.classes import UNLABELLED
 from crn_hub.demo.models import KEPT, Models
-from crn_hub.demo.page import EXAMPLES, MAX_BODY_SIZE, MAX_FILE_SIZE
+from crn_hub.demo.page import MAX_BODY_SIZE, MAX_FILE_SIZE
 from crn_hub.demo.painting import Painting
+from crn_hub.demo.starting_layouts import EXAMPLES, EXAMPLES_FOLDER
 from crn_hub.scenes import street_scene
 from crn_hub.synthesis import resize_ids
-
-FOLDER_OF_EXAMPLES = ROOT / "crn_hub" / "demo" / "examples"
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +63,7 @@ def client(address: str, tmp_path_factory: pytest.TempPathFactory) -> Client:
 
 def example(name: str, model: CRN) -> np.ndarray:
     """The ids of an example in the model's size."""
-    image = Image.open(FOLDER_OF_EXAMPLES / f"{name.replace(' ', '-')}.png")  # a palette image: its indices are ids
+    image = Image.open(EXAMPLES_FOLDER / f"{name.replace(' ', '-')}.png")  # a palette image: its indices are ids
     return np.array(image.resize(model.size[::-1], Image.Resampling.NEAREST))
 
 
@@ -390,9 +390,7 @@ def test_model_and_layout_survive_a_reload(visit: Open, address: str, model: CRN
     tab.locator(".lp-overlay").click(position={"x": 20, "y": 20})
     settled(tab, 3)
     painted = plane(tab)
-    tab.wait_for_function(
-        "() => JSON.parse(sessionStorage[document.querySelector('.lp').painter.storageKey]).painting.includes('.')"
-    )
+    tab.wait_for_function(f"() => JSON.parse(sessionStorage[{PAINTER}.memory.storageKey]).painting.includes('.')")
     frame(tab)
     tab.reload()
     expect(tab.locator(".lp-chip")).to_have_count(20)
@@ -551,7 +549,7 @@ def test_unexpected_failure_gives_a_message(
 
     monkeypatch.setattr(model, "synthesize", fail)
     with pytest.raises(AppError, match="something failed in the server"):
-        client.predict(handle_file(FOLDER_OF_EXAMPLES / "avenue.png"), api_name="/synthesize")
+        client.predict(handle_file(EXAMPLES_FOLDER / "avenue.png"), api_name="/synthesize")
     assert "secret of the house" in caplog.text
 
 

@@ -389,7 +389,7 @@ def test_the_cursor_of_keys_stays_in_sight(hand: Hand) -> None:
         ({"key": "]", "code": "Digit9", "ctrlKey": True, "altKey": True}, "size === 25"),  # AltGr on Windows
         ({"key": "и", "code": "KeyB"}, "toolId === 'brush'"),
         ({"key": "ß", "code": "KeyE", "altKey": False}, "toolId === 'erase'"),
-        ({"key": "#", "code": "Digit3", "shiftKey": True}, "output === 2"),
+        ({"key": "#", "code": "Digit3", "shiftKey": True}, "outputs.chosen === 2"),
     ],
 )
 def test_keys_of_other_keyboards(hand: Hand, event: dict[str, Any], expected: str) -> None:

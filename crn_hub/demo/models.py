@@ -20,21 +20,21 @@ class Models:
 
     Args:
         first: the network that the server was started with.
-        folders: whether a name may be a folder of this machine. On a server for others it must not.
+        folders: whether a name may be a folder of this machine. Never on a server for others.
     """
 
     def __init__(self, first: HubModel, folders: bool):
         self.first, self.folders = first, folders
-        self._loaded: OrderedDict[str, HubModel] = OrderedDict()  # in the order of their last use
-        self._classes = {"": first.classes}  # of all that have ever been there: paintings of theirs still come
+        self._loaded: OrderedDict[str, HubModel] = OrderedDict()  # least recently used first
+        self._classes = {"": first.classes}  # of all that were ever loaded: paintings for them may still arrive
         self._access = threading.Lock()
-        self._loading = threading.Lock()  # one at a time, while those that are there go on working
+        self._loading = threading.Lock()  # one at a time; the networks already loaded stay usable
 
     def get(self, name: str) -> HubModel:
-        """The network of this name, which `load` has brought.
+        """A network that `load` has loaded.
 
         Raises:
-            ValueError: if it had to make room for others.
+            ValueError: if others have taken its place since.
         """
         if not name:
             return self.first
@@ -45,15 +45,15 @@ class Models:
             return self._loaded[name]
 
     def classes_of(self, name: str) -> ClassSet:
-        """The classes of a network that is or was there."""
+        """The classes of a network that is loaded, or once was."""
         return self._classes[name]
 
     def load(self, name: str) -> None:
-        """Makes the network of this name ready for `get`. One is loaded at a time, which may take minutes.
+        """Loads a network for `get`, which may take minutes. Networks are loaded one at a time.
 
         Raises:
             ValueError, FileNotFoundError, ConnectionError: as `HubModel.from_pretrained`, for a name that is no Hub id
-                where folders are not allowed, and for a network that is too much for a page.
+                where folders are not allowed, and for a network that is too large for this page.
         """
         with self._loading:
             with self._access:
@@ -72,7 +72,7 @@ class Models:
             check_repo_id(name)
             if os.path.exists(name):
                 raise ValueError(f"{name!r}: give the id of a model on the Hub, organisation/name.")
-            # Without the server's own token, and no file stays: visitors see what everybody sees, and fill no disk.
+            # Without the server's token, and keeping no files: visitors see what is public, and can't fill the disk.
             with tempfile.TemporaryDirectory() as cache:
                 network = HubModel.from_pretrained(name, token=False, cache_dir=cache, max_parameters=MAX_PARAMETERS)
         if network.num_images > MAX_IMAGES:

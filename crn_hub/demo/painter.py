@@ -1,7 +1,7 @@
 """`LabelPainter`: the Gradio component in which one paints a layout and sees its photograph.
 
-The page's half is in static/, from the inside out: `SCRIPTS` in this order are one function body. What the page sends
-is a `Painting` as text; what it gets is a `Result`.
+Its half in the browser is in static/, ES modules of which painter.js is the first to read. What the page sends is a
+`Painting` as text; what it gets is a `Result`.
 """
 
 import re
@@ -12,14 +12,11 @@ from typing import Any, TypedDict
 import gradio as gr
 
 from crn_hub.classes import ClassSet, LayoutError
-from crn_hub.demo.painting import MAX_PIXELS, MAX_SIDE, Painting
+from crn_hub.demo.bundle import bundle
+from crn_hub.demo.painting import MAX_LAYOUT_PIXELS, MAX_SIDE, Painting
 
 STATIC = Path(__file__).parent / "static"
-SCRIPTS = (
-    "layout.js", "history.js", "codec.js", "view.js", "tools.js", "controls.js", "exchange.js", "memory.js",
-    "pointers.js", "keys.js", "painter.js",
-)  # fmt: skip
-SCRIPT = "\n".join((STATIC / name).read_text(encoding="utf-8") for name in SCRIPTS)
+SCRIPT = bundle(STATIC, "painter") + "painter_module.start({ element, props, trigger, watch });\n"
 
 
 class ModelFacts(TypedDict):
@@ -33,27 +30,27 @@ class ModelFacts(TypedDict):
 
 
 class _Marks(TypedDict):
-    mark: str  # another one for each result
-    revision: int | None  # of the painting on the page that the photograph is made of
+    mark: str  # different for each result
+    revision: int | None  # of the page's painting that the photograph was made from
 
 
 class Result(_Marks, total=False):
-    """What Python brings to the painter: a photograph, or a painting with its photograph, or an error."""
+    """What Python sends to the painter: a photograph, a painting with its photograph, or an error."""
 
     image: str  # URL of the photograph, as painted and mixed
     strip: list[str]  # URLs of small pictures of the outputs; [] if there is only one
     network: float  # milliseconds
-    painting: str  # takes the place of the one on the page
-    what: str  # what that is called
-    notes: list[str]  # how its file was read
-    model: ModelFacts  # if the painting is for another model
+    painting: str  # replaces the one on the page
+    what: str  # its name, for the status
+    notes: list[str]  # on how its file was read
+    model: ModelFacts  # if the painting comes with another model
     error: str  # a sentence
 
 
 class Download(TypedDict):
     """A file that the page saves."""
 
-    mark: str  # another one for each file
+    mark: str  # different for each file
     path: str  # in Gradio's cache
     name: str
 
@@ -62,10 +59,10 @@ class LabelPainter(gr.HTML):
     """A painter of layouts with the photograph beside it.
 
     Events: "generate", when a photograph is wanted; "save", with `kind` ("photograph", "colours" or "ids") in the
-    event's data; "reopen", with the `model` that the tab had before a reload. The first two bring the painting as the
+    event's data; "reopen", with the `model` that the tab had before a reload. The first two have the painting as their
     value, with its revision: how often the layout has changed.
 
-    Outputs: `result`, a `Result`, brings a photograph, or a painting with its photograph; `download`, a `Download`,
+    Outputs: `result`, a `Result`, shows a photograph, or a painting with its photograph; `download`, a `Download`,
     saves a file.
     """
 
@@ -74,18 +71,18 @@ class LabelPainter(gr.HTML):
     def __init__(self, value: None = None, **options: Any):
         super().__init__(
             value,
-            html_template="<div></div>",  # without the value: what painter.js builds there stays through updates
+            html_template="<div></div>",  # without the value, so that updates leave alone what painter.js builds there
             js_on_load=SCRIPT,
             apply_default_css=False,
-            max_pixels=MAX_PIXELS,
+            max_pixels=MAX_LAYOUT_PIXELS,
             max_side=MAX_SIDE,
             **options,
         )
 
     def preprocess(self, payload: str | None) -> Painting | None:  # type: ignore[override]
-        """What the page sends, "REVISION TEXT", as a `Painting`; ids are yet to be checked against a class set.
+        """What the page sends, "REVISION TEXT", as a `Painting`; its ids are not yet checked against a class set.
 
-        None if the painting is still the one that Python brought with the page.
+        None as long as nobody has painted: the painting is still the one that came with the page.
         """
         if payload is None:
             return None

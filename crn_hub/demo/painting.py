@@ -14,8 +14,8 @@ import numpy as np
 
 from crn_hub.classes import LayoutError
 
-# What can be painted on the page.
-MAX_PIXELS = 2048 * 2048
+# The largest layouts that can be painted on the page.
+MAX_LAYOUT_PIXELS = 2048 * 2048
 MAX_SIDE = 8192
 
 
@@ -26,7 +26,7 @@ class Painting:
     Attributes:
         ids: uint8 (H, W), class ids and 255 for unlabelled.
         choice: uint8 (H, W), for each pixel which of the model's k images it is taken from; None: all from the first.
-        revision: how often the layout on the page had changed; None if it doesn't come from there. No part of the text.
+        revision: how often the layout on the page had changed; None if it isn't from there. Not part of the text.
     """
 
     ids: np.ndarray
@@ -41,11 +41,11 @@ class Painting:
 
     @classmethod
     def from_text(cls, text: str) -> "Painting":
-        """Reads what `to_text` or the page wrote; the ids are yet to be checked against a class set.
+        """Reads what `to_text` or the page wrote; the ids are not yet checked against a class set.
 
         Raises:
-            LayoutError: for what is no painting, or a larger one than the limits allow; no more memory than one within
-                them needs is taken.
+            LayoutError: for text that is no painting, and for a painting larger than the limits; no more is unpacked
+                than the stated size needs.
         """
         size, *planes = text.split(".") if isinstance(text, str) else [""]
         found = re.fullmatch(r"([1-9][0-9]{0,5})x([1-9][0-9]{0,5})", size, re.ASCII)
@@ -59,9 +59,9 @@ class Painting:
 
 def check_size(height: int, width: int, source: str) -> None:
     """Raises a LayoutError, which begins with `source`, for a size that can't be painted."""
-    if height * width > MAX_PIXELS or max(height, width) > MAX_SIDE:
+    if height * width > MAX_LAYOUT_PIXELS or max(height, width) > MAX_SIDE:
         raise LayoutError(
-            f"{source}: {width} x {height} pixels; on this page a layout may have {MAX_PIXELS:,}, and on a side "
+            f"{source}: {width} x {height} pixels; on this page a layout may have {MAX_LAYOUT_PIXELS:,}, and on a side "
             f"{MAX_SIDE:,}."
         )
 

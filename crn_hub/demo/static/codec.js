@@ -1,20 +1,23 @@
 /* A painting as text, WIDTHxHEIGHT.IDS or WIDTHxHEIGHT.IDS.CHOICE: see painting.py, the other side. */
 
-async function encodePainting(layout) {
+import { Layout } from "./layout.js";
+
+export async function encodePainting(layout) {
   const { width, height, ids, choice } = layout;
   const planes = choice.some((image) => image > 0) ? [ids, choice] : [ids];
-  // Copies: the layout may change while the browser compresses.
+  // Of copies: the layout may change while the browser is compressing.
   const packed = await Promise.all(planes.map((plane) => packPlane(plane.slice())));
   return [width + "x" + height, ...packed].join(".");
 }
 
-/* Throws an Error with a sentence for people; takes no more memory than a painting within the limits needs. */
-async function decodePainting(text) {
+/* The Layout of a text. Throws an Error whose message is a sentence for people; never unpacks more pixels than the
+   limits allow. */
+export async function decodePainting(text, maxPixels, maxSide) {
   const [size, ...planes] = text.split(".");
   const found = /^([1-9]\d{0,5})x([1-9]\d{0,5})$/.exec(size);
   if (!found || planes.length < 1 || planes.length > 2) throw new Error("It is no painting of this page.");
   const width = Number(found[1]), height = Number(found[2]);
-  const fits = width * height <= props.max_pixels && Math.max(width, height) <= props.max_side;
+  const fits = width * height <= maxPixels && Math.max(width, height) <= maxSide;
   if (!fits) throw new Error("It has more pixels than this page takes.");
   const layout = new Layout(width, height);
   layout.ids.set(await unpackPlane(planes[0], layout.pixels));

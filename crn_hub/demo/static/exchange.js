@@ -1,41 +1,56 @@
-/* What goes between page and Python. Page to Python: the event "generate" or "save" with the painting as the value.
-   Python to page: `result`, all of it at once since Gradio brings properties one by one, and `download`; see
-   painter.py. */
+/* The messages between page and Python; painter.py describes them. The page sends the events "generate" and "save",
+   with the painting as the value, and "reopen". Python sends `result` and `download`; a result is a single property
+   because Gradio delivers properties one by one. */
 
-const SLOW = 15_000; // milliseconds without an answer after which one says so
+import { decodePainting, encodePainting } from "./codec.js";
+import { h } from "./dom.js";
+
+const SLOW = 15_000; // milliseconds without an answer after which the page says so
 const STILL_WAITING = "Still waiting for the server… If it stays silent, reload the page: your layout is kept.";
 
-class Exchange {
-  constructor(painter) {
-    this.painter = painter;
-    this.askedAt = new Map(); // revision -> when its photograph was asked for: with Live on, when the stroke ended
-    this.asked = -1; // the last of these revisions
-    this.valueRevision = 0;
+export class Exchange {
+  /* `props`, `trigger` and `watch` are Gradio's. */
+  constructor(painter, { props, trigger, watch }) {
+    Object.assign(this, { painter, props, trigger, watch });
+    this.askedAt = new Map(); // revision -> when its photograph was asked for; with Live on, at the end of the stroke
+    this.asked = -1; // the latest of these revisions
+    this.askedInStroke = false; // somebody asked during a stroke: to be sent when it is over
+    this.renderAgain = false; // something was asked for after the last one was sent
+    this.sending = null; // the promise of `sendRenders`
+    this.slowTimer = null; // says so when the server is slow
+    this.packed = null; // { revision, text }: the layout as text
+    this.sentRevision = 0; // of the component's value
+    this.received = this.downloaded = null; // marks of the last result and the last download
+  }
+
+  async start() {
+    await this.apply(this.props.result);
+    this.watch(["result", "download"], () => this.receive());
   }
 
   /* Asks for the photograph of the layout as it is. */
   render() {
-    if (this.painter.tool) {
+    if (this.painter.stroke) {
       this.askedInStroke = true;
       return;
     }
     this.asked = this.painter.revision;
     this.askedAt.set(this.asked, performance.now());
     this.renderAgain = true;
-    this.painter.setState("busy");
-    clearTimeout(this.slowly);
-    this.slowly = setTimeout(() => this.painter.say(STILL_WAITING), SLOW);
+    this.painter.photograph.setState("busy");
+    clearTimeout(this.slowTimer);
+    this.slowTimer = setTimeout(() => this.painter.say(STILL_WAITING), SLOW);
     this.sending ??= this.sendRenders();
   }
 
-  /* A stroke is over: what was asked for in its middle. */
+  /* When a stroke is over: sends what was asked for during it. */
   renderIfAsked() {
     if (!this.askedInStroke) return;
     this.askedInStroke = false;
     this.render();
   }
 
-  /* One after the other; of changes that come meanwhile only the last counts. */
+  /* Sends one request after the other; of the changes made while one is being packed only the last counts. */
   async sendRenders() {
     try {
       while (this.renderAgain) {
@@ -54,23 +69,32 @@ class Exchange {
   asText() {
     const { painter } = this;
     if (this.packed?.revision !== painter.revision) {
-      const settled = painter.tool ? painter.before : painter.layout; // a stroke counts when it is over
-      this.packed = { revision: painter.revision, text: encodePainting(settled) };
+      this.packed = { revision: painter.revision, text: encodePainting(painter.settledLayout) };
     }
     return this.packed.text;
   }
 
-  send(revision, text, event, data = {}) {
-    this.setValue(revision, text);
-    trigger(event, data);
+  /* The layout of a text; see decodePainting. */
+  read(text) {
+    return decodePainting(text, this.props.max_pixels, this.props.max_side);
   }
 
-  /* The revision is a part of the value: of events that had to wait, Gradio runs the last with newer values, but with
-     older data. An older painting never takes the place of a newer one. */
+  send(revision, text, event, data = {}) {
+    this.setValue(revision, text);
+    this.trigger(event, data);
+  }
+
+  /* The revision is part of the value, not of the event: when events have to wait, Gradio runs the last one with the
+     newest value but with the data of an older event. An older painting never replaces a newer one. */
   setValue(revision, text) {
-    if (revision < this.valueRevision) return;
-    this.valueRevision = revision;
-    props.value = revision + " " + text;
+    if (revision < this.sentRevision) return;
+    this.sentRevision = revision;
+    this.props.value = revision + " " + text;
+  }
+
+  /* Asks Python for the model of this name. */
+  reopen(model) {
+    this.trigger("reopen", { model });
   }
 
   async save(kind) {
@@ -80,7 +104,7 @@ class Exchange {
   }
 
   async receive() {
-    const { result, download } = props;
+    const { result, download } = this.props;
     if (download && download.mark !== this.downloaded) {
       this.downloaded = download.mark;
       const root = window.gradio_config?.root ?? "";
@@ -90,55 +114,34 @@ class Exchange {
     if (result.mark !== this.received) await this.apply(result);
   }
 
-  /* What Python has to show: the photograph of a revision; or a painting with its photograph, perhaps of another model,
-     with which all starts anew. */
+  /* Shows a result: a new photograph of the painting on the page, or a new painting with its photograph, perhaps for
+     another model. */
   async apply(result) {
     const { painter } = this;
     this.received = result.mark;
     if (!result.painting) return this.showPhotograph(result, result.revision);
-    const layout = await decodePainting(result.painting);
-    if (painter.tool) painter.giveUp();
-    if (result.model) {
-      painter.setModel(result.model);
-      painter.setLayout(layout);
-    } else {
-      painter.replaceLayout(layout);
-    }
-    painter.showHistory();
-    if (painter.shown >= 0) {
-      painter.revision++; // the page opens with revision 0, and perhaps a link
-      painter.memory.forgetLink();
-    }
-    painter.root.dataset.revision = painter.revision;
-    painter.memory.keep();
+    painter.open(await this.read(result.painting), result.model);
     await this.showPhotograph(result, painter.revision);
     if (result.model?.name && painter.memory.reopening) await painter.memory.restore();
   }
 
   async showPhotograph(result, revision) {
     const { painter } = this;
-    if (revision >= this.asked) clearTimeout(this.slowly);
+    if (revision >= this.asked) clearTimeout(this.slowTimer);
     if (result.error) {
-      if (revision < painter.revision) return; // there will be word of a newer one
+      if (revision < painter.revision) return; // the newer one is still to come
       painter.say(result.error, true);
-      painter.setState("stale");
+      painter.photograph.setState("stale");
       return;
     }
-    const next = new Image();
-    next.src = result.image;
-    await next.decode();
-    if (revision < painter.shown) return;
-    painter.shown = revision;
-    painter.image.src = result.image;
-    await painter.image.decode().catch(() => {}); // replaced by a newer one
-    if (painter.shown !== revision) return;
-    painter.root.dataset.shown = revision;
+    if (!(await painter.photograph.show(result.image, revision))) return;
+    painter.publish({ shown: revision });
     painter.outputs.setPictures(result.strip);
-    if (painter.underlayKind === "photograph") painter.showUnderlay();
+    painter.underlay.followPhotograph();
     const started = this.askedAt.get(revision);
     for (const known of this.askedAt.keys()) if (known <= revision) this.askedAt.delete(known);
     this.sayDone(result, started === undefined ? null : performance.now() - started);
-    if (revision === painter.revision) painter.setState("ready");
+    if (revision === painter.revision) painter.photograph.setState("ready");
   }
 
   sayDone({ what, network, notes }, total) {
@@ -146,18 +149,17 @@ class Exchange {
     const parts = [what, width + " × " + height + " pixels"].filter(Boolean);
     if (network != null) parts.push("network " + Math.round(network) + " ms");
     if (total != null) parts.push("total " + Math.round(total) + " ms");
-    this.painter.root.dataset.network = network ?? "";
-    this.painter.root.dataset.total = total ?? "";
+    this.painter.publish({ network: network ?? "", total: total ?? "" });
     this.painter.say(parts.join(" · "));
     if (notes) this.painter.showNotes(notes);
   }
 
   openFile() {
-    document.querySelector(props.file_input)?.click();
+    document.querySelector(this.props.file_input)?.click();
   }
 
   dropFile(file) {
-    const input = document.querySelector(props.file_input);
+    const input = document.querySelector(this.props.file_input);
     if (!input || !file) return;
     const carrier = new DataTransfer();
     carrier.items.add(file);

@@ -1,8 +1,11 @@
-/* Undo and redo. A step keeps what differs, as runs: a stroke costs some hundred bytes whatever the layout's size. */
+/* Undo and redo. A step keeps only the runs of pixels that differ: a stroke takes a few hundred bytes, whatever the
+   layout's size. */
+
+import { Layout } from "./layout.js";
 
 const UNDO_STEPS = 50;
 
-/* Where two buffers of one length differ: [start, length, before XOR after, start, ...]. */
+/* Where two buffers of the same length differ: [start, length, before XOR after, start, ...]. */
 function differences(before, after) {
   const runs = [];
   const length = after.length;
@@ -19,7 +22,7 @@ function differences(before, after) {
   return Uint32Array.from(runs);
 }
 
-/* Turns the one buffer into the other, in both directions. */
+/* Turns either of the two buffers into the other. */
 function applyDifferences(buffer, runs) {
   for (let r = 0; r < runs.length; r += 3) {
     const end = runs[r] + runs[r + 1];
@@ -27,7 +30,7 @@ function applyDifferences(buffer, runs) {
   }
 }
 
-class History {
+export class History {
   constructor() {
     this.done = [];
     this.undone = [];
@@ -41,7 +44,7 @@ class History {
     return this.undone.length > 0;
   }
 
-  /* Remembers the step from `before` (a Layout as it was) to `after`; false if nothing differs. */
+  /* Remembers the step from the layout `before` to the layout `after`; false if they don't differ. */
   record(before, after) {
     let step;
     if (before.width === after.width && before.height === after.height) {
@@ -58,7 +61,7 @@ class History {
     return true;
   }
 
-  /* Both return the layout as it is then: the one given, changed, or one of another size. */
+  /* Both return the resulting layout: the given one, changed, or a new one if the step changed the size. */
   undo(layout) {
     const step = this.done.pop();
     this.undone.push(step);

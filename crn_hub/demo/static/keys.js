@@ -1,4 +1,7 @@
-/* The keys: a list for people, shortcuts, and a cursor for painting without a pointer. */
+/* The keyboard: shortcuts, their list for people, and a cursor for painting without a pointer. */
+
+import { h } from "./dom.js";
+import { TOOLS } from "./tools.js";
 
 const KEYS = [
   ["B G R O P E I H M", "brush, fill, rectangle, ellipse, polygon, erase, pick, move the view, mix"],
@@ -22,7 +25,7 @@ const KEYS = [
   ["?", "this list"],
 ];
 
-function keysDialog() {
+export function keysDialog() {
   const dialog = h(
     "dialog", { class: "lp-keys", "aria-label": "Keys" },
     h("h3", { tabindex: -1, autofocus: true }, "Keys"), // or the button's focus would scroll the title away
@@ -33,11 +36,12 @@ function keysDialog() {
   return dialog;
 }
 
-class Keys {
+export class Keys {
   constructor(painter) {
     this.painter = painter;
     this.at = null; // the pixel under the cursor that arrow keys move
-    const { overlay } = painter;
+    this.spaceDown = false; // while it is, dragging moves the view
+    const { overlay } = painter.parts;
     overlay.addEventListener("keydown", (event) => this.onCursorKey(event));
     overlay.addEventListener("blur", () => this.release());
     addEventListener("blur", () => { this.spaceDown = false; });
@@ -45,9 +49,9 @@ class Keys {
     document.addEventListener("keyup", (event) => { if (event.key === " ") this.spaceDown = false; });
   }
 
-  /* The cursor goes; what it was painting is done. */
+  /* Removes the cursor, and ends the stroke that it was painting. */
   release() {
-    if (this.at && this.painter.tool) this.painter.endTool();
+    if (this.at && this.painter.stroke) this.painter.endStroke();
     this.at = null;
     this.painter.view.refresh();
   }
@@ -60,18 +64,18 @@ class Keys {
     if (way && !event.ctrlKey && !event.metaKey && !event.altKey) {
       const { layout, view } = painter;
       const within = (value, most) => Math.min(most - 1, Math.max(0, value));
-      this.at = this.at // it appears in the middle
+      this.at = this.at // at first it appears in the middle
         ? { x: within(this.at.x + way[0], layout.width), y: within(this.at.y + way[1], layout.height) }
         : { x: Math.floor(view.center.x), y: Math.floor(view.center.y) };
-      painter.cursor = null;
-      if (painter.tool) painter.moveTool([this.point], { shiftKey: false }); // here Shift means ten at once
+      painter.pointers.hide();
+      if (painter.stroke) painter.moveStroke([this.point], { shiftKey: false }); // here Shift means steps of ten
       view.reveal(this.point);
       const id = layout.ids[this.at.y * layout.width + this.at.x];
-      painter.say(this.at.x + ", " + this.at.y + " · " + painter.nameOf(id));
+      painter.say(this.at.x + ", " + this.at.y + " · " + painter.model.nameOf(id));
     } else if (event.key === " " && this.at && !event.repeat) {
-      if (painter.tool) painter.endTool();
-      else painter.startTool(this.point, event);
-      if (painter.tool && !painter.tool.move) painter.endTool(); // nothing to drag
+      if (painter.stroke) painter.endStroke();
+      else painter.startStroke(this.point, event);
+      if (painter.stroke && !painter.stroke.tool.move) painter.endStroke(); // nothing to drag
     } else return;
     event.preventDefault();
     event.stopPropagation();
@@ -83,16 +87,17 @@ class Keys {
 
   onKey(event) {
     const { painter } = this;
-    if (!painter.root.isConnected || painter.keysDialog.open || event.defaultPrevented || !painter.layout) return;
+    const { root, keysDialog: dialog } = painter.parts;
+    if (!root.isConnected || dialog.open || event.defaultPrevented || !painter.layout) return;
     const fields = "input:not([type=radio], [type=checkbox], [type=range]), textarea, select, [contenteditable]";
     if (event.target.closest?.(fields)) return;
-    // AltGr, under which many keyboards have [ and ], and what some systems report in its place.
-    const third = event.getModifierState("AltGraph") || (event.ctrlKey && event.altKey);
-    const command = !third && (event.ctrlKey || event.metaKey);
+    // Many keyboards need AltGr for [ and ]; some systems report it as Ctrl and Alt.
+    const altGr = event.getModifierState("AltGraph") || (event.ctrlKey && event.altKey);
+    const command = !altGr && (event.ctrlKey || event.metaKey);
     let key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
-    // Other scripts, and what Alt makes of letters on a Mac: by the place on the keyboard.
+    // Letters of other scripts, and the characters that Alt makes on a Mac, count by their place on the keyboard.
     if (key.length === 1 && key > "~" && event.code.startsWith("Key")) key = event.code.at(-1).toLowerCase();
-    const act = command ? this.commandFor(key, event) : this.actionFor(key, event, event.altKey && !third);
+    const act = command ? this.commandFor(key, event) : this.actionFor(key, event, event.altKey && !altGr);
     if (!act) return;
     event.preventDefault();
     act();
@@ -106,24 +111,19 @@ class Keys {
 
   actionFor(key, event, alt) {
     const { painter } = this;
-    const { view } = painter;
+    const { view, underlay, outputs } = painter;
+    const several = painter.model.hasSeveralImages;
     const { polygon } = painter.tools;
     const onControl = event.target.closest?.("button, a, [role=button], input, summary, label");
-    const ofPolygon = key === "Escape" || key === "Backspace" || (key === "Enter" && !onControl);
-    if (polygon.isOpen && ofPolygon) {
-      return () => {
-        painter.tool = null; // it may still be pressed
-        painter.begin();
-        ({ Enter: () => polygon.close(), Escape: () => polygon.cancel(), Backspace: () => polygon.back() })[key]();
-        painter.commit();
-        painter.exchange.renderIfAsked();
-        view.refresh();
-      };
+    if (polygon.isOpen) {
+      if (key === "Enter" && !onControl) return () => painter.changePolygon(() => polygon.close());
+      if (key === "Escape") return () => painter.changePolygon(() => polygon.cancel());
+      if (key === "Backspace") return () => painter.changePolygon(() => polygon.back());
     }
-    if (key === "Escape" && painter.tool) return () => painter.giveUp();
-    if (key === "Enter") return onControl ? null : () => painter.exchange.render(); // Enter on a button presses that
+    if (key === "Escape" && painter.stroke) return () => painter.giveUp();
+    if (key === "Enter") return onControl ? null : () => painter.exchange.render(); // on a button, Enter presses it
     if (key === " ") {
-      if (onControl && !painter.cursor) return null; // over the layout, Space moves the view
+      if (onControl && !painter.pointers.over) return null; // over the layout, Space moves the view
       this.spaceDown = true;
       return () => {};
     }
@@ -133,9 +133,7 @@ class Keys {
     }
     if (alt) return null;
     const tool = TOOLS.find((one) => one.key === key);
-    if (tool) return tool.id === "mix" && painter.numImages < 2 ? null : () => painter.useTool(tool.id);
-    const several = painter.numImages > 1;
-    const kinds = ["none", "photograph", ...(painter.picture ? ["picture"] : [])];
+    if (tool) return tool.id === "mix" && !several ? null : () => painter.useTool(tool.id);
     const named = {
       ",": () => painter.stepClass(-1), ".": () => painter.stepClass(1),
       "[": () => painter.setSize(painter.size - 1), "]": () => painter.setSize(painter.size + 1),
@@ -144,20 +142,19 @@ class Keys {
       "+": () => view.zoomBy(1.5), "=": () => view.zoomBy(1.5), "-": () => view.zoomBy(1 / 1.5),
       f: () => view.fit(), v: () => painter.setLive(!painter.live),
       l: () => painter.exchange.openFile(), k: () => painter.memory.copyLink(),
-      "<": () => painter.setOpacity(Math.max(0, view.opacity * 100 - 10)),
-      ">": () => painter.setOpacity(Math.min(100, view.opacity * 100 + 10)),
-      w: () => painter.nextCanvasSize(), x: () => several && painter.nextScope(),
-      u: () => painter.setUnderlay(kinds[(kinds.indexOf(painter.underlayKind) + 1) % kinds.length]),
-      "?": () => painter.keysDialog.showModal(), "/": () => painter.chips.search.focus(),
+      "<": () => underlay.setOpacity(Math.max(0, underlay.opacity - 10)),
+      ">": () => underlay.setOpacity(Math.min(100, underlay.opacity + 10)),
+      w: () => painter.nextSize(), x: () => several && outputs.nextScope(), u: () => underlay.next(),
+      "?": () => painter.parts.keysDialog.showModal(), "/": () => painter.chips.search.focus(),
     }[key];
     if (named) return named;
-    // The row of digits: with Shift the outputs. Where digits themselves need Shift, that gives the classes as well.
+    // The digit row chooses classes, with Shift outputs. Where typing a digit takes Shift, that chooses a class too.
     const digit = /^[0-9]$/.test(key) ? key : /^Digit[0-9]$/.test(event.code) ? event.code.at(-1) : null;
     if (digit === null) return null;
     const index = (Number(digit) + 9) % 10;
     if (event.shiftKey && key !== digit) {
-      return several && index < painter.numImages ? () => painter.useOutput(index) : null;
+      return several && index < painter.model.numImages ? () => outputs.choose(index) : null;
     }
-    return index < painter.classes.length ? () => painter.useClass(index) : null;
+    return index < painter.model.classes.length ? () => painter.useClass(index) : null;
   }
 }

@@ -1,9 +1,9 @@
-/* A layout and the exact ways to paint on it: whole pixels, no blending. Pixel (x, y) covers x..x+1, y..y+1; shapes
-   paint the pixels whose centres they hold. Boxes are [left, top, right, bottom), as {x0, y0, x1, y1}. */
+/* A layout, and painting on it exactly: whole pixels, no blending. Pixel (x, y) covers x..x+1, y..y+1; a shape paints
+   the pixels whose centres it contains. Boxes are [left, top, right, bottom), as {x0, y0, x1, y1}. */
 
-const UNLABELLED = 255;
+export const UNLABELLED = 255;
 
-class Layout {
+export class Layout {
   /* `ids` has the class of each pixel, `choice` which of the model's images it is taken from; both are parts of one
      buffer, so that one comparison finds every change. */
   constructor(width, height) {
@@ -14,7 +14,19 @@ class Layout {
     this.ids = this.buffer.subarray(0, this.pixels);
     this.choice = this.buffer.subarray(this.pixels);
     this.ids.fill(UNLABELLED);
-    this.choiceOfClass = new Uint8Array(256); // what newly painted pixels get
+    this.choiceOfClass = new Uint8Array(256); // the choice that newly painted pixels of a class get
+  }
+
+  copy() {
+    const result = new Layout(this.width, this.height);
+    result.copyFrom(this);
+    return result;
+  }
+
+  /* Takes over the content of another layout of the same size. */
+  copyFrom(other) {
+    this.buffer.set(other.buffer);
+    this.choiceOfClass.set(other.choiceOfClass);
   }
 
   get box() {
@@ -37,7 +49,8 @@ class Layout {
     this.choice.fill(this.choiceOfClass[id], y * this.width + x0, y * this.width + x1);
   }
 
-  /* The way of a round brush from `a` to `b`: centres at most half the diameter away, and the pixels under both ends. */
+  /* What a round brush covers on its way from `a` to `b`: the pixels whose centres are at most half its diameter away
+     from that line, and the pixels under both ends. */
   capsule(a, b, diameter, id) {
     const radius = Math.max(1, diameter) / 2;
     const box = this.clip(
@@ -47,7 +60,7 @@ class Layout {
     if (!box) return null;
     const dx = b.x - a.x, dy = b.y - a.y, length2 = dx * dx + dy * dy;
     for (let y = box.y0; y < box.y1; y++) {
-      let first = -1, last = -1; // a capsule is convex: one run a row
+      let first = -1, last = -1; // a capsule is convex: one run per row
       for (let x = box.x0; x < box.x1; x++) {
         const px = x + 0.5 - a.x, py = y + 0.5 - a.y;
         const t = length2 ? Math.min(1, Math.max(0, (px * dx + py * dy) / length2)) : 0;
@@ -112,7 +125,7 @@ class Layout {
     return inside;
   }
 
-  /* Calls visit(y, x0, x1) for the runs of pixels of the class at (x, y) that hang together with it by their sides. */
+  /* Calls visit(y, x0, x1) for each run of pixels in the region of (x, y): its class, connected by sides. */
   eachRunOfRegion(x, y, visit) {
     const { width, height, ids } = this;
     const wanted = ids[y * width + x];
@@ -157,13 +170,13 @@ class Layout {
     this.choiceOfClass[id] = image;
   }
 
-  /* The image that all pixels are taken from; null if there are several. */
+  /* The one image that all pixels are taken from; null if there are several. */
   get onlyChoice() {
     const first = this.choice[0];
     return this.choice.every((image) => image === first) ? first : null;
   }
 
-  /* After loading: new pixels of a class come from where its old ones do. */
+  /* After loading: new pixels of a class are taken from the image that its old ones are taken from. */
   learnChoices() {
     this.choiceOfClass.fill(this.onlyChoice ?? 0);
     for (let i = this.pixels - 1; i >= 0; i--) this.choiceOfClass[this.ids[i]] = this.choice[i];
@@ -175,7 +188,7 @@ class Layout {
     });
   }
 
-  /* The same picture at another size, by nearest neighbour. */
+  /* This layout at another size, by nearest neighbour. */
   resized(width, height) {
     const result = new Layout(width, height);
     for (let y = 0; y < height; y++) {

@@ -1,7 +1,19 @@
-/* The tools. Each answers press, move and release with points of the layout; `painter` gives class, size and layout.
+/* The tools. Each answers press, move and release with points of the layout. They read class, size and layout from
+   `painter`, and tell it where they have painted.
 
-   A tool may have: move(points, event) if it is dragged, release(), hover(point) between presses, shape() -> Path2D to
-   outline, cancel() of all that has not been painted, giveUp() of what the last press has begun. */
+   A tool may have:
+     move(points, event)  if it is dragged
+     release()
+     hover(point)         between presses
+     shape()              the Path2D that outlines what it is about to paint
+     reach                the radius that the cursor shows
+     cancel()             forgets what it has not painted yet
+     giveUp()             forgets only what the last press has begun; without it, cancel() is called
+     reset()              forgets what belonged to the layout that has been replaced */
+
+import { UNLABELLED } from "./layout.js";
+
+export const MAX_BRUSH = 200; // pixels of the layout
 
 const midpoint = (a, b) => ({ x: (a.x + b.x) / 2, y: (a.y + b.y) / 2 });
 const distance = (a, b) => Math.hypot(a.x - b.x, a.y - b.y);
@@ -10,6 +22,10 @@ class Brush {
   constructor(painter, erases = false) {
     this.painter = painter;
     this.erases = erases;
+  }
+
+  get reach() {
+    return Math.max(1, this.painter.size) / 2;
   }
 
   get id() {
@@ -24,10 +40,10 @@ class Brush {
     this.start = this.last = point;
     this.straight = event.shiftKey;
     if (!this.straight) this.stamp(point, point);
-    this.end = point; // how far the paint has come: midway to `last`
+    this.end = point; // where the paint ends: halfway to `last`
   }
 
-  /* The paint follows a curve through the midpoints of the way, so fast moves have no corners. */
+  /* The paint follows a curve through the midpoints between the points, so that fast strokes have no corners. */
   move(points) {
     for (const point of points) {
       if (!this.straight) {
@@ -42,32 +58,37 @@ class Brush {
   curve(from, control, to) {
     const bend = distance(midpoint(from, to), control);
     const parts = Math.min(32, Math.max(1, Math.ceil(Math.sqrt(bend * 4))));
-    let before = from;
+    let previous = from;
     for (let part = 1; part <= parts; part++) {
       const t = part / parts, u = 1 - t;
       const at = {
         x: u * u * from.x + 2 * u * t * control.x + t * t * to.x,
         y: u * u * from.y + 2 * u * t * control.y + t * t * to.y,
       };
-      this.stamp(before, at);
-      before = at;
+      this.stamp(previous, at);
+      previous = at;
     }
   }
 
-  /* With shift: a drag is a straight line, a click a line from the end of the stroke before. */
+  /* With Shift a drag is a straight line, and a click a line from the end of the previous stroke. */
   release() {
     if (this.straight) {
       const clicked = distance(this.start, this.last) * this.painter.view.scale < 4;
-      this.stamp(clicked && this.before ? this.before : this.start, clicked ? this.start : this.last);
+      const start = (clicked && this.previousEnd) || this.start;
+      this.stamp(start, clicked ? this.start : this.last);
     } else {
       this.stamp(this.end, this.last);
     }
-    this.before = this.last;
+    this.previousEnd = this.last;
     this.start = null;
   }
 
   cancel() {
     this.start = null;
+  }
+
+  reset() {
+    this.previousEnd = null;
   }
 
   shape() {
@@ -79,7 +100,8 @@ class Brush {
   }
 }
 
-/* From the pixel where the drag began to the one where it ends, both included; with shift as wide as high. */
+/* From the pixel where the drag began to the one where it ends, both included; with Shift as wide as high.
+   `paint(layout, box, id)` paints, `draw(path, box)` outlines it. */
 class BoxTool {
   constructor(painter, paint, draw) {
     Object.assign(this, { painter, paint, draw });
@@ -103,7 +125,9 @@ class BoxTool {
       dx = dx < 0 ? -side : side;
       dy = dy < 0 ? -side : side;
     }
-    return { x0: Math.min(x, x + dx), y0: Math.min(y, y + dy), x1: Math.max(x, x + dx) + 1, y1: Math.max(y, y + dy) + 1 };
+    return {
+      x0: Math.min(x, x + dx), y0: Math.min(y, y + dy), x1: Math.max(x, x + dx) + 1, y1: Math.max(y, y + dy) + 1,
+    };
   }
 
   release() {
@@ -123,7 +147,7 @@ class BoxTool {
   }
 }
 
-/* A corner for each click; the first corner again, a double click or Enter closes it. */
+/* A corner for each click; a click on the first corner, a double click or Enter closes it. */
 class Polygon {
   constructor(painter) {
     this.painter = painter;
@@ -132,7 +156,7 @@ class Polygon {
 
   press(point) {
     const reach = 8 / this.painter.view.scale;
-    this.before = [...this.corners];
+    this.cornersAtPress = [...this.corners];
     const twice = this.isOpen && distance(point, this.corners.at(-1)) < reach / 2;
     const closes = this.isOpen && distance(point, this.corners[0]) < reach;
     if (this.corners.length > 2 && (closes || twice)) this.close();
@@ -140,9 +164,9 @@ class Polygon {
     this.last = point;
   }
 
-  /* What came after the press is undone: a second finger has come, to zoom. */
+  /* The press may have been the first of two fingers that zoom: the corners before it stay. */
   giveUp() {
-    this.corners = this.before;
+    this.corners = this.cornersAtPress;
   }
 
   hover(point) {
@@ -168,6 +192,10 @@ class Polygon {
 
   cancel() {
     this.corners = [];
+  }
+
+  reset() {
+    this.cancel();
   }
 
   shape() {
@@ -208,26 +236,26 @@ class Eyedropper {
   }
 
   release() {
-    this.painter.useToolBefore(); // one picks a class in order to paint with it
+    this.painter.usePreviousTool(); // one picks a class in order to paint with it
   }
 }
 
-/* Takes the class or the region at a point from the chosen output. */
+/* Takes the class or the region under a point from the chosen output. */
 class Mix {
   constructor(painter) {
     this.painter = painter;
   }
 
   press(point) {
-    const { layout, output, scope } = this.painter;
+    const { layout, outputs } = this.painter;
     const x = Math.floor(point.x), y = Math.floor(point.y);
     if (!layout.contains(x, y)) return;
-    if (scope === "region") layout.chooseForRegion(x, y, output);
-    else layout.chooseForClass(layout.ids[y * layout.width + x], output);
+    if (outputs.scope === "region") layout.chooseForRegion(x, y, outputs.chosen);
+    else layout.chooseForClass(layout.ids[y * layout.width + x], outputs.chosen);
   }
 }
 
-/* Moves what is seen; the layout stays as it is. */
+/* Pans the view; the layout stays as it is. */
 class Hand {
   constructor(painter) {
     this.view = painter.view;
@@ -243,8 +271,8 @@ class Hand {
   }
 }
 
-/* id, key, label and what paints, in the order of the tool row; icons are in controls.js. */
-const TOOLS = [
+/* In the order of the tool row; the icons are in dom.js. */
+export const TOOLS = [
   { id: "brush", key: "b", label: "Brush", make: (painter) => new Brush(painter) },
   { id: "fill", key: "g", label: "Fill", make: (painter) => new Fill(painter) },
   {

@@ -1,17 +1,19 @@
-/* How the layout is shown: zoom and pan, underlay, cursor. The canvases are never read back. */
+/* How the layout is shown: zoom, pan, and what lies beneath it. The canvases are never read back. */
 
 const MAX_SCALE = 40; // screen pixels per pixel of the layout
 
-class View {
-  /* `pane` holds the two canvases and gives their size; `photograph` is the image that follows zoom and pan. */
-  constructor(pane, base, overlay, photograph) {
-    Object.assign(this, { pane, base, overlay, photograph });
+export class View {
+  /* `pane` holds the canvases `base` and `overlay` and gives their size; `photograph` is the image beside it, which
+     follows zoom and pan. `drawCursor(context)` draws in coordinates of the layout; `onMove()` is called after every
+     zoom or pan. */
+  constructor({ pane, base, overlay }, photograph, { drawCursor, onMove }) {
+    Object.assign(this, { pane, base, overlay, photograph, drawCursor, onMove });
+    this.layout = null;
     this.zoom = 1; // 1: the whole layout fills the pane
-    this.left = 0; // the layout's point at the pane's upper left corner
+    this.left = 0; // the point of the layout at the pane's upper left corner
     this.top = 0;
     this.opacity = 1; // of the layout, where something lies beneath it
-    this.underlay = null; // anything that drawImage takes
-    this.drawCursor = () => {}; // (context) => void, in coordinates of the layout
+    this.underlay = null;
     this.colors = new Uint32Array(256);
     this.image = document.createElement("canvas");
     new ResizeObserver(() => this.fitToPane()).observe(pane);
@@ -23,14 +25,25 @@ class View {
     query.addEventListener("change", () => { this.fitToPane(); this.watchPixelRatio(); }, { once: true });
   }
 
-  /* colors: [r, g, b] of each class; whatever is no class has `unlabelled`. */
+  /* Colours as [r, g, b]: one for each class, and `unlabelled` for every other id. */
   setColors(colors, unlabelled) {
     const word = ([r, g, b]) => new Uint32Array(new Uint8Array([r, g, b, 255]).buffer)[0];
     this.colors.fill(word(unlabelled));
     colors.forEach((color, id) => { this.colors[id] = word(color); });
   }
 
-  /* Another layout, or one of another size. */
+  /* What lies beneath the layout: anything that drawImage takes, or null. */
+  setUnderlay(picture) {
+    this.underlay = picture;
+    this.refresh();
+  }
+
+  setOpacity(opacity) {
+    this.opacity = opacity;
+    this.refresh();
+  }
+
+  /* Shows another layout, which may be of another size. */
   show(layout) {
     const resized = !this.layout || this.layout.width !== layout.width || this.layout.height !== layout.height;
     this.layout = layout;
@@ -84,7 +97,7 @@ class View {
     this.moveTo(0, 0);
   }
 
-  /* Zooms so that what is under `at` (a point of the layout) stays where it is. */
+  /* Zooms about `at`, the point of the layout that stays where it is on the screen. */
   zoomBy(factor, at = this.center) {
     const most = Math.max(1, (MAX_SCALE * this.layout.width) / Math.max(1, this.pane.clientWidth));
     const zoom = Math.min(most, Math.max(1, this.zoom * factor));
@@ -104,11 +117,11 @@ class View {
     const { scale } = this;
     this.photograph.style.transform =
       "translate(" + -this.left * scale + "px," + -this.top * scale + "px) scale(" + this.zoom + ")";
-    this.onMove?.();
+    this.onMove();
     this.refresh();
   }
 
-  /* Moves what is seen so that a point is within. */
+  /* Pans until a point of the layout is in the pane. */
   reveal({ x, y }) {
     const width = this.layout.width / this.zoom, height = this.layout.height / this.zoom;
     this.moveTo(
@@ -117,8 +130,9 @@ class View {
     );
   }
 
+  /* Draws again with the next frame. */
   refresh() {
-    if (this.due) return;
+    if (this.due || !this.layout) return;
     this.due = requestAnimationFrame(() => {
       this.due = 0;
       this.draw();
@@ -137,7 +151,7 @@ class View {
     under.globalAlpha = 1;
     if (this.underlay) {
       under.imageSmoothingEnabled = true;
-      // The whole picture, in the middle.
+      // As large as fits, in the middle.
       const { naturalWidth, naturalHeight } = this.underlay;
       const wide = naturalWidth ?? this.underlay.width, high = naturalHeight ?? this.underlay.height;
       const fit = Math.min(width / wide, height / high);
@@ -149,7 +163,7 @@ class View {
     this.drawCursor(over);
   }
 
-  /* Strokes a path so that it is seen on every colour: light on dark. */
+  /* Strokes a path so that it is visible on every colour: light on dark. */
   outline(context, path) {
     const thin = 1 / this.scale;
     context.lineJoin = "round";
