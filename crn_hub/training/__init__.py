@@ -1,1 +1,1 @@
-"""What surrounds the steps of a training run: its stages, its checkpoints, its log and pictures."""
+"""A training run around its loop: arguments, preparation, stages, checkpoints, log and pictures."""

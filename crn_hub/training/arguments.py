@@ -1,4 +1,4 @@
-"""What can be said on the command line of train_accelerate.py, and how a preset fills in the rest."""
+"""The arguments of train_accelerate.py."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +12,7 @@ from crn_hub.losses import BestImage
 from crn_hub.training.systems import SystemName
 from crn_hub.vgg import LAYERS, Layer
 
-# Settings of which the result does not depend, so that a resumed run may have others without a word.
+# Settings that the result does not depend on, so that they may change without notice when a run is resumed.
 FREE_SETTINGS = {
     "output_dir", "resume_from_checkpoint", "checkpointing_steps", "checkpoints_total_limit", "report_to",
     "push_to_hub", "hub_model_id", "dataloader_num_workers", "dry_run",
@@ -24,10 +24,10 @@ Positive = Parameter(validator=Number(gte=1))
 @Parameter(name="*")
 @dataclass(kw_only=True)
 class Arguments:
-    """What can be said on the command line."""
+    """The command line."""
 
     preset: Literal["paper-256p", "paper-512p", "paper-1024p"] | None = None
-    """The paper's settings for a resolution; what else is given on the command line goes before them."""
+    """The paper's settings for a resolution; other arguments override them."""
     system: SystemName = "crn"
     """What to train: the paper's own system, or one to compare it with."""
     dataset_name: str | None = None
@@ -43,39 +43,39 @@ class Arguments:
     max_train_samples: Annotated[int | None, Positive] = None
     """Only so many rows of the data set, for trials."""
     dataloader_num_workers: Annotated[int, Parameter(validator=Number(gte=0))] = 0
-    """Processes that prepare pairs; 0 for the training's own."""
+    """Processes that prepare pairs; with 0 the training process does."""
     random_flip: bool = False
     """Mirror every other pair."""
     color_jitter: Annotated[float, Parameter(validator=Number(gte=0, lt=1))] = 0.0
     """How far brightness, contrast and saturation vary; 0.1 is mild."""
     simplify_layouts: Annotated[float, Parameter(validator=Number(gte=0, lte=1))] = 0.0
-    """Share of the layouts that are made coarser, as people paint them."""
+    """Share of the layouts that are simplified, to look as people paint them."""
     output_dir: Path = Path("crn-out")
     """Folder for the trained model, its card, grids and checkpoints."""
     resolution: Annotated[int | None, Positive] = None
-    """Height of the images in pixels; the width is twice that. Of a cascade 4 * 2 ** (number of modules - 1). 64 by
+    """Height of the images in pixels; the width is twice that. A cascade's is 4 * 2 ** (number of modules - 1). 64 by
     default."""
     widths: Annotated[tuple[int, ...] | None, Parameter(consume_multiple=True)] = None
-    """Channels of each module, coarse to fine; by default a table by resolution. Of other networks one number: of a
-    U-Net's first level, of all layers of a full-resolution network, of a SPADE generator's last block."""
+    """Channels of each module, coarse to fine; by default from a table by resolution. For other networks one number: of
+    a U-Net's first level, of all layers of a full-resolution network, of a SPADE generator's last block."""
     stages: Annotated[tuple[str, ...], Parameter(consume_multiple=True)] = ()
-    """Train coarse, then grow: heights, each with its steps if they differ, such as 64:1500 128:600 256:500."""
+    """Train small images first, then grow: heights, with steps if they differ, such as 64:1500 128:600 256:500."""
     num_images: Annotated[int | None, Positive] = None
     """k, different images per layout; by default that of --init_from, else 1."""
     init_from: str | None = None
-    """Model folder or Hub id to start from; a shorter cascade is grown, classes are matched by name."""
+    """Model to start from: a folder, a Hub id or "box"; a shorter cascade is grown, classes are matched by name."""
     train_modules: str = "all"
-    """Modules to train: all, or last:N, which leaves the coarser ones as they are."""
+    """Modules to train: all, or last:N, which keeps the coarser ones as they are."""
     train_batch_size: Annotated[int, Positive] = 1
     """Images per step and process."""
     gradient_accumulation_steps: Annotated[int, Positive] = 1
     """Batches per optimiser step."""
     learning_rate: Annotated[float | None, Parameter(validator=Number(gt=0))] = None
-    """Of Adam; 3e-4 by default, with a discriminator 2e-4. The paper's is 1e-4."""
+    """Of Adam; 3e-4 by default, 2e-4 with a discriminator. The paper's is 1e-4."""
     adam_beta1: Annotated[float | None, Parameter(validator=Number(gte=0, lt=1))] = None
-    """Of Adam; 0.9 by default, with a discriminator 0.5."""
+    """Of Adam; 0.9 by default, 0.5 with a discriminator."""
     lr_scheduler: Literal["constant", "linear", "cosine"] = "cosine"
-    """How the learning rate goes to 0 by the end of a stage, or stays."""
+    """Whether, and how, the learning rate falls to 0 by the end of a stage."""
     max_grad_norm: Annotated[float | None, Parameter(validator=Number(gt=0))] = None
     """Shorten gradients that are longer than this."""
     max_train_steps: Annotated[int | None, Positive] = None
@@ -83,7 +83,7 @@ class Arguments:
     num_train_epochs: Annotated[int | None, Positive] = None
     """Passes over the data in each stage; 200 by default (scenes: 1200 steps)."""
     seed: Annotated[int, Parameter(validator=Number(gte=0))] = 0
-    """Of weights, order and augmentation."""
+    """Of the weights, the order of rows and augmentation."""
     use_ema: bool = False
     """Average the weights over the steps and save the average."""
     segmenter: str | None = None
@@ -95,33 +95,33 @@ class Arguments:
     best_image: BestImage = "per_class"
     """With several images per layout, which of them counts: the best one for each class, or for all classes at once."""
     loss_window: Annotated[int | None, Positive] = None
-    """Height in pixels of the part of each image, by chance, that the loss looks at; by default all of it."""
+    """Height in pixels of the random part of each image that the loss looks at; by default it looks at all of it."""
     loss_weights: Literal["calibrate", "cityscapes-256p", "cityscapes-512p", "cityscapes-1024p", "gta5-256p"] = (
         "calibrate"
     )
-    """Measured so that each term counts as much, or those of a published checkpoint, for its own feature network."""
+    """Measured so that all terms count equally, or those of a published checkpoint, for its own feature network."""
     calibration_step: Annotated[int | None, Parameter(validator=Number(gte=0))] = None
-    """Measure the loss weights after this step of each stage, being 1 before; 0, at the start, by default."""
+    """Measure the loss weights after this step of each stage; until then they are 1. By default before the first."""
     calibration_epoch: Annotated[float | None, Parameter(validator=Number(gt=0))] = None
     """The same in epochs; 100 in the paper."""
     mixed_precision: Literal["no", "fp16", "bf16"] | None = None
-    """For what is trained; the loss stays in float32. By default what accelerate was configured for, else no."""
+    """For the networks trained; the loss stays in float32. By default as accelerate is configured, else no."""
     gradient_checkpointing: bool = False
-    """Keep less of each part of the network for the gradient and compute it again: less memory, more time."""
+    """Keep less of each part of the network for the gradient and recompute it: less memory, more time."""
     loss_image_by_image: bool = False
     """With several images per layout, keep the features of one at a time: less memory, more time."""
     channels_last: bool = False
-    """Keep the numbers of what is trained pixel by pixel: meant for GPUs with mixed precision, no gain on CPUs."""
+    """Store tensors with channels last: meant for GPUs with mixed precision, no gain on CPUs."""
     torch_compile: bool = False
     """Compile network and features: a slow start, meant for GPUs, no gain on CPUs."""
     allow_tf32: bool = False
-    """Multiply float32 with fewer digits on NVIDIA GPUs that can: faster."""
+    """Multiply float32 in TensorFloat-32, with fewer digits, on NVIDIA GPUs that can: faster."""
     checkpointing_steps: Annotated[int, Positive] = 500
     """Steps between checkpoints."""
     checkpoints_total_limit: Annotated[int | None, Positive] = 2
     """How many checkpoints stay."""
     resume_from_checkpoint: str | None = None
-    """A checkpoint's folder, or "latest": the last in the output folder, or the beginning if there is none yet."""
+    """A checkpoint's folder, or "latest": the last one in the output folder; if there is none yet, the run begins."""
     validation_steps: Annotated[int, Positive] = 250
     """Steps between grids and validation losses on held-out rows."""
     report_to: Annotated[tuple[Literal["tensorboard", "trackio", "wandb"], ...], Parameter(consume_multiple=True)] = ()

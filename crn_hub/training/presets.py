@@ -27,7 +27,7 @@ PRESETS: dict[str, dict[str, object]] = {
 
 
 def apply_preset(app: App, commands: tuple[str, ...], arguments: ArgumentCollection) -> None:
-    """Fills in what the command line leaves open from the preset that it names."""
+    """Completes the command line from the preset that it names."""
     given = {argument.name: argument.tokens[0].value for argument in arguments if argument.tokens}
     if (name := given.get("--preset")) in PRESETS:
         system = SYSTEMS.get(given.get("--system", "crn"), SYSTEMS["crn"])  # another name is refused elsewhere
