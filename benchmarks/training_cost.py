@@ -28,12 +28,13 @@ from crn_hub.vgg import load_features
 
 CHECKPOINTING, ONE_BY_ONE, LAST_TWO = "--gradient_checkpointing", "--loss_image_by_image", "--train_modules last:2"
 CHANNELS_LAST, COMPILE = "--channels_last", "--torch_compile"
-BF16 = "--mixed_precision bf16"
+BF16, TF32 = "--mixed_precision bf16", "--allow_tf32"
 PAPER: dict[str, list[list[str]]] = {
     "paper-256p": [[], [ONE_BY_ONE], [CHECKPOINTING], [ONE_BY_ONE, CHECKPOINTING], [ONE_BY_ONE, CHANNELS_LAST]],
     "paper-512p": [[], [CHECKPOINTING]],
     "paper-1024p": [[], [CHECKPOINTING], [LAST_TWO], [LAST_TWO, CHECKPOINTING]],
 }
+ON_GPU: list[list[str]] = [[TF32], [BF16], [TF32, BF16], [TF32, BF16, CHANNELS_LAST]]  # for every network
 DEMO: dict[str, list[list[str]]] = {
     height: [[], [CHANNELS_LAST], [COMPILE], [CHANNELS_LAST, COMPILE]] for height in ("64", "128", "256")
 }
@@ -84,6 +85,7 @@ def measure(name: str, switches: list[str], steps: int) -> dict[str, float]:
     preset = PRESETS.get(name, {})
     widths: Any = preset.get("widths") or DEFAULT_WIDTHS[int(name)]
     device = "cuda" if torch.cuda.is_available() else "cpu"
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = TF32 in switches
     torch.manual_seed(0)
     model = CRN(ClassSet.cityscapes(), widths, num_images=int(str(preset.get("num_images", 1)))).to(device)
     if LAST_TWO in switches:
@@ -141,7 +143,7 @@ def main() -> None:
     for name, rows in table.items():
         if args.only not in (None, name):
             continue
-        for switches in [*rows, *([[*rows[0], BF16], [*rows[-1], BF16]] if on_gpu else [])]:
+        for switches in [*rows, *([*ON_GPU, [*rows[-1], TF32, BF16]] if on_gpu else [])]:
             command = [sys.executable, __file__, args.networks, "--only", name, "--steps", str(steps)]
             done = subprocess.run([*command, "--row", *(f" {s}" for s in switches)], capture_output=True, text=True)
             if done.returncode:
