@@ -115,7 +115,7 @@ def test_wheels_hold_the_package_and_nothing_else(wheels: dict[str, Path]) -> No
         with zipfile.ZipFile(wheel) as archive:
             files = {name: archive.read(name) for name in archive.namelist() if ".dist-info/" not in name}
         assert files.keys() == expected.keys()
-        assert files == expected
+        assert [name for name in expected if files[name] != expected[name]] == []
 
 
 def test_every_module_can_be_imported(installed: Path, tmp_path: Path) -> None:
