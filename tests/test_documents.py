@@ -20,12 +20,12 @@ from urllib.parse import unquote
 import numpy as np
 import pytest
 from accelerate.commands.launch import launch_command_parser
-from conftest import ROOT
 from cyclopts import App
-from hub_server import HubServer
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 from PIL import Image
+from support import ROOT
+from support.hub_server import HubServer
 
 import crn_hub.cli
 import train_accelerate

@@ -12,8 +12,8 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from conftest import ROOT
 from PIL import Image
+from support import ROOT
 
 from crn_hub import CRN
 
