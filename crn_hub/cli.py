@@ -11,6 +11,7 @@ from cyclopts.validators import Number
 from huggingface_hub.utils import logging as hub_logging
 from safetensors import SafetensorError
 
+from crn_hub.box import resolve
 from crn_hub.classes import ClassSet, LayoutError, read_layout
 from crn_hub.info import print_info
 from crn_hub.networks.hub_model import HubModel
@@ -293,8 +294,7 @@ def info(model: str, /) -> None:
     model
         A folder, a Hub id, or "box" for the model that comes with the package.
     """
-    name = None if model == "box" else model
-    print_info(name, HubModel.from_pretrained(name))
+    print_info(model, HubModel.from_pretrained(resolve(model)))
 
 
 def main() -> None:

@@ -14,8 +14,8 @@ from PIL import Image
 
 from crn_hub import CRN, ClassSet
 from crn_hub.box import MODEL_IN_THE_BOX
+from crn_hub.hub.model_folder import CONFIG, WEIGHTS
 from crn_hub.networks.cascade import DEMO_WIDTHS
-from crn_hub.networks.hub_model import CONFIG, WEIGHTS
 from scripts.put_in_box import EXPECTED, MAX_BYTES, outputs_on_three_layouts
 
 pytestmark = pytest.mark.filterwarnings("ignore::crn_hub.classes.LayoutWarning")  # what was translated, or is black

@@ -20,7 +20,8 @@ from torch import Tensor, nn
 
 from crn_hub.classes import ClassSet
 from crn_hub.networks.bounds import whole_numbers
-from crn_hub.networks.fixed_size import Convolution, FixedSizeNetwork
+from crn_hub.networks.convolution import Convolution
+from crn_hub.networks.fixed_size import FixedSizeNetwork
 
 DILATIONS = (1, 2, 4, 8, 16, 32, 64, 1)
 
@@ -57,6 +58,7 @@ class FullResolutionNetwork(FixedSizeNetwork):
     PAPER = ("Yu and Koltun, 2016", "https://arxiv.org/abs/1511.07122")
     FIELDS = ("size", "width", "num_images", "dilations")
     DEFAULT_WIDTH = 48
+    SHAPE = ("size", "width", "dilations")
 
     to_images: nn.Conv2d
 

@@ -26,7 +26,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from crn_hub.classes import ClassSet
-from crn_hub.networks.fixed_size import Convolution, FixedSizeNetwork
+from crn_hub.networks.convolution import Convolution
+from crn_hub.networks.fixed_size import FixedSizeNetwork
 
 FACTORS = (16, 16, 16, 16, 8, 4, 2, 1)  # of the width: before the first block, and after each
 

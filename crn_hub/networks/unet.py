@@ -28,7 +28,8 @@ from torch import Tensor, nn
 
 from crn_hub.classes import ClassSet
 from crn_hub.networks.bounds import finite_number
-from crn_hub.networks.fixed_size import Convolution, FixedSizeNetwork
+from crn_hub.networks.convolution import Convolution
+from crn_hub.networks.fixed_size import FixedSizeNetwork
 
 DROPOUT_LAYERS = 3
 
@@ -145,6 +146,11 @@ class UNet(FixedSizeNetwork):
             for i in reversed(range(self.levels))
         ]
         return [*down, *up]
+
+    @property
+    def _output_parameters(self) -> list[Tensor]:
+        weight, bias = self.to_images.parameters()
+        return [weight.transpose(0, 1), bias]  # a transposed convolution has its inputs first
 
     @property
     def layout_kernels(self) -> list[str]:

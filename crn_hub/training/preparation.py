@@ -18,12 +18,14 @@ from tqdm import tqdm
 from crn_hub.classes import ClassSet, LayoutError
 from crn_hub.data import PairDataset, dataset_license, find_classes, load_rows, scene_rows, spread
 from crn_hub.fingerprint import fingerprint
-from crn_hub.hub.source import check_repo_id, pushing
+from crn_hub.hub.client_errors import push_errors
+from crn_hub.hub.model_folder import TRAINING_RECORD, WEIGHTS
+from crn_hub.hub.source import check_repo_id
 from crn_hub.losses import PUBLISHED_WEIGHTS, AdversarialLoss, ImageLoss, Loss, PerceptualLoss, SegmentationLoss
 from crn_hub.networks import PatchDiscriminator
 from crn_hub.networks.cascade import CRN
 from crn_hub.networks.fixed_size import FixedSizeNetwork
-from crn_hub.networks.hub_model import TRAINING_RECORD, WEIGHTS, HubModel
+from crn_hub.networks.hub_model import HubModel
 from crn_hub.segmentation import load_segmenter
 from crn_hub.training.arguments import FREE_SETTINGS, PERCEPTUAL_SETTINGS, Arguments, public
 from crn_hub.training.checkpoints import BEFORE_A_CHOICE, check_room, clear_leftovers, find_checkpoint, read_progress
@@ -195,7 +197,7 @@ class Preparation:
                 f"{args.output_dir} holds a trained model and no checkpoint to go on from: give another --output_dir."
             )
         if args.push_to_hub and self.accelerator.is_main_process:
-            with pushing(f"--push_to_hub: {self.hub_id} cannot be created"):
+            with push_errors(f"--push_to_hub: {self.hub_id} cannot be created"):
                 self.hub_id = HfApi().create_repo(self.hub_id, exist_ok=True).repo_id
         if isinstance(self.loss, AdversarialLoss):
             parameters += sum(p.numel() for p in self.loss.discriminator.parameters())
