@@ -11,7 +11,6 @@ from cyclopts.validators import Number
 from huggingface_hub.utils import logging as hub_logging
 from safetensors import SafetensorError
 
-from crn_hub.box import resolve
 from crn_hub.classes import ClassSet, LayoutError, read_layout
 from crn_hub.info import print_info
 from crn_hub.networks.hub_model import HubModel
@@ -294,7 +293,8 @@ def info(model: str, /) -> None:
     model
         A folder, a Hub id, or "box" for the model that comes with the package.
     """
-    print_info(model, HubModel.from_pretrained(resolve(model)))
+    name = None if model == "box" else model
+    print_info(name, HubModel.from_pretrained(name))
 
 
 def main() -> None:

@@ -24,18 +24,18 @@ PRECISIONS = {"F16": "float16", "BF16": "bfloat16", "F32": "float32"}
 NAME_WIDTH = 20  # one long name must not make all classes a single column
 
 
-def print_info(name: str, model: HubModel) -> None:
+def print_info(name: str | None, model: HubModel) -> None:
     """Prints a model to stdout: name, network, classes, training and licence.
 
     Args:
-        name: what the command line calls it: a folder, a Hub id or "box".
+        name: where `model` came from, as for `HubModel.from_pretrained`; None for the model in the box.
         model: the loaded model.
     """
     sys.stdout.reconfigure(errors="replace")  # type: ignore[union-attr]  # names may be in any script
     console = Console(width=None if sys.stdout.isatty() else PIPE_WIDTH, markup=False, highlight=False, emoji=False)
     training = summarise_training(model.training_record)
     with console.capture() as capture:
-        console.print(Text(f"{BOX}: {MODEL_IN_THE_BOX.name}" if name == BOX else one_line(name), "bold"))
+        console.print(Text(f"{BOX}: {MODEL_IN_THE_BOX.name}" if name is None else one_line(name), "bold"))
         _print_network(console, model, training)
         _print_classes(console, model.classes)
         _print_stages(console, training)

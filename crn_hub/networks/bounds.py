@@ -40,12 +40,12 @@ def check_pixels(what_gives: str, size: tuple[int, int]) -> None:
     _check(what_gives, size[0] * size[1], "pixels", MAX_PIXELS)
 
 
-def check_features(what_gives: str, features: int, where: str) -> None:
+def check_features(what_gives: str, features: int, layer: str) -> None:
     """
     Raises:
-        ValueError: for more than `MAX_FEATURES` into or out of a layer; `where` says of which.
+        ValueError: for more than `MAX_FEATURES` into or out of a layer; `layer` says which.
     """
-    _check(what_gives, features, f"features {where}", MAX_FEATURES)
+    _check(what_gives, features, f"features {layer}", MAX_FEATURES)
 
 
 def check_parameters(what_gives: str, parameters: int) -> None:

@@ -155,7 +155,7 @@ class CRN(HubModel):
 
         The class sets may differ: what reads a class keeps its weights where `other` has that class by name or alias.
         The new modules and what reads other classes keep their fresh weights, and so does the output layer unless both
-        networks end alike; if `other` makes one image, each of the k here starts near that.
+        networks have the same modules; if `other` makes one image, each of the k here starts near that.
 
         Returns:
             How many modules were taken over.

@@ -211,7 +211,7 @@ class HubModel(nn.Module, ABC):
         return [*self.to_images.parameters()]
 
     def _output_weights(self) -> list[Tensor]:
-        """The same by colour and image, (3, K, ...)."""
+        """The parameters of the output layer by colour and image, (3, K, ...)."""
         return [p.unflatten(0, (3, self.num_images)) for p in self._output_parameters]
 
     def _start_alike(self) -> None:

@@ -1,14 +1,20 @@
-"""How a network starts: its k images alike, or with the weights of another network whose classes may differ."""
+"""How a network starts: with small weights, with k images alike, or from a network whose classes may differ."""
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from crn_hub.classes import UNLABELLED, ClassSet
 
 # How much the k images differ at the start, as a share of what independent weights would give. Of images that have
 # nothing in common, one is the best everywhere at first, and the others stay noise (benchmarks/model_in_the_box).
 IMAGE_SPREAD = 0.1
+
+
+def start_small(module: nn.Module) -> None:
+    """Draws the weights of a convolution from a normal distribution with deviation 0.02, as pix2pix does (6.2)."""
+    if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
+        nn.init.normal_(module.weight, 0.0, 0.02)
 
 
 @torch.no_grad()
