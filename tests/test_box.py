@@ -109,5 +109,5 @@ def test_commands_know_it_as_box(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert (resolve(BOX), resolve("org/crn"), resolve("")) == (str(MODEL_IN_THE_BOX), "org/crn", "")
     monkeypatch.setattr("crn_hub.box.MODEL_IN_THE_BOX", tmp_path / "gone")
     for ask in (lambda: resolve(BOX), CRN.from_pretrained):
-        with pytest.raises(FileNotFoundError, match="box: the model that comes with crn_hub is missing .*gone"):
+        with pytest.raises(FileNotFoundError, match=r"box: the model that comes with crn_hub is missing .*gone"):
             ask()

@@ -92,7 +92,7 @@ def write_card(
         *_limits(training.notes),
     ]
     text = "\n\n".join(sections) + "\n"
-    path.write_text(f"{text}\n<!-- made by crn_hub {_fingerprint(text)} -->\n", encoding="utf-8")
+    path.write_text(f"{text}\n<!-- made by crn_hub {_checksum(text)} -->\n", encoding="utf-8")
     ModelCard.load(path)  # raises unless the front matter can be read
 
 
@@ -111,10 +111,10 @@ def write_swatches(folder: Path, classes: ClassSet) -> None:
 def is_unedited(path: Path) -> bool:
     """Whether a card is one that `write_card` made and nobody has changed since."""
     text, _, mark = path.read_text(encoding="utf-8", errors="replace").rpartition("\n<!-- made by crn_hub ")
-    return mark == f"{_fingerprint(text)} -->\n"
+    return mark == f"{_checksum(text)} -->\n"
 
 
-def _fingerprint(text: str) -> str:
+def _checksum(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
