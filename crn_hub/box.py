@@ -1,4 +1,4 @@
-"""The model in the box: the one that comes with the package, which commands know as "box"."""
+"""The model in the box: the one that comes with the package, which every command knows as "box"."""
 
 from pathlib import Path
 
@@ -7,5 +7,16 @@ MODEL_IN_THE_BOX = Path(__file__).parent / "pretrained" / "crn-camvid-256p"
 
 
 def resolve(name: str) -> str:
-    """The folder or Hub id that a command's model name stands for: "box" is the model in the box."""
-    return str(MODEL_IN_THE_BOX) if name == BOX else name
+    """The folder or Hub id that a name given to a command stands for: itself, except for "box".
+
+    Raises:
+        FileNotFoundError: if the model in the box is asked for and was not installed with the package.
+    """
+    if name != BOX:
+        return name
+    if not MODEL_IN_THE_BOX.is_dir():
+        raise FileNotFoundError(
+            f"{BOX}: the model that comes with crn_hub is missing ({MODEL_IN_THE_BOX}); install crn_hub again, or name "
+            "a folder or a Hub id."
+        )
+    return str(MODEL_IN_THE_BOX)

@@ -12,10 +12,11 @@ from rich.style import Style
 from rich.table import Table
 from rich.text import Text
 
-from crn_hub.box import MODEL_IN_THE_BOX
-from crn_hub.classes import UNLABELLED
-from crn_hub.hub.training_record import TrainingSummary, summarise_training
-from crn_hub.networks.hub_model import HubModel, WeightsFile
+from crn_hub.box import BOX, MODEL_IN_THE_BOX
+from crn_hub.classes import UNLABELLED, ClassSet
+from crn_hub.hub.loading import WeightsFile
+from crn_hub.hub.training_summary import TrainingSummary, summarise_training
+from crn_hub.networks.hub_model import HubModel
 from crn_hub.text import duration, number, one_line, three_digits
 
 PIPE_WIDTH = 100  # columns, where no terminal says how many there are
@@ -27,20 +28,25 @@ def print_info(name: str | None, model: HubModel) -> None:
     """Prints a model to stdout: name, network, classes, training and licence.
 
     Args:
-        name: as for `HubModel.from_pretrained`, which `model` came from.
+        name: where `model` came from, as for `HubModel.from_pretrained`; None for the model in the box.
         model: the loaded model.
     """
     sys.stdout.reconfigure(errors="replace")  # type: ignore[union-attr]  # names may be in any script
     console = Console(width=None if sys.stdout.isatty() else PIPE_WIDTH, markup=False, highlight=False, emoji=False)
+    training = summarise_training(model.training_record)
     with console.capture() as capture:
-        _print(console, name, model)
+        console.print(Text(f"{BOX}: {MODEL_IN_THE_BOX.name}" if name is None else one_line(name), "bold"))
+        _print_network(console, model, training)
+        _print_classes(console, model.classes)
+        _print_stages(console, training)
+        _print_measures(console, training)
+        weights = ", ".join(f"{layer} {weight:.4g}" for layer, weight in training.loss_weights.items())
+        _print_pairs(console, [("loss weights", weights)])
     print("\n".join(line.rstrip() for line in capture.get().splitlines()))
 
 
-def _print(console: Console, name: str | None, model: HubModel) -> None:
-    training = summarise_training(model.training_record)
+def _print_network(console: Console, model: HubModel, training: TrainingSummary) -> None:
     height, width = model.size
-    console.print(Text(one_line(name) if name else f"box: {MODEL_IN_THE_BOX.name}", "bold"))
     _print_pairs(
         console,
         [
@@ -57,9 +63,11 @@ def _print(console: Console, name: str | None, model: HubModel) -> None:
         ],
     )
 
-    console.print(Text(f"\n{len(model.classes)} classes", "bold"))
-    rows = [*enumerate(zip(model.classes.names, model.classes.colors, strict=True))]
-    rows.append((UNLABELLED, ("unlabelled", model.classes.unlabelled_color)))
+
+def _print_classes(console: Console, classes: ClassSet) -> None:
+    console.print(Text(f"\n{len(classes)} classes", "bold"))
+    rows = [*enumerate(zip(classes.names, classes.colors, strict=True))]
+    rows.append((UNLABELLED, ("unlabelled", classes.unlabelled_color)))
     # Sixteen colours would show different classes alike.
     has_colors = console.color_system in ("256", "truecolor") and not console.no_color
     cells = []
@@ -70,29 +78,34 @@ def _print(console: Console, name: str | None, model: HubModel) -> None:
         cells.append(Text.assemble(f"{index:>3} ", swatch, " ", text))
     console.print(Columns(cells, padding=(0, 2), column_first=True))
 
-    if training.stages:
-        console.print(Text(f"\nTraining{f', {duration(training.hours)}' if training.hours else ''}", "bold"))
-        hardware = {stage["hardware"] for stage in training.stages}
-        shown = ["data", "image height", "steps", "epochs", "learning rate", "time", "validation loss"]
-        shown += ["hardware"] if len(hardware) > 1 else []
-        columns = [column for column in shown if any(stage[column] for stage in training.stages)]
-        table = Table("stage", box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="")
-        for column in columns:
-            table.add_column(column, no_wrap=column not in ("data", "hardware"))
-        for index, stage in enumerate(training.stages, 1):
-            table.add_row(str(index), *(Text(stage[column]) for column in columns))
-        console.print(table)
-        _print_pairs(console, [("hardware", hardware.pop() if len(hardware) == 1 else "")])
-    if training.measures:
-        console.print(Text(f"\nEvaluation on {training.evaluated_on or 'data that are not recorded'}", "bold"))
-        table = Table.grid(padding=(0, 2, 0, 0))
-        for measure in training.measures:
-            interval = f"({', '.join(map(three_digits, measure.interval))})" if measure.interval else ""
-            table.add_row(Text(measure.name), three_digits(measure.value), interval)
-        console.print(table)
-        console.print()
-    weights = ", ".join(f"{layer} {weight:.4g}" for layer, weight in training.loss_weights.items())
-    _print_pairs(console, [("loss weights", weights)])
+
+def _print_stages(console: Console, training: TrainingSummary) -> None:
+    if not training.stages:
+        return
+    console.print(Text(f"\nTraining{f', {duration(training.hours)}' if training.hours else ''}", "bold"))
+    hardware = {stage["hardware"] for stage in training.stages}
+    shown = ["data", "image height", "steps", "epochs", "learning rate", "time", "validation loss"]
+    shown += ["hardware"] if len(hardware) > 1 else []
+    columns = [column for column in shown if any(stage[column] for stage in training.stages)]
+    table = Table("stage", box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="")
+    for column in columns:
+        table.add_column(column, no_wrap=column not in ("data", "hardware"))
+    for index, stage in enumerate(training.stages, 1):
+        table.add_row(str(index), *(Text(stage[column]) for column in columns))
+    console.print(table)
+    _print_pairs(console, [("hardware", hardware.pop() if len(hardware) == 1 else "")])
+
+
+def _print_measures(console: Console, training: TrainingSummary) -> None:
+    if not training.measures:
+        return
+    console.print(Text(f"\nEvaluation on {training.evaluated_on or 'data that are not recorded'}", "bold"))
+    table = Table.grid(padding=(0, 2, 0, 0))
+    for measure in training.measures:
+        interval = f"({', '.join(map(three_digits, measure.interval))})" if measure.interval else ""
+        table.add_row(Text(measure.name), three_digits(measure.value), interval)
+    console.print(table)
+    console.print()
 
 
 def _print_pairs(console: Console, pairs: list[tuple[str, str]]) -> None:

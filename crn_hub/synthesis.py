@@ -1,4 +1,4 @@
-"""From the ids of a layout to photographs: sizes and device."""
+"""From the ids of a layout to photographs: sizes and devices."""
 
 import numpy as np
 import torch
@@ -7,7 +7,7 @@ from torch import nn
 
 from crn_hub.pictures import resize_picture, to_pixels
 
-MAX_PHOTOGRAPH_PIXELS = 2**28  # a photograph of more than 16384 x 16384 is a mistake rather than a wish
+MAX_PHOTOGRAPH_PIXELS = 2**28  # more than 16384 x 16384 is likely a mistake
 
 
 def resize_ids(ids: np.ndarray, size: tuple[int, int]) -> np.ndarray:

@@ -17,7 +17,7 @@ import torch.nn.functional as F  # noqa: N812
 from crn_hub import CRN
 from crn_hub.box import MODEL_IN_THE_BOX
 from crn_hub.classes import UNLABELLED, read_layout
-from crn_hub.networks.hub_model import WEIGHTS
+from crn_hub.hub.model_folder import WEIGHTS
 from crn_hub.pictures import to_255
 
 ROOT = Path(__file__).parent.parent

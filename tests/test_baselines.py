@@ -20,7 +20,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from crn_hub import CRN, ClassSet, FullResolutionNetwork, HubModel, SPADEGenerator, UNet
 from crn_hub.cli import app, run
 from crn_hub.demo.models import Models
-from crn_hub.networks import PatchDiscriminator, fixed_size
+from crn_hub.networks import PatchDiscriminator, bounds
 from crn_hub.networks.spade import SPADEBlock, SpatiallyAdaptiveNorm
 
 CAMVID = ClassSet.camvid()
@@ -374,10 +374,10 @@ def test_hostile_configs_are_refused(config: dict, complaint: str, tmp_path: Pat
 
 
 def test_bounds_count_what_the_networks_have(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fixed_size, "MAX_FEATURES", 40 * 16 * 32)
+    monkeypatch.setattr(bounds, "MAX_FEATURES", 40 * 16 * 32)
     FullResolutionNetwork(CAMVID, (16, 32), 40)
     UNet(CAMVID, (16, 32), 40)  # whose maps at that size are the layout of 12 channels and the images
-    monkeypatch.setattr(fixed_size, "MAX_PARAMETERS", FullResolutionNetwork(CAMVID, (16, 32), 40).num_parameters)
+    monkeypatch.setattr(bounds, "MAX_PARAMETERS", FullResolutionNetwork(CAMVID, (16, 32), 40).num_parameters)
     with pytest.raises(ValueError, match="features"):
         FullResolutionNetwork(CAMVID, (16, 32), 41)
     with pytest.raises(ValueError, match="parameters"):

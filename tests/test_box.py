@@ -5,6 +5,8 @@
 
 import hashlib
 import json
+import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,10 +14,10 @@ import torch
 from support import ROOT
 
 from crn_hub import CRN, ClassSet
-from crn_hub.box import MODEL_IN_THE_BOX
+from crn_hub.box import BOX, MODEL_IN_THE_BOX, resolve
 from crn_hub.classes import read_layout
+from crn_hub.hub.model_folder import CONFIG, WEIGHTS
 from crn_hub.networks.cascade import DEMO_WIDTHS
-from crn_hub.networks.hub_model import CONFIG, WEIGHTS
 from scripts.put_in_box import EXPECTED, MAX_BYTES, outputs_on_three_layouts
 
 TOLERANCE = 2.0  # of 255: weights are in half precision, and sums differ in order from machine to machine
@@ -94,3 +96,19 @@ def test_painted_classes_have_their_brightness(box: CRN) -> None:
         means[name] = np.stack([np.asarray(image, dtype=float) for image in box.synthesize(ids)]).mean(axis=(0, 1, 2))
     assert all(means["sky"].mean() > means[name].mean() + 20 for name in means if name != "sky")
     assert all(np.abs(means[a] - means[b]).max() > 2 for a in means for b in means if a < b)
+
+
+def test_its_folder_is_what_saving_it_writes(box: CRN, tmp_path: Path) -> None:
+    shutil.copytree(MODEL_IN_THE_BOX / "samples", tmp_path / "samples")
+    box.save_card(tmp_path)
+    written = {file.relative_to(tmp_path): file.read_bytes() for file in tmp_path.rglob("*") if file.is_file()}
+    there = [file for file in MODEL_IN_THE_BOX.rglob("*") if file.is_file() and file.name != WEIGHTS]
+    assert {file.relative_to(MODEL_IN_THE_BOX): file.read_bytes() for file in there} == written
+
+
+def test_commands_know_it_as_box(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert (resolve(BOX), resolve("org/crn"), resolve("")) == (str(MODEL_IN_THE_BOX), "org/crn", "")
+    monkeypatch.setattr("crn_hub.box.MODEL_IN_THE_BOX", tmp_path / "gone")
+    for ask in (lambda: resolve(BOX), CRN.from_pretrained):
+        with pytest.raises(FileNotFoundError, match=r"box: the model that comes with crn_hub is missing .*gone"):
+            ask()

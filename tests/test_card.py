@@ -20,8 +20,9 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from crn_hub import CRN, ClassSet
 from crn_hub.box import MODEL_IN_THE_BOX
-from crn_hub.hub.card import HUB_LICENSES, is_unedited
-from crn_hub.hub.training_record import summarise_training
+from crn_hub.hub.card import is_unedited
+from crn_hub.hub.front_matter import HUB_LICENSES
+from crn_hub.hub.training_summary import summarise_training
 
 STAGE_1 = {
     "dataset": "streets",

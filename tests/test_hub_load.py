@@ -88,7 +88,7 @@ def whole_files_only(hub: HubServer, home: Path) -> Iterator[None]:
         assert found is not None
         assert found.files[path].data == data, path
     assert not list((home / "hub").rglob("*.incomplete"))
-    assert not list((home / "hub").rglob(".moving-*"))
+    assert not list((home / "hub").rglob(".*.part"))
     assert not list((home / "temporary").iterdir())
 
 

@@ -11,7 +11,7 @@ from support.layouts import random_ids
 
 from crn_hub import CRN, ClassSet, LayoutError
 from crn_hub.classes import LayoutWarning
-from crn_hub.networks import cascade
+from crn_hub.networks import bounds
 from crn_hub.networks.cascade import DEMO_WIDTHS, RefinementModule
 from crn_hub.tf_checkpoint import convert, plan_conversion
 
@@ -133,15 +133,15 @@ def test_impossible_networks_are_refused(arguments: dict) -> None:
 
 def test_bounds_count_what_the_network_has(monkeypatch: pytest.MonkeyPatch) -> None:
     paper = {"widths": (1024,) * 5 + (512, 512), "num_images": 9}
-    monkeypatch.setattr(cascade, "MAX_PIXELS", 256 * 512)
-    monkeypatch.setattr(cascade, "MAX_FEATURES", (512 + 20) * 256 * 512)
-    monkeypatch.setattr(cascade, "MAX_PARAMETERS", 97_875_483)
+    monkeypatch.setattr(bounds, "MAX_PIXELS", 256 * 512)
+    monkeypatch.setattr(bounds, "MAX_FEATURES", (512 + 20) * 256 * 512)
+    monkeypatch.setattr(bounds, "MAX_PARAMETERS", 97_875_483)
     with torch.device("meta"):
         CRN(ClassSet.cityscapes(), **paper)  # into the last module go the features before it and the layout
         for bound in ("MAX_PIXELS", "MAX_FEATURES", "MAX_PARAMETERS"):
             with monkeypatch.context() as patch:
-                limit = getattr(cascade, bound)
-                patch.setattr(cascade, bound, limit - 1)
+                limit = getattr(bounds, bound)
+                patch.setattr(bounds, bound, limit - 1)
                 with pytest.raises(ValueError, match=rf" {limit:,} .*; at most {limit - 1:,} are allowed\."):
                     CRN(ClassSet.cityscapes(), **paper)
 

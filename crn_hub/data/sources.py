@@ -8,7 +8,8 @@ from huggingface_hub import DatasetCard, is_offline_mode
 from huggingface_hub.errors import GatedRepoError, HFValidationError, RepositoryNotFoundError
 
 from crn_hub.classes import ClassSet, LayoutError
-from crn_hub.hub.source import GATED, TEXT_BYTES, Source, client_error, reason
+from crn_hub.hub.client_errors import GATED, client_error, reason
+from crn_hub.hub.source import TEXT_BYTES, Source
 from crn_hub.scenes import SCENE_CLASSES, street_scene
 
 CLASSES_FILE = "classes.json"

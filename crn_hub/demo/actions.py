@@ -27,7 +27,7 @@ from crn_hub.demo.models import Models
 from crn_hub.demo.painter import Download, LabelPainter, Result, model_facts
 from crn_hub.demo.painting import MAX_LAYOUT_PIXELS, Painting, check_size
 from crn_hub.demo.starting_layouts import EXAMPLES, examples, has_streets, opening, street, thumbnails
-from crn_hub.networks.hub_model import HubModel
+from crn_hub.networks import HubModel
 from crn_hub.pictures import compose
 
 STREETS = 10_000  # that "Surprise me" chooses from

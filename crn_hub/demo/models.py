@@ -8,7 +8,7 @@ from collections import OrderedDict
 from crn_hub.classes import ClassSet
 from crn_hub.demo.painting import check_size
 from crn_hub.hub.source import check_repo_id
-from crn_hub.networks.hub_model import HubModel
+from crn_hub.networks import HubModel
 
 KEPT = 2  # networks besides the first
 MAX_IMAGES = 16  # outputs of a visitor's network; the paper has nine

@@ -17,7 +17,7 @@ from crn_hub.demo.models import Models
 from crn_hub.demo.painter import STATIC, LabelPainter
 from crn_hub.demo.starting_layouts import EXAMPLES, has_streets, thumbnails
 from crn_hub.hub.card import PAPER_URL
-from crn_hub.networks.hub_model import HubModel
+from crn_hub.networks import HubModel
 
 # What one visitor can make the server do; `painting.MAX_LAYOUT_PIXELS` is checked before a layout is decoded.
 MAX_FILE_SIZE = 4 * 2**20  # bytes of an uploaded file

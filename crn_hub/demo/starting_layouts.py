@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 
 from crn_hub.classes import UNLABELLED, ClassSet, read_layout
-from crn_hub.networks.hub_model import HubModel
+from crn_hub.networks import HubModel
 from crn_hub.scenes import SCENE_CLASSES, street_scene
 from crn_hub.synthesis import resize_ids
 

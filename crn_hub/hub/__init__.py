@@ -1,1 +1,1 @@
-"""Models and data sets as files: from folders and the Hub, and back."""
+"""Models as folders and on the Hub: loading, saving, pushing, cards; and files of data sets and networks from there."""

@@ -1,62 +1,67 @@
-"""The model card: README.md of a model folder, made from data (classes, sizes, training record).
+"""The model card: README.md of a model folder, made from data (a description of the network, the training record).
 
-The front matter follows https://huggingface.co/docs/hub/model-cards. The body is Markdown without HTML or CSS, because
-the Hub, GitHub and local viewers each strip a different part of these: colours are small pictures in `swatches/`.
-Texts from outside (names of classes and data sets, values of training.json) are escaped, and parts of training.json
-that have a wrong type are left out.
+The body is Markdown without HTML or CSS, because the Hub, GitHub and local viewers each strip a different part of
+these: colours are small pictures in `swatches/`. Texts from outside (names of classes and data sets, values of
+training.json) are escaped, and parts of training.json that have a wrong type are left out.
 """
 
 import hashlib
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from huggingface_hub import EvalResult, ModelCard, ModelCardData
+from huggingface_hub import ModelCard
 from PIL import Image
 
 from crn_hub.classes import UNLABELLED, ClassSet
-from crn_hub.hub.training_record import TrainingSummary, slug, summarise_training
+from crn_hub.hub.front_matter import front_matter
+from crn_hub.hub.model_folder import SAMPLES, SWATCHES, TRAINING_RECORD
+from crn_hub.hub.training_summary import TrainingSummary, summarise_training
 from crn_hub.text import duration, number, one_line, three_digits
 
 PAPER_URL = "https://arxiv.org/abs/1707.09405"
-CARD_METADATA: dict[str, Any] = {
-    "library_name": "crn_hub",
-    "pipeline_tag": "image-to-image",
-    "tags": ("arxiv:1707.09405", "semantic-image-synthesis"),
-}
-SWATCHES = f"swatches/{'[0-9a-f]' * 6}.png"  # pattern: one per colour, named by it
 
-# What the Hub accepts as `license` (https://huggingface.co/docs/hub/repositories-licenses); all else is "other".
-HUB_LICENSES = frozenset(
+
+@dataclass(frozen=True)
+class ModelDescription:
+    """What a card says of a network.
+
+    Attributes:
+        loader: the class of the package that loads the model.
+        title: what kind of network it is.
+        paper: who described such networks, and the address of the paper.
+        classes: the classes of the model.
+        size: (height, width) of its images in pixels.
+        layers: a heading for its layers, and these.
+        num_images: k, images per layout.
+        num_parameters: how many numbers its weights are.
+        gflop: arithmetic for one layout, in 10^9 operations.
     """
-    apache-2.0 mit openrail bigscience-openrail-m creativeml-openrail-m bigscience-bloom-rail-1.0 bigcode-openrail-m
-    afl-3.0 artistic-2.0 bsl-1.0 bsd bsd-2-clause bsd-3-clause bsd-3-clause-clear c-uda cc cc0-1.0 cc-by-2.0 cc-by-2.5
-    cc-by-3.0 cc-by-4.0 cc-by-sa-3.0 cc-by-sa-4.0 cc-by-nc-2.0 cc-by-nc-3.0 cc-by-nc-4.0 cc-by-nd-4.0 cc-by-nc-nd-3.0
-    cc-by-nc-nd-4.0 cc-by-nc-sa-2.0 cc-by-nc-sa-3.0 cc-by-nc-sa-4.0 cdla-sharing-1.0 cdla-permissive-1.0
-    cdla-permissive-2.0 wtfpl ecl-2.0 epl-1.0 epl-2.0 etalab-2.0 eupl-1.1 eupl-1.2 agpl-3.0 gfdl gpl gpl-2.0 gpl-3.0
-    lgpl lgpl-2.1 lgpl-3.0 isc h-research intel-research lppl-1.3c ms-pl apple-ascl apple-amlr mpl-2.0 odc-by odbl
-    openmdw-1.0 openrail++ osl-3.0 postgresql ofl-1.1 ncsa unlicense zlib pddl lgpl-lr deepfloyd-if-license
-    fair-noncommercial-research-license llama2 llama3 llama3.1 llama3.2 llama3.3 llama4 gemma unknown other
-    """.split()  # noqa: SIM905 - ninety quoted strings read worse
-)
+
+    loader: str
+    title: str
+    paper: tuple[str, str]
+    classes: ClassSet
+    size: tuple[int, int]
+    layers: tuple[str, str]
+    num_images: int
+    num_parameters: int
+    gflop: float
+
+    @property
+    def pixels(self) -> str:
+        """The size in people's words, "512 x 256": width first."""
+        return f"{self.size[1]} x {self.size[0]}"
 
 
 def write_card(
     path: Path,
-    *,
-    loader: str,
-    title: str,
-    paper: tuple[str, str],
-    classes: ClassSet,
-    size: tuple[int, int],
-    layers: tuple[str, str],
-    num_images: int,
-    num_parameters: int,
-    gflop: float,
-    record: dict[str, Any],
+    model: ModelDescription,
+    record: Mapping[str, Any],
     samples: Sequence[str] = (),
     repo_id: str | None = None,
 ) -> None:
@@ -64,16 +69,8 @@ def write_card(
 
     Args:
         path: the README.md to write.
-        loader: the class of the package that loads the model.
-        title: what kind of network it is.
-        paper: who described such networks, and where.
-        classes: the classes of the model.
-        size: (height, width) of its images in pixels.
-        layers: a heading for its layers, and these.
-        num_images: k, images per layout.
-        num_parameters: how many numbers its weights are.
-        gflop: arithmetic for one layout, in 10^9 operations.
-        record: the training record (`HubModel.training_record`); {} if unknown.
+        model: what kind of network it is.
+        record: its training record (`HubModel.training_record`); {} if unknown.
         samples: pictures to show, as paths relative to the card.
         repo_id: the model's name on the Hub, if it has one.
 
@@ -81,204 +78,202 @@ def write_card(
         OSError: if the card cannot be written.
     """
     training = summarise_training(record)
-    height, width = size
-    pixels = f"{width} x {height}"
-    model = repo_id or "path/to/this/folder"
+    yaml = front_matter(training, repo_id or f"{model.loader.lower()}-{model.size[0]}p", model.paper[1])
     sections = [
-        f"---\n{_front_matter(training, repo_id or f'{loader.lower()}-{height}p', paper[1])}\n---",
-        f"# {title[:1].upper()}{title[1:]}, {pixels}",
-        f"A semantic layout with {len(classes)} classes in, "
-        + (f"{num_images} different photographs" if num_images > 1 else "a photograph")
-        + f" of {pixels} pixels out. One feed-forward network after [{paper[0]}]({paper[1]}).",
+        f"---\n{yaml}\n---",
+        *_opening(model, training),
+        *_samples(samples, model.num_images),
+        *_use(model, repo_id),
+        *_classes(model.classes),
+        *_network(model),
+        *_training(training),
+        *_evaluation(training),
+        *_licence(training.license),
+        *_limits(training.notes),
+    ]
+    text = "\n\n".join(sections) + "\n"
+    path.write_text(f"{text}\n<!-- made by crn_hub {_checksum(text)} -->\n", encoding="utf-8")
+    ModelCard.load(path)  # raises unless the front matter can be read
+
+
+def write_swatches(folder: Path, classes: ClassSet) -> None:
+    """Makes the folder `swatches` in `folder`, with rrggbb.png for each class colour and that of unlabelled.
+
+    Each picture has 36 x 20 pixels.
+    """
+    (folder / SWATCHES).mkdir()
+    for color in (*classes.colors, classes.unlabelled_color):
+        swatch = Image.new("RGB", (36, 20), (160, 160, 160))  # the rim keeps white visible on white
+        swatch.paste(color, (1, 1, 35, 19))
+        swatch.save(folder / SWATCHES / f"{_hex(color)}.png", optimize=True)
+
+
+def is_unedited(path: Path) -> bool:
+    """Whether a card is one that `write_card` made and nobody has changed since."""
+    text, _, mark = path.read_text(encoding="utf-8", errors="replace").rpartition("\n<!-- made by crn_hub ")
+    return mark == f"{_checksum(text)} -->\n"
+
+
+def _checksum(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+# -- sections, in their order on the card ------------------------------------------------------------
+
+
+def _opening(model: ModelDescription, training: TrainingSummary) -> list[str]:
+    photographs = f"{model.num_images} different photographs" if model.num_images > 1 else "a photograph"
+    name, address = model.paper
+    sections = [
+        f"# {model.title[:1].upper()}{model.title[1:]}, {model.pixels}",
+        f"A semantic layout with {len(model.classes)} classes in, {photographs} of {model.pixels} pixels out. "
+        f"One feed-forward network after [{name}]({address}).",
     ]
     if training.system:
         sections.append(
             f"One of the systems to compare with that of [Chen and Koltun, 2017]({PAPER_URL}): "
             f"{escape(training.system)}."
         )
-    if samples:
-        sections.append("## Samples")
-        for sample in samples:
-            sections += [
-                f"![{_caption(sample, num_images)}]({quote(os.fsencode(sample))})",
-                f"*{_caption(sample, num_images)}*",
-            ]
-    sections += [
+    return sections
+
+
+def _samples(samples: Sequence[str], num_images: int) -> list[str]:
+    sections = ["## Samples"] if samples else []
+    for sample in samples:
+        caption = _caption(sample, num_images)
+        sections += [f"![{caption}]({quote(os.fsencode(sample))})", f"*{caption}*"]
+    return sections
+
+
+def _caption(sample: str, num_images: int) -> str:
+    """What a picture in samples/ shows; held-out.png and loss-curves.png come from training."""
+    if sample == f"{SAMPLES}/loss-curves.png":
+        return "The training loss and that of held-out rows, step by step, and the loss's terms."
+    if sample != f"{SAMPLES}/held-out.png":
+        return escape(Path(sample).stem)
+    outputs = f"{num_images} photographs of the network" if num_images > 1 else "the network's photograph"
+    return f"Layouts held out of training, one in each row: layout, {outputs}, recorded photograph."
+
+
+def _use(model: ModelDescription, repo_id: str | None) -> list[str]:
+    name = repo_id or "path/to/this/folder"
+    stands_for = "" if repo_id else "; `path/to/this/folder` stands for the folder that holds this card"
+    come_back = f"all {model.num_images} photographs come back" if model.num_images > 1 else "the photograph comes back"
+    return [
         "## Use",
-        "With the Python package `crn_hub` installed"
-        + (":" if repo_id else "; `path/to/this/folder` stands for the folder that holds this card:"),
-        f'```python\nfrom crn_hub import {loader}\n\nmodel = {loader}.from_pretrained("{model}")\n'
+        f"With the Python package `crn_hub` installed{stands_for}:",
+        f'```python\nfrom crn_hub import {model.loader}\n\nmodel = {model.loader}.from_pretrained("{name}")\n'
         'model.synthesize("layout.png")[0].save("photograph.png")\n```',
         "Or on the command line:",
-        f"```bash\ncrn synthesize {model} layout.png --output photographs\n```",
+        f"```bash\ncrn synthesize {name} layout.png --output photographs\n```",
         "A layout is a picture in the colours below, or one channel of ids with 255 for unlabelled, of any size; "
-        + (f"all {num_images} photographs come" if num_images > 1 else "the photograph comes")
-        + " back at the layout's own size.",
-        "## Classes",
-        markdown_table(
-            ["id", "colour", "name", "also known as"],
-            [
-                *(
-                    [str(index), _swatch(color), escape(name), escape(", ".join(classes.aliases.get(name, ())))]
-                    for index, (name, color) in enumerate(zip(classes.names, classes.colors, strict=True))
-                ),
-                [str(UNLABELLED), _swatch(classes.unlabelled_color), "*unlabelled*", ""],
-            ],
-        ),
-        "## Network",
-        markdown_table(
-            ["property", "value"],
-            [
-                ["images", f"{pixels} pixels (width x height)"],
-                ["images per layout (k)", str(num_images)],
-                ["input channels", f"{len(classes) + 1}: one per class, one for unlabelled"],
-                ["parameters", f"{num_parameters:,}"],
-                ["arithmetic", f"{number(gflop)} GFLOP per layout (2 per multiply-add)"],
-                [*layers],
-            ],
-        ),
-        "## TrainingSummary",
-        *_training_sections(training),
-        *_evaluation_sections(training),
-        "## Licence",
-        f"{_license_sentence(training.license)} The code of `crn_hub` is under the MIT licence.",
-        "## Limits",
-        "The network knows the scenes it was trained on and no others: layouts of another kind of place, viewpoint or "
-        "class balance give textures rather than photographs. Its images show nothing that exists; do not present "
-        "them as photographs of real places or events.",
+        f"{come_back} at the layout's own size.",
     ]
-    if training.notes:
-        sections.append(escape(training.notes))
-    text = "\n\n".join(sections) + "\n"
-    path.write_text(f"{text}\n<!-- made by crn_hub {_fingerprint(text)} -->\n", encoding="utf-8")
-    ModelCard.load(path)  # the front matter reads back, or this raises
 
 
-def write_swatches(folder: Path, classes: ClassSet) -> None:
-    """Writes swatches/rrggbb.png into `folder` for each class colour and that of unlabelled; 36 x 20 pixels each."""
-    (folder / SWATCHES).parent.mkdir()
-    for color in (*classes.colors, classes.unlabelled_color):
-        swatch = Image.new("RGB", (36, 20), (160, 160, 160))  # the rim keeps white visible on white
-        swatch.paste(color, (1, 1, 35, 19))
-        swatch.save(folder / f"swatches/{_hex(color)}.png", optimize=True)
-
-
-def is_unedited(path: Path) -> bool:
-    """Whether a card is one that `write_card` made and nobody has changed since."""
-    text, _, mark = path.read_text(encoding="utf-8", errors="replace").rpartition("\n<!-- made by crn_hub ")
-    return mark == f"{_fingerprint(text)} -->\n"
-
-
-def _fingerprint(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
-# -- parts of the card -------------------------------------------------------------------------------
-
-
-def _front_matter(training: TrainingSummary, model_name: str, paper: str) -> str:
-    license_id, license_name = training.license.lower(), None
-    if license_id and license_id not in HUB_LICENSES:
-        license_id, license_name = "other", slug(license_id)
-    results = []
-    if training.validation_loss is not None and training.dataset:
-        results.append(
-            EvalResult(
-                task_type="image-to-image",
-                dataset_name=training.dataset,
-                dataset_type=training.hub_dataset or slug(training.dataset),
-                metric_type="loss",
-                metric_name="Calibrated perceptual loss on held-out rows (lower is better; comparable only between "
-                "runs with the same loss weights)"
-                if training.loss_weights
-                else "Training loss on held-out rows (lower is better; comparable only between runs of one system)",
-                metric_value=float(f"{training.validation_loss:.4g}"),
-            )
-        )
-    results += [
-        EvalResult(
-            task_type="image-to-image",
-            dataset_name=training.evaluated_on,
-            dataset_type=training.evaluated_hub_dataset or slug(training.evaluated_on),
-            dataset_split=training.evaluated_split or None,
-            metric_type=measure.type,
-            metric_name=measure.name,
-            metric_value=float(f"{measure.value:.4g}"),
-            metric_args=measure.conditions or None,
-        )
-        for measure in training.measures
-        if training.evaluated_on
+def _classes(classes: ClassSet) -> list[str]:
+    rows = [
+        [str(index), _swatch(color), escape(name), escape(", ".join(classes.aliases.get(name, ())))]
+        for index, (name, color) in enumerate(zip(classes.names, classes.colors, strict=True))
     ]
-    data = ModelCardData(
-        **{**CARD_METADATA, "tags": list(dict.fromkeys([*CARD_METADATA["tags"], *_paper_tags(paper)]))},
-        license=license_id or None,
-        license_name=license_name,
-        datasets=[training.hub_dataset] if training.hub_dataset else None,
-        model_name=model_name if results else None,
-        eval_results=results or None,
-    )
-    return str(data.to_yaml())
+    rows.append([str(UNLABELLED), _swatch(classes.unlabelled_color), "*unlabelled*", ""])
+    return ["## Classes", markdown_table(["id", "colour", "name", "also known as"], rows)]
 
 
-def _paper_tags(address: str) -> list[str]:
-    """How the Hub links a paper on arXiv."""
-    number = address.removeprefix("https://arxiv.org/abs/")
-    return [f"arxiv:{number}"] if number != address else []
+def _network(model: ModelDescription) -> list[str]:
+    rows = [
+        ["images", f"{model.pixels} pixels (width x height)"],
+        ["images per layout (k)", str(model.num_images)],
+        ["input channels", f"{len(model.classes) + 1}: one per class, one for unlabelled"],
+        ["parameters", f"{model.num_parameters:,}"],
+        ["arithmetic", f"{number(model.gflop)} GFLOP per layout (2 per multiply-add)"],
+        [*model.layers],
+    ]
+    return ["## Network", markdown_table(["property", "value"], rows)]
 
 
-def _training_sections(training: TrainingSummary) -> list[str]:
-    stages = training.stages
+def _training(training: TrainingSummary) -> list[str]:
+    origin = _origin(training)
+    if not training.stages and not origin:
+        return ["## Training", "How these weights came about is not recorded."]
+    sentences = [*origin, *_extent(training), f"The whole record is in [{TRAINING_RECORD}]({TRAINING_RECORD})."]
+    return [
+        "## Training",
+        " ".join(sentences),
+        *_stages(training.stages),
+        *_validation_loss(training),
+        *_loss_weights(training),
+    ]
+
+
+def _origin(training: TrainingSummary) -> list[str]:
+    """Sentences on the data, and on the weights that training started from."""
     sentences = []
     if training.hub_dataset:
         name = escape(training.dataset or training.hub_dataset)
         sentences.append(f"Data: [{name}](https://huggingface.co/datasets/{training.hub_dataset}).")
     elif training.dataset:
         sentences.append(f"Data: {escape(training.dataset)}.")
-    if training.converted_from and not stages:
+    if training.converted_from and not training.stages:
         sentences.append(f"Converted from {escape(training.converted_from)}.")
     elif training.converted_from:
         sentences.append(f"Training started from weights converted from {escape(training.converted_from)}.")
     elif training.unknown_start:
         sentences.append("Training started from weights of which nothing is recorded.")
-    if not stages and not sentences:
-        return ["How these weights came about is not recorded."]
-    if len(stages) > 1:
-        sentences.append(f"{len(stages)} stages, each starting from the weights of the one before.")
+    return sentences
+
+
+def _extent(training: TrainingSummary) -> list[str]:
+    """Sentences on the number of stages and the time that they took."""
+    sentences = []
+    if len(training.stages) > 1:
+        sentences.append(f"{len(training.stages)} stages, each starting from the weights of the one before.")
     if training.hours:
         sentences.append(f"Time in all: {duration(training.hours)}.")
-    sections = [" ".join([*sentences, "The whole record is in [training.json](training.json)."])]
+    return sentences
+
+
+def _stages(stages: list[dict[str, str]]) -> list[str]:
+    """A table of what differs between the stages, and one of what all have in common."""
     names = [name for name in stages[0] if any(stage[name] for stage in stages)] if stages else []
     differing = [name for name in names if len({stage[name] for stage in stages}) > 1]
+    tables = []
     if differing:
         head = ["", *(f"stage {n}" for n, _ in enumerate(stages, 1))]
-        sections.append(
-            markdown_table(head, [[name, *(escape(stage[name]) for stage in stages)] for name in differing])
-        )
+        tables.append(markdown_table(head, [[name, *(escape(stage[name]) for stage in stages)] for name in differing]))
     if common := [[name, escape(stages[0][name])] for name in names if name not in differing]:
-        sections.append(markdown_table(["in every stage" if differing else "setting or result", "value"], common))
-    if training.validation_loss is not None:
-        sections.append(
+        tables.append(markdown_table(["in every stage" if differing else "setting or result", "value"], common))
+    return tables
+
+
+def _validation_loss(training: TrainingSummary) -> list[str]:
+    if training.validation_loss is None:
+        return []
+    if training.loss_weights:
+        return [
             "The validation loss is the training's perceptual loss on held-out rows; lower is better. Each run "
             "measures its loss weights anew, so the losses of two runs, or two stages, do not compare."
-            if training.loss_weights
-            else "The validation loss is the training's own on held-out rows; it does not compare with that of other "
-            "systems, and an adversary's part of it not even with itself at another step."
-        )
-    if training.loss_weights:
-        sections += [
-            "### Loss weights",
-            f"Those of the published checkpoint {escape(training.published_weights)}:"
-            if training.published_weights
-            else "Measured so that each term contributes equally:",
-            markdown_table(
-                ["layer", "weight"],
-                [[escape(layer), f"{weight:.4g}"] for layer, weight in training.loss_weights.items()],
-            ),
         ]
-    return sections
+    return [
+        "The validation loss is the training's own on held-out rows; it does not compare with that of other "
+        "systems, and an adversary's part of it not even with itself at another step."
+    ]
 
 
-def _evaluation_sections(training: TrainingSummary) -> list[str]:
+def _loss_weights(training: TrainingSummary) -> list[str]:
+    if not training.loss_weights:
+        return []
+    rows = [[escape(layer), f"{weight:.4g}"] for layer, weight in training.loss_weights.items()]
+    return [
+        "### Loss weights",
+        f"Those of the published checkpoint {escape(training.published_weights)}:"
+        if training.published_weights
+        else "Measured so that each term contributes equally:",
+        markdown_table(["layer", "weight"], rows),
+    ]
+
+
+def _evaluation(training: TrainingSummary) -> list[str]:
     if not training.measures:
         return []
     rows = [
@@ -298,34 +293,40 @@ def _evaluation_sections(training: TrainingSummary) -> list[str]:
     ]
 
 
-def _license_sentence(license: str) -> str:
+def _licence(license: str) -> list[str]:
     if not license:
-        return (
+        sentence = (
             "No licence is recorded for the weights: ask those who publish them, and mind the terms of the data they "
             "were trained on."
         )
-    name = escape(license)
-    if parts := re.fullmatch(r"cc-(by[a-z-]*)-(\d\.\d)", license.lower()):
-        name = f"[CC {parts[1].upper()} {parts[2]}](https://creativecommons.org/licenses/{parts[1]}/{parts[2]}/)"
-    return f"Licence of the weights: {name}; it follows from the data they were trained on."
+    else:
+        name = escape(license)
+        if parts := re.fullmatch(r"cc-(by[a-z-]*)-(\d\.\d)", license.lower()):
+            name = f"[CC {parts[1].upper()} {parts[2]}](https://creativecommons.org/licenses/{parts[1]}/{parts[2]}/)"
+        sentence = f"Licence of the weights: {name}; it follows from the data they were trained on."
+    return ["## Licence", f"{sentence} The code of `crn_hub` is under the MIT licence."]
 
 
-def _caption(sample: str, num_images: int) -> str:
-    """What a picture in samples/ shows; held-out.png and loss-curves.png are what training leaves."""
-    if sample == "samples/loss-curves.png":
-        return "The training loss and that of held-out rows, step by step, and the loss's terms."
-    if sample != "samples/held-out.png":
-        return escape(Path(sample).stem)
-    outputs = f"{num_images} photographs of the network" if num_images > 1 else "the network's photograph"
-    return f"Layouts held out of training, one in each row: layout, {outputs}, recorded photograph."
+def _limits(notes: str) -> list[str]:
+    return [
+        "## Limits",
+        "The network knows the scenes it was trained on and no others: layouts of another kind of place, viewpoint or "
+        "class balance give textures rather than photographs. Its images show nothing that exists; do not present "
+        "them as photographs of real places or events.",
+        *([escape(notes)] if notes else []),
+    ]
+
+
+# -- Markdown ----------------------------------------------------------------------------------------
 
 
 def markdown_table(head: list[str], rows: list[list[str]]) -> str:
+    """A table; texts from outside must be escaped already."""
     return "\n".join(f"| {' | '.join(row)} |" for row in [head, ["---"] * len(head), *rows])
 
 
 def escape(text: str) -> str:
-    """A text from outside so that Markdown shows it as it is: on one line, no markup, no HTML, no end of a cell."""
+    """Makes Markdown show a text from outside as it is: on one line, without markup or HTML, within a table's cell."""
     text = re.sub(r"([\\`*_\[\]<>|~#&$])", r"\\\1", one_line(text))
     return re.sub(r"^\d*(?=[-+=.)]+(\s|$))", r"\g<0>\\", text)  # "1. x", "- x", "---": of a list, or a rule
 
@@ -335,4 +336,4 @@ def _hex(color: Sequence[int]) -> str:
 
 
 def _swatch(color: Sequence[int]) -> str:
-    return f"![#{_hex(color)}](swatches/{_hex(color)}.png) `#{_hex(color)}`"
+    return f"![#{_hex(color)}]({SWATCHES}/{_hex(color)}.png) `#{_hex(color)}`"

@@ -1,16 +1,12 @@
 """Files from a local folder or the Hub: of one revision, of bounded size, and with errors of one sentence.
 
-For models, feature networks and data sets alike, and the same sentences for what is sent there. The client
-(huggingface_hub) retries, resumes and checks lengths. Its cache, described at
-https://huggingface.co/docs/huggingface_hub/guides/manage-cache, holds each file once as
+For models, feature networks and data sets alike. The client (huggingface_hub) retries, resumes and checks lengths. Its
+cache, described at https://huggingface.co/docs/huggingface_hub/guides/manage-cache, holds each file once as
 models--ORG--NAME/snapshots/COMMIT/FILE, and the commit of each branch and tag in refs/NAME beside it.
 """
 
 import os
-import re
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,35 +14,34 @@ from huggingface_hub import (
     _CACHED_NO_EXIST,
     get_cached_repo_tree,
     hf_hub_download,
+    is_offline_mode,
     try_to_load_from_cache,
 )
 from huggingface_hub.constants import HF_HUB_CACHE
 from huggingface_hub.errors import (
-    BadRequestError,
     CachedRepoTreeNotFoundError,
     EntryNotFoundError,
     GatedRepoError,
-    HfHubHTTPError,
     HFValidationError,
     LocalEntryNotFoundError,
-    OfflineModeIsEnabled,
     RepositoryNotFoundError,
     RevisionNotFoundError,
 )
 from huggingface_hub.utils import httpx, validate_repo_id
 
-from crn_hub.text import clause
+from crn_hub.files import appearing
+from crn_hub.hub.client_errors import reason
 
-GATED = "access has to be asked for on its page on the Hub first"
 TEXT_BYTES = 2**20  # the most that a description, a card or a record may have; they are a few kilobytes
 
 
 class Source:
-    """A local folder, or a repo on the Hub as one commit has it.
+    """A local folder, or a repo on the Hub as of one commit.
 
-    The first file settles the commit and all others are taken from it, so a push in between mixes nothing. Belongs in
-    a `with` statement: only when that ends well does the cache's name of the revision move to this commit, unless
-    somebody has moved it meanwhile. Whoever could use the repo without a connection before a failure still can.
+    The first file settles the commit, and all others are taken from that commit even if somebody pushes in between.
+    Use it in a `with` statement: only if that ends without an error does the cache record that the revision is now at
+    this commit, unless another process has recorded something else meanwhile. So a repo that could be used without a
+    connection can still be used after a failure.
 
     Args:
         name: a folder or a Hub id.
@@ -56,7 +51,7 @@ class Source:
 
     Raises:
         FileNotFoundError: if the name is empty or a file's.
-        ValueError: if the revision is no text.
+        ValueError: if the revision is not a text, or empty.
     """
 
     def __init__(
@@ -100,31 +95,34 @@ class Source:
             return
         if self._read_reference() != self._commit_before:
             return  # somebody else has moved it, perhaps to a later commit
-        try:
+        with suppress(OSError):  # a cache that can only be read is good enough
             self._reference.parent.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryDirectory(dir=self._cached_repo, prefix=".moving-") as folder:
-                (draft := Path(folder) / "commit").write_text(str(self._commit), encoding="utf-8")
-                os.replace(draft, self._reference)
-        except OSError:
-            pass  # a cache that may only be read serves as well
+            # The client would take a draft in refs for a branch.
+            with appearing(self._reference, drafts=self._cached_repo) as draft:
+                draft.write_text(str(self._commit), encoding="utf-8")
+
+    @property
+    def is_offline(self) -> bool:
+        """Whether the Hub may not be asked, so that files missing from the cache count as missing altogether."""
+        return bool(self._options["local_files_only"]) or is_offline_mode()
 
     @property
     def _reference(self) -> Path:
         return self._cached_repo / "refs" / self.revision
 
     def _read_reference(self) -> str | None:
-        """The commit that the cache knows by the revision's name; None if there is none."""
+        """The commit that the revision is at according to the cache; None if the cache does not know it."""
         try:
             return self._reference.read_text(encoding="utf-8").strip()
         except (OSError, ValueError):
             return None
 
     def fetch(self, file: str, max_bytes: int) -> Path:
-        """The path of one of the files; from the Hub, it lies whole in the client's cache.
+        """The path of one of the files; that of a file from the Hub is in the client's cache.
 
         Args:
-            file: its name; it must lie at the top.
-            max_bytes: a longer file is refused, before it is downloaded.
+            file: its name, without a folder.
+            max_bytes: a longer file is refused before it is downloaded.
 
         Raises:
             FileNotFoundError: if there is no such file, revision or repo, or none that this token may see.
@@ -145,7 +143,7 @@ class Source:
             raise FileNotFoundError(f"{self.name}: the repo on the Hub holds no {file}{_hint(file)}.")
         try:
             try:
-                # A dry run asks for commit and size only, and moves no name in the cache.
+                # A dry run asks for commit and size only, and leaves the cache as it is.
                 answer = hf_hub_download(
                     self.name, file, revision=self._commit or self.revision, dry_run=True, **self._options
                 )
@@ -153,7 +151,7 @@ class Source:
                 self._commit = answer.commit_hash
                 return Path(hf_hub_download(self.name, file, revision=self._commit, **self._options))
             except ValueError as error:
-                if self._force_download and error.__cause__:  # what the client makes of any failure then
+                if self._force_download and error.__cause__:  # the client wraps every failure in a ValueError then
                     raise error.__cause__ from None
                 raise
         except HFValidationError:
@@ -179,7 +177,7 @@ class Source:
             raise ConnectionError(f"{self.name}: {file} could not be fetched from the Hub: {reason(error)}.") from error
 
     def _is_known_to_lack(self, file: str) -> bool:
-        """Whether the cache knows that the commit has no such file."""
+        """Whether the cache records that the commit has no such file."""
         commit = self._commit
         if try_to_load_from_cache(self.name, file, self._cache_dir, commit, self.kind) is _CACHED_NO_EXIST:
             return True
@@ -194,27 +192,8 @@ class Source:
             raise ValueError(f"{self.name}: {file} has {size:,} bytes, more than the {max_bytes:,} that it can need.")
 
 
-def reason(error: BaseException) -> str:
-    """Why the client failed, as a clause: without what it says besides, and without a full stop."""
-    if isinstance(error, LocalEntryNotFoundError):
-        return reason(error.__cause__) if error.__cause__ else "only the cache may be read (local_files_only)"
-    if isinstance(error, RuntimeError) and error.__cause__:  # says which file could not be uploaded
-        return f"{clause(error)}: {reason(error.__cause__)}"
-    if isinstance(error, OfflineModeIsEnabled):
-        return "the client is in offline mode (HF_HUB_OFFLINE)"
-    if isinstance(error, UnicodeEncodeError):  # of a header
-        return "the token holds characters that no token has"
-    if isinstance(error, GatedRepoError):
-        return GATED
-    if isinstance(error, HfHubHTTPError):
-        said = f" ({clause(error.server_message)})" if error.server_message else ""
-        return f"the Hub answered {error.response.status_code} {error.response.reason_phrase}{said}"
-    first_sentence = re.split(r"(?<=[.!?])\s", str(error).strip(), maxsplit=1)[0]  # the others give advice
-    return clause(re.sub(r" \(\S+/\S+\)", "", first_sentence)) or type(error).__name__  # without addresses
-
-
 def short_name(name: str) -> str:
-    """A name for reports and records: a Hub id as it is, of a local file or folder only the last part."""
+    """A name for reports and records: a Hub id as it is, a local file or folder without the path to it."""
     return Path(name).resolve().name if os.path.exists(name) else name
 
 
@@ -227,38 +206,6 @@ def check_repo_id(repo_id: str) -> None:
             f"{repo_id!r} is no id of a Hub repo; right is organisation/name, each of letters, digits and single "
             "'-', '_' and '.' between them."
         ) from error
-
-
-@contextmanager
-def pushing(failure: str) -> Iterator[None]:
-    """Makes one sentence of what the client raises while something is sent to the Hub.
-
-    Args:
-        failure: how the sentence begins, as "org/name: could not be pushed".
-
-    Raises:
-        ValueError: if the Hub refuses the card.
-        ConnectionError: if the Hub could not be reached or refused.
-    """
-    try:
-        yield
-    except (httpx.HTTPError, OSError, RuntimeError, ValueError) as error:
-        if isinstance(error, ValueError) and isinstance(refusal := error.__cause__, BadRequestError):
-            complaint = clause(refusal.server_message or error)
-            raise ValueError(f"{failure}: the Hub refuses README.md: {complaint}.") from error
-        raise ConnectionError(f"{failure}: {reason(error)}.") from error
-
-
-def client_error(error: BaseException | None) -> BaseException | None:
-    """The failure of the client that led to `error`, however a library has wrapped it; None if there was none.
-
-    That the Hub lacks a file is none: libraries try several.
-    """
-    while error is not None and (
-        isinstance(error, EntryNotFoundError) or not isinstance(error, httpx.HTTPError | ConnectionError)
-    ):
-        error = error.__cause__ or error.__context__
-    return error
 
 
 def _hint(file: str) -> str:

@@ -1,194 +1,65 @@
-"""What a training record says, ready to be shown: by the model card and by `crn info`.
+"""What training.json holds, the training record of a model: who writes which part, and what it means.
 
-A record (training.json) may come from outside: parts of a wrong type are left out.
+`crn_hub.hub.training_summary` reads it for people. A record may come from outside, so readers rely on nothing here
+without checking it. Writers leave out what they do not know.
 """
 
-import re
-from dataclasses import dataclass
-from typing import Any
-
-from huggingface_hub.errors import HFValidationError
-from huggingface_hub.utils import validate_repo_id
-
-from crn_hub.text import duration, number, one_line
+from typing import Any, TypedDict
 
 
-@dataclass(frozen=True)
-class Measured:
-    """What an evaluation found of one measure: texts of one line, not yet escaped.
+class TrainingResult(TypedDict, total=False):
+    """What a stage of training came to; written by train_accelerate.py."""
 
-    Attributes:
-        value: a finite number.
-        interval: low and high end; None if unknown.
-        of_photographs: what recorded photographs reach; None if unknown.
-        conditions: what the value depends on, name -> text or number.
-    """
-
-    name: str
-    type: str
-    value: float
-    interval: tuple[float, float] | None
-    of_photographs: float | None
-    conditions: dict[str, str | float]
-
-
-@dataclass(frozen=True)
-class TrainingSummary:
-    """What a training record says, ready to be shown: texts of one line, not yet escaped; "" where it says nothing.
-
-    Attributes:
-        stages: for each stage of growing, first to last, what to call a fact -> the fact, "" if unknown; the same
-            names in every stage.
-        system: which of the systems compared was trained, and how; "" for the paper's own.
-        dataset, hub_dataset, license, notes: of the last stage; `hub_dataset` is a Hub id.
-        hours: of all stages together.
-        validation_loss: of the last stage.
-        loss_weights: of the last stage, layer -> weight.
-        published_weights: the checkpoint whose loss weights these are; "" if they were measured.
-        converted_from: what the weights, or those of the first stage, were converted from.
-        unknown_start: whether the first stage began with weights of which nothing is recorded.
-        evaluated_on, evaluated_hub_dataset, evaluated_split: the rows of `crn evaluate`.
-        measures: what it found.
-        evaluation_notes: what makes these numbers comparable.
-    """
-
-    stages: list[dict[str, str]]
-    system: str
-    dataset: str
-    hub_dataset: str
-    license: str
-    notes: str
+    steps: int  # optimiser steps
+    epochs: float
+    images_per_step: int  # of all processes and accumulated batches together
+    rows_left_out: int  # of the data set, because they could not be used
     hours: float
-    validation_loss: float | None
-    loss_weights: dict[str, float]
-    published_weights: str
-    converted_from: str
-    unknown_start: bool
-    evaluated_on: str
-    evaluated_hub_dataset: str
-    evaluated_split: str
-    measures: list[Measured]
-    evaluation_notes: list[str]
+    hardware: str
+    peak_memory_gb: float  # 10^9 bytes, of one process
+    validation_loss: float | None  # on held-out rows, by the loss of the training; the last one measured
 
 
-def summarise_training(record: dict[str, Any]) -> TrainingSummary:
-    """A training record (`HubModel.training_record`) as far as it can be shown; parts of wrong types are left out."""
-    chain = [record]  # the last stage first
-    while before := _object(chain[-1].get("started_from")):
-        chain.append(before)
-    chain.reverse()
-    settings = [_object(part.get("settings")) for part in chain]
-    results = [_object(part.get("result")) for part in chain]
-    data = [
-        _string(s.get("dataset_name")) or _string(part.get("dataset")) for part, s in zip(chain, settings, strict=True)
-    ]
-    stages = [
-        _facts({**s, **result, "data": name if len(set(data) - {""}) > 1 else None})
-        for s, result, name in zip(settings, results, data, strict=True)
-    ]
-    evaluation = _object(record.get("evaluation"))
-    measures = [_measured(_object(measure)) for measure in _list(evaluation.get("measures"))]
-    weights = {one_line(layer): _finite(weight) for layer, weight in _object(record.get("loss_weights")).items()}
-    return TrainingSummary(
-        stages=[stage for stage in stages if any(stage.values())],
-        system=_string(record.get("system")),
-        dataset=_string(record.get("dataset")),
-        hub_dataset=_hub_id(record.get("hub_dataset")),
-        license=_string(record.get("license")),
-        notes=_string(record.get("notes")),
-        hours=sum(_finite(result.get("hours")) or 0 for result in results),
-        validation_loss=_finite(results[-1].get("validation_loss")),
-        loss_weights={layer: weight for layer, weight in weights.items() if weight is not None},
-        published_weights=_string(settings[-1].get("loss_weights")).replace("calibrate", ""),
-        converted_from=_string(chain[0].get("converted_from")),
-        unknown_start=bool(_string(settings[0].get("init_from"))),
-        evaluated_on=_string(evaluation.get("dataset")),
-        evaluated_hub_dataset=_hub_id(evaluation.get("hub_dataset")),
-        evaluated_split=_string(evaluation.get("split")),
-        measures=[measure for measure in measures if measure is not None],
-        evaluation_notes=[note for note in map(_string, _list(evaluation.get("notes"))) if note],
-    )
+class MeasureRecord(TypedDict, total=False):
+    """One measure of an evaluation."""
+
+    name: str  # as in tables, such as "mIoU ↑"
+    type: str  # the Hub's name of the metric
+    value: float
+    low: float | None  # ends of the 95 % interval; null if there is none
+    high: float | None
+    of_photographs: float | None  # what the recorded photographs themselves reach; null if that means nothing
+    conditions: dict[str, Any]  # what the value depends on: name -> text or number
 
 
-def slug(text: str) -> str:
-    """The text as an identifier: "CamVid, train" -> "camvid-train"."""
-    return re.sub(r"[^a-z0-9.]+", "-", text.lower()).strip("-.") or "unnamed"
+class EvaluationRecord(TypedDict, total=False):
+    """What `crn evaluate --update-cards` found."""
+
+    dataset: str
+    hub_dataset: str | None  # its Hub id; null for a local one
+    split: str
+    measures: list[MeasureRecord]
+    notes: list[str]  # sentences on what makes the numbers comparable
 
 
-def _object(value: Any) -> dict[str, Any]:
-    return value if isinstance(value, dict) else {}
+class TrainingRecord(TypedDict, total=False):
+    """The whole of training.json; every key may be missing."""
 
+    # Written by train_accelerate.py
+    dataset: str  # in people's words: a Hub id, the name of a folder, "procedural street scenes"
+    hub_dataset: str | None  # its Hub id; null for a local one
+    license: str | None  # of the data, and so of the weights: a licence's id on the Hub if it has one
+    settings: dict[str, Any]  # arguments of train_accelerate.py as used, paths without their folders
+    result: TrainingResult
+    system: str  # which of the compared systems was trained; missing for the paper's own
+    loss_weights: dict[str, float]  # of the perceptual loss: layer -> weight
+    started_from: "TrainingRecord"  # of the model that training started from: an earlier stage, or --init_from
 
-def _finite(value: Any) -> float | None:
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return value if is_number and abs(value) < 1e18 else None  # nan is not less either
+    # Written by `crn convert-tf`
+    converted_from: str  # the checkpoint that the weights come from
 
+    # Written by `crn evaluate --update-cards`
+    evaluation: EvaluationRecord
 
-def _text(value: Any) -> str:
-    """A single value as a text of one line; "" for what is none."""
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if (finite := _finite(value)) is not None:
-        return number(finite)
-    return _string(value)
-
-
-def _string(value: Any) -> str:
-    return one_line(value) if isinstance(value, str) else ""
-
-
-def _list(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else []
-
-
-def _hub_id(value: Any) -> str:
-    try:
-        validate_repo_id(text := _string(value))
-    except HFValidationError:
-        return ""
-    return text
-
-
-def _measured(record: dict[str, Any]) -> Measured | None:
-    name, value = _string(record.get("name")), _finite(record.get("value"))
-    if not name or value is None:
-        return None
-    low, high = _finite(record.get("low")), _finite(record.get("high"))
-    conditions = {
-        one_line(key): finite if (finite := _finite(condition)) is not None else _string(condition)
-        for key, condition in _object(record.get("conditions")).items()
-    }
-    return Measured(
-        name,
-        _string(record.get("type")) or slug(name),
-        value,
-        (low, high) if low is not None and high is not None else None,
-        _finite(record.get("of_photographs")),
-        conditions,
-    )
-
-
-def _facts(stage: dict[str, Any]) -> dict[str, str]:
-    """Settings and result of one stage -> what people want to know of it; all else is in training.json."""
-    texts = {name: _text(value) for name, value in stage.items()}
-    hours, memory = _finite(stage.get("hours")), texts.get("peak_memory_gb")
-    return {
-        "data": texts.get("data", ""),
-        "system": texts.get("system", ""),
-        "image height": texts.get("resolution", ""),
-        "images per layout (k)": texts.get("num_images", ""),
-        "steps": texts.get("steps", ""),
-        "epochs": texts.get("epochs", ""),
-        "images per step": texts.get("images_per_step") or texts.get("train_batch_size", ""),
-        "learning rate": ", ".join(filter(None, [texts.get("learning_rate"), texts.get("lr_scheduler")])),
-        "modules trained": texts.get("train_modules", ""),
-        "random mirroring": texts.get("random_flip", ""),
-        "weights averaged (EMA)": texts.get("use_ema", ""),
-        "feature network": texts.get("perceptual_net", ""),
-        "segmentation network of the loss": texts.get("segmenter", ""),
-        "mixed precision": texts.get("mixed_precision", ""),
-        "hardware": texts.get("hardware", ""),
-        "time": duration(hours) if hours is not None else "",
-        "peak memory": f"{memory} GB" if memory else "",
-        "validation loss": texts.get("validation_loss", ""),
-    }
+    # Written by hand, or by scripts/put_in_box.py
+    notes: str  # closes the model card

@@ -15,10 +15,11 @@ from rich.text import Text
 
 from crn_hub.files import write_text
 from crn_hub.hub.card import escape, is_unedited, markdown_table
+from crn_hub.hub.model_folder import CARD, TRAINING_RECORD
+from crn_hub.hub.training_record import EvaluationRecord, MeasureRecord
 from crn_hub.metrics.evaluation import OTHERS, PHOTOGRAPHS, Evaluation
 from crn_hub.metrics.measuring import ModelOnRows
 from crn_hub.metrics.summary import MEASURES, Measure, Summary, Value
-from crn_hub.networks.hub_model import CARD, TRAINING_RECORD
 from crn_hub.text import number, one_line, three_digits
 
 PIPE_WIDTH = 120  # columns, where no terminal says how many there are
@@ -154,10 +155,10 @@ def _conditions(evaluation: Evaluation, measure: Measure) -> dict[str, Any]:
     }
 
 
-def _for_card(evaluation: Evaluation, model: ModelOnRows, summary: Summary) -> dict[str, Any]:
+def _for_card(evaluation: Evaluation, model: ModelOnRows, summary: Summary) -> EvaluationRecord:
     """What `crn_hub.hub.card` shows of an evaluation: the measures, each with what it depends on."""
     facts, titles = evaluation.facts, titles_of(evaluation)
-    measures = []
+    measures: list[MeasureRecord] = []
     for measure in MEASURES:
         value = summary.measures.get(measure.key)
         if value is None or not math.isfinite(value.value):

@@ -12,17 +12,17 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from crn_hub.classes import ClassSet
-from crn_hub.hub.card import PAPER_URL
-from crn_hub.networks.bounds import MAX_FEATURES, MAX_PARAMETERS, MAX_PIXELS, whole_numbers
+from crn_hub.networks.bounds import check_features, check_parameters, check_pixels, whole_numbers
+from crn_hub.networks.convolution import Convolution
 from crn_hub.networks.hub_model import HubModel
 
-# About 15 GFLOP for one 256 x 512 image with CamVid's classes: arithmetic goes with the number of pixels, parameters
+# About 15 GFLOP for one 256 x 512 image with CamVid's classes: arithmetic grows with the number of pixels, parameters
 # don't, so capacity sits in the coarse modules.
 DEMO_WIDTHS = (320, 320, 256, 176, 88, 40, 16)
 
 
 class RefinementModule(nn.Module):
-    """Two times {3x3 convolution, layer normalisation, leaky ReLU}; resolution stays (section 3, figure 2).
+    """Two times {3x3 convolution, layer normalisation, leaky ReLU}, at one resolution (section 3.2, figure 2).
 
     Layer normalisation is over (C, H, W) of each sample with a scale and a shift per channel: group normalisation
     with one group. It follows the convolutions directly, so these carry no bias.
@@ -35,8 +35,15 @@ class RefinementModule(nn.Module):
         self.conv2 = nn.Conv2d(out_channels, out_channels, 3, padding=1, bias=False)
         self.norm2 = nn.GroupNorm(1, out_channels, eps=1e-12)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """(B, in_channels, H, W) -> (B, out_channels, H, W)."""
+    def forward(self, layout: Tensor, before: Tensor | None = None) -> Tensor:
+        """Layout (B, n + 1, H, W) and features (B, C, H / 2, W / 2) of the module before -> features (B, C', H, W).
+
+        The first module has only the layout.
+        """
+        x = layout
+        if before is not None:
+            before = F.interpolate(before, layout.shape[-2:], mode="bilinear", align_corners=True)
+            x = torch.cat([before, layout.to(before.dtype)], dim=1)
         x = F.leaky_relu(self.norm1(self.conv1(x)), 0.2)
         return F.leaky_relu(self.norm2(self.conv2(x)), 0.2)
 
@@ -53,14 +60,15 @@ class CRN(HubModel):
         num_images: k, how many different photographs the network gives at once (section 3.3).
 
     Raises:
-        ValueError: for widths, sizes or numbers that make no network, or one beyond `MAX_PIXELS` of an image,
-            `MAX_FEATURES` into or out of a layer or `MAX_PARAMETERS`; before memory is taken.
+        ValueError: for widths, sizes or numbers that make no network, or one beyond `networks.bounds`; before memory
+            is taken.
     """
 
     ARCHITECTURE = "crn"
     TITLE = "cascaded refinement network"
-    PAPER = ("Chen and Koltun, 2017", PAPER_URL)
+    PAPER = ("Chen and Koltun, 2017", "https://arxiv.org/abs/1707.09405")
     FIELDS = ("widths", "base_size", "num_images")
+    IS_UNNAMED = True  # cascades were published before config.json named architectures
 
     to_images: nn.Conv2d
 
@@ -80,47 +88,12 @@ class CRN(HubModel):
             raise ValueError(f"base_size must be (height, width), not {list(base_size)}.")
         self._check_bounds()
         layout_channels = len(classes) + 1
-        before = (0, *self.widths[:-1])
         self.stages = nn.ModuleList(
-            RefinementModule(feature_channels + layout_channels, width)
-            for feature_channels, width in zip(before, self.widths, strict=True)
+            RefinementModule(before + layout_channels, width)
+            for before, width in zip(self._widths_before, self.widths, strict=True)
         )
         self.to_images = nn.Conv2d(self.widths[-1], 3 * self.num_images, 1)
         self._start_alike()
-
-    def _check_bounds(self) -> None:
-        height, width = self.size
-        if height * width > MAX_PIXELS:
-            raise ValueError(
-                f"base_size {list(self.base_size)} and {len(self.widths)} modules give images of {height} x {width} = "
-                f"{height * width:,} pixels; at most {MAX_PIXELS:,} are allowed."
-            )
-        inputs, parameters = len(self.classes) + 1, 0
-        for index, (before, channels) in enumerate(zip((0, *self.widths[:-1]), self.widths, strict=True)):
-            self._check_features(f"widths[{index}] = {channels} gives", channels, index)
-            self._check_features(
-                f"{before} channels of the module before and {inputs} of the layout give", before + inputs, index
-            )
-            parameters += 9 * (before + inputs + channels) * channels + 4 * channels
-        self._check_features(f"num_images = {self.num_images} gives", 3 * self.num_images, len(self.widths) - 1)
-        parameters += (self.widths[-1] + 1) * 3 * self.num_images
-        if parameters > MAX_PARAMETERS:
-            raise ValueError(
-                f"widths {list(self.widths)} give {parameters:,} parameters; at most {MAX_PARAMETERS:,} are allowed."
-            )
-
-    def _check_features(self, what: str, channels: int, module: int) -> None:
-        height, width = self.base_size[0] * 2**module, self.base_size[1] * 2**module
-        if (features := channels * height * width) > MAX_FEATURES:
-            raise ValueError(
-                f"{what} {features:,} features at {height} x {width} pixels; at most {MAX_FEATURES:,} are allowed."
-            )
-
-    @property
-    def size(self) -> tuple[int, int]:
-        """(height, width) of the layouts that go in and the images that come out, in pixels."""
-        doublings = 2 ** (len(self.widths) - 1)
-        return self.base_size[0] * doublings, self.base_size[1] * doublings
 
     def forward(self, ids: Tensor) -> Tensor:
         """Ids (B, H, W), integer, 0..n-1 or 255 -> images (B, K, 3, H, W), float, linear, nominally -1..1.
@@ -128,16 +101,33 @@ class CRN(HubModel):
         Raises:
             ValueError: if shape, type or an id doesn't fit this network.
         """
-        # (code) one-hot at full size, then repeated halving by averages: coarse layouts are soft.
+        # As in the authors' published code, the one-hot layout is halved again and again by averages: coarse ones are
+        # soft.
         layouts = [self._one_hot(ids)]  # (B, n + 1, H, W), then each half the size
         for _ in self.widths[1:]:
             layouts.append(F.avg_pool2d(layouts[-1], 2))
-        layouts.reverse()
 
         features: Tensor | None = None
-        for stage, layout in zip(self.stages, layouts, strict=True):
-            features = self._run(_refine, stage, features, layout)
+        for stage, layout in zip(self.stages, reversed(layouts), strict=True):
+            features = self._run(stage, layout, features)
         return self._to_images(cast(Tensor, features))
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(height, width) of the layouts that go in and the images that come out, in pixels."""
+        return self._sizes[-1]
+
+    @property
+    def _sizes(self) -> list[tuple[int, int]]:
+        """(height, width) at which each module works."""
+        return [(self.base_size[0] * 2**i, self.base_size[1] * 2**i) for i in range(len(self.widths))]
+
+    @property
+    def _widths_before(self) -> tuple[int, ...]:
+        """How many channels each module gets from the one before."""
+        return 0, *self.widths[:-1]
+
+    # -- growing, section 4 --------------------------------------------------------------------------
 
     def train_only_last(self, modules: int) -> None:
         """Freezes all but the last `modules` refinement modules and the output layer (the paper's 1024p: 2).
@@ -165,7 +155,7 @@ class CRN(HubModel):
 
         The class sets may differ: what reads a class keeps its weights where `other` has that class by name or alias.
         The new modules and what reads other classes keep their fresh weights, and so does the output layer unless both
-        networks end alike; if `other` makes one image, each of the k here starts near that.
+        networks have the same modules; if `other` makes one image, each of the k here starts near that.
 
         Returns:
             How many modules were taken over.
@@ -175,7 +165,7 @@ class CRN(HubModel):
         """
         self.check_start(other)
         common = len(other.widths)
-        for before, stage, start in zip((0, *self.widths), self.stages[:common], other.stages, strict=False):
+        for before, stage, start in zip(self._widths_before, self.stages[:common], other.stages, strict=False):
             state = start.state_dict()
             kernel = self._matching(stage.get_parameter("conv1.weight"), state["conv1.weight"], before, other)
             stage.load_state_dict({**state, "conv1.weight": kernel})
@@ -183,30 +173,45 @@ class CRN(HubModel):
             self._take_output_from(other)
         return common
 
+    # -- size and cost -------------------------------------------------------------------------------
+
+    @property
+    def convolutions(self) -> list[Convolution]:
+        layout_channels, found = len(self.classes) + 1, []
+        for before, width, size in zip(self._widths_before, self.widths, self._sizes, strict=True):
+            found += [Convolution(before + layout_channels, width, 3, size), Convolution(width, width, 3, size)]
+        return [*found, Convolution(self.widths[-1], 3 * self.num_images, 1, self.size)]
+
     @property
     def num_modules(self) -> int:
         return len(self.widths)
 
     @property
     def layers(self) -> tuple[str, str]:
-        sizes = [(self.base_size[0] * 2**i, self.base_size[1] * 2**i) for i in range(len(self.widths))]
         return (
             f"{len(self.widths)} modules, channels at width x height",
-            ", ".join(f"{c} at {w} x {h}" for c, (h, w) in zip(self.widths, sizes, strict=True)),
+            ", ".join(f"{c} at {w} x {h}" for c, (h, w) in zip(self.widths, self._sizes, strict=True)),
         )
 
-    @property
-    def gflop(self) -> float:
-        flop = 2 * self.to_images.weight.numel() * self.size[0] * self.size[1]
-        for index, stage in enumerate(self.stages):
-            kernels = sum(p.numel() for p in stage.parameters() if p.ndim == 4)
-            flop += 2 * kernels * self.base_size[0] * self.base_size[1] * 4**index
-        return flop / 1e9
-
-
-def _refine(stage: nn.Module, features: Tensor | None, layout: Tensor) -> Tensor:
-    """One step of the cascade: features (B, C, h, w) of the module before, if any, and layout (B, n + 1, 2h, 2w)."""
-    if features is None:
-        return stage(layout)
-    features = F.interpolate(features, layout.shape[-2:], mode="bilinear", align_corners=True)
-    return stage(torch.cat([features, layout.to(features.dtype)], dim=1))
+    def _check_bounds(self) -> None:
+        height, width = self.size
+        check_pixels(
+            f"base_size {list(self.base_size)} and {len(self.widths)} modules give images of {height} x {width} =",
+            self.size,
+        )
+        layout_channels = len(self.classes) + 1
+        maps = []  # what gives features, how many channels, at which size
+        for index, (before, channels, size) in enumerate(
+            zip(self._widths_before, self.widths, self._sizes, strict=True)
+        ):
+            maps.append((f"widths[{index}] = {channels} gives", channels, size))
+            both = f"{before} channels of the module before and {layout_channels} of the layout give"
+            maps.append((both, before + layout_channels, size))
+        maps.append((f"num_images = {self.num_images} gives", 3 * self.num_images, self.size))
+        for what_gives, channels, (height, width) in maps:
+            check_features(what_gives, channels * height * width, f"at {height} x {width} pixels")
+        normalisations, bias = 4 * sum(self.widths), 3 * self.num_images
+        check_parameters(
+            f"widths {list(self.widths)} give",
+            sum(layer.num_weights for layer in self.convolutions) + normalisations + bias,
+        )

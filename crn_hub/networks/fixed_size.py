@@ -1,48 +1,14 @@
-"""What the other generators have in common: one size, one width, and convolutions, some of which read the layout."""
+"""What the generators other than the cascade share: images of one size, and one number that sets all widths."""
 
 from abc import abstractmethod
 from collections.abc import Sequence
-from typing import ClassVar, NamedTuple
+from typing import ClassVar
 
 import torch
 
 from crn_hub.classes import ClassSet
-from crn_hub.networks.bounds import MAX_FEATURES, MAX_PARAMETERS, MAX_PIXELS, whole_numbers
+from crn_hub.networks.bounds import check_features, check_parameters, check_pixels, whole_numbers
 from crn_hub.networks.hub_model import HubModel
-
-
-class Convolution(NamedTuple):
-    """One layer, as the bounds and the arithmetic count it.
-
-    Attributes:
-        inputs, outputs: channels.
-        kernel: its side in pixels.
-        size: (height, width) of the map at whose pixels each weight is used once: the smaller one, with a stride.
-        stride: how many times as high and wide the larger map is, the one that a convolution reads and a transposed
-            one makes.
-        transposed: which of the two it is.
-    """
-
-    inputs: int
-    outputs: int
-    kernel: int
-    size: tuple[int, int]
-    stride: int = 1
-    transposed: bool = False
-
-    @property
-    def flop(self) -> int:
-        return 2 * self.num_weights * self.size[0] * self.size[1]
-
-    @property
-    def num_weights(self) -> int:
-        return self.kernel**2 * self.inputs * self.outputs
-
-    @property
-    def features(self) -> int:
-        """Numbers of the larger of the maps that it reads and makes."""
-        at_large, at_small = (self.outputs, self.inputs) if self.transposed else (self.inputs, self.outputs)
-        return max(at_large * self.stride**2, at_small) * self.size[0] * self.size[1]
 
 
 class FixedSizeNetwork(HubModel):
@@ -51,7 +17,7 @@ class FixedSizeNetwork(HubModel):
     Args:
         classes: what the ids of a layout mean.
         size: (height, width) of the images in pixels.
-        width: channels of the first layer, from which the others' follow.
+        width: the number of channels from which those of all layers follow.
         num_images: k, how many different photographs the network gives at once.
 
     Raises:
@@ -59,6 +25,7 @@ class FixedSizeNetwork(HubModel):
     """
 
     DEFAULT_WIDTH: ClassVar[int]
+    SHAPE: ClassVar[tuple[str, ...]] = ("size", "width")  # fields that a network to start from must share
 
     def __init__(self, classes: ClassSet, size: Sequence[int], width: int, num_images: int):
         super().__init__(classes, num_images)
@@ -71,29 +38,32 @@ class FixedSizeNetwork(HubModel):
     def size(self) -> tuple[int, int]:
         return self._size[0], self._size[1]
 
-    @property
-    @abstractmethod
-    def convolutions(self) -> list[Convolution]:
-        """The network's layers as its arguments make them, from the layout to the images."""
+    def _check_bounds(self) -> None:
+        """For the constructor of a subclass, once it has set what `convolutions` needs."""
+        size = f"{self.size[0]} x {self.size[1]}"
+        check_pixels(f"size {size} has", self.size)
+        check_features(
+            f"width {self.width} and {len(self.classes)} classes give up to",
+            max(layer.features for layer in self.convolutions),
+            f"in a layer at size {size}",
+        )
+        check_parameters(f"width {self.width} gives", sum(layer.num_weights for layer in self.convolutions))
 
     @property
     @abstractmethod
     def layout_kernels(self) -> list[str]:
-        """The weights (C, n + 1, h, w) that read the layout, by name."""
+        """The names of the weights (C, n + 1, h, w) that read the layout."""
 
     @property
     def num_modules(self) -> int:
         return len(self.convolutions)
 
-    @property
-    def gflop(self) -> float:
-        return sum(layer.flop for layer in self.convolutions) / 1e9
-
     def check_start(self, other: HubModel) -> None:
         super().check_start(other)
         here, there = self.config, other.config
-        shape = [name for name in ("size", "width", "dilations") if name in self.FIELDS]
-        if differing := [f"{name} {there[name]}, here {here[name]}" for name in shape if here[name] != there[name]]:
+        if differing := [
+            f"{name} {there[name]}, here {here[name]}" for name in self.SHAPE if here[name] != there[name]
+        ]:
             raise ValueError(f"cannot start from a {self.TITLE} with {'; '.join(differing)}.")
 
     @torch.no_grad()
@@ -105,21 +75,3 @@ class FixedSizeNetwork(HubModel):
         self.load_state_dict(state, strict=False)
         self._take_output_from(other)
         return self.num_modules
-
-    def _check_bounds(self) -> None:
-        height, width = self.size
-        if height * width > MAX_PIXELS:
-            raise ValueError(
-                f"size {height} x {width} has {height * width:,} pixels; at most {MAX_PIXELS:,} are allowed."
-            )
-        features = max(layer.features for layer in self.convolutions)
-        if features > MAX_FEATURES:
-            raise ValueError(
-                f"width {self.width} and {len(self.classes)} classes give up to {features:,} features in a layer "
-                f"at size {height} x {width}; at most {MAX_FEATURES:,} are allowed."
-            )
-        parameters = sum(layer.num_weights for layer in self.convolutions)
-        if parameters > MAX_PARAMETERS:
-            raise ValueError(
-                f"width {self.width} gives {parameters:,} parameters; at most {MAX_PARAMETERS:,} are allowed."
-            )

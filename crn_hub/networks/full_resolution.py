@@ -8,9 +8,9 @@ aggregation by dilated convolutions", ICLR 2016, arXiv 1511.07122), generator of
 | 8         | w -> w      | 3x3    | 1              | 257           | layer normalisation, leaky ReLU  |
 | to_images | w -> 3k     | 1x1    |                | 257           |                                  |
 
-No map is ever smaller than the image: detail stays, and memory and arithmetic go with all the pixels. The
-dilations double as in the context module there, but further, so that a pixel sees 257; another list may be given.
-Normalisation and nonlinearity are those of the cascade, so that only the architecture differs.
+Every map has the size of the image: detail stays, and memory and arithmetic grow with the number of its pixels. The
+dilations double as in the context module of that paper, but further, up to a field of view of 257; another list may be
+given. Normalisation and nonlinearity are those of the cascade, so that only the architecture differs.
 """
 
 from collections.abc import Sequence
@@ -20,7 +20,8 @@ from torch import Tensor, nn
 
 from crn_hub.classes import ClassSet
 from crn_hub.networks.bounds import whole_numbers
-from crn_hub.networks.fixed_size import Convolution, FixedSizeNetwork
+from crn_hub.networks.convolution import Convolution
+from crn_hub.networks.fixed_size import FixedSizeNetwork
 
 DILATIONS = (1, 2, 4, 8, 16, 32, 64, 1)
 
@@ -57,6 +58,7 @@ class FullResolutionNetwork(FixedSizeNetwork):
     PAPER = ("Yu and Koltun, 2016", "https://arxiv.org/abs/1511.07122")
     FIELDS = ("size", "width", "num_images", "dilations")
     DEFAULT_WIDTH = 48
+    SHAPE = ("size", "width", "dilations")
 
     to_images: nn.Conv2d
 

@@ -11,3 +11,19 @@ def one_hot(ids: Tensor, num_classes: int, dtype: torch.dtype = torch.float32) -
     channel = ids.long().masked_fill(ids == UNLABELLED, num_classes)[:, None]
     layout = torch.zeros(len(ids), num_classes + 1, *ids.shape[-2:], dtype=dtype, device=ids.device)
     return layout.scatter_(1, channel, 1.0)
+
+
+def check_ids(ids: Tensor, size: tuple[int, int], num_classes: int) -> None:
+    """
+    Raises:
+        ValueError: unless `ids` are (B, *size), integer, each 0..n-1 or 255.
+    """
+    if ids.ndim != 3 or tuple(ids.shape[1:]) != size:
+        raise ValueError(f"ids must have the shape (batch, {size[0]}, {size[1]}), not {tuple(ids.shape)}.")
+    if ids.is_floating_point() or ids.is_complex() or ids.dtype == torch.bool:
+        raise ValueError(f"ids must be of an integer type, not {ids.dtype}.")
+    ids = ids.long()
+    outside = (ids < 0) | ((ids >= num_classes) & (ids != UNLABELLED))
+    if outside.any():
+        values = ids[outside].unique().tolist()
+        raise ValueError(f"ids {values[:5]} are outside 0..{num_classes - 1} and not {UNLABELLED} (unlabelled).")

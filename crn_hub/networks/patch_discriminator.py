@@ -15,18 +15,18 @@ All kernels are 4x4 with a padding of 1. Normalisation is as in `networks.unet`.
 import torch
 from torch import Tensor, nn
 
-from crn_hub.networks.unet import start_small
+from crn_hub.networks.starting import start_small
 
 
 class PatchDiscriminator(nn.Module):
-    """Says of each patch of 70 x 70 pixels whether it is recorded or made, given its layout.
+    """Tells for each patch of 70 x 70 pixels whether it is of a photograph or made by a network, given its layout.
 
     Args:
         layout_channels: of the layout, n + 1 for n classes.
         width: channels of the first layer; the published network has 64.
     """
 
-    SMALLEST = 32  # pixels of each side of its images: with less the last normalisation would see too little
+    SMALLEST = 32  # pixels of each side of its images; with fewer, the last normalisation would see too few
 
     def __init__(self, layout_channels: int, width: int = 64):
         super().__init__()
@@ -41,8 +41,8 @@ class PatchDiscriminator(nn.Module):
         self.apply(start_small)
 
     def forward(self, layouts: Tensor, images: Tensor) -> Tensor:
-        """Layouts (B, n + 1, H, W), one-hot, and images (B, 3, H, W), -1..1 -> logits (B, 1, h, w), high for recorded.
+        """Layouts (B, n + 1, H, W), one-hot, and images (B, 3, H, W), -1..1 -> logits (B, 1, h, w).
 
-        h = H / 8 - 2, w = W / 8 - 2, rounded down; sides of at least `SMALLEST` pixels.
+        They are high for photographs. h = H / 8 - 2, w = W / 8 - 2, rounded down; H and W are `SMALLEST` or more.
         """
         return self.layers(torch.cat([layouts, images], dim=1))

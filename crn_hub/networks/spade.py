@@ -11,12 +11,13 @@ For width w; every block reads the layout at its own size:
 | blocks 3..6  | 16w -> 8w -> 4w -> 2w -> w | H / 8 .. H | doubled        |          |
 | to_images    | w -> 3k                    | H          | leaky ReLU 0.2 | tanh     |
 
-`first` and `to_images` are 3x3 convolutions. A block adds to its input, or to a learned 1x1 convolution of it where the
-channels differ, twice {SPADE, leaky ReLU 0.2, 3x3 convolution}. SPADE is a normalisation without parameters, times
-1 + gamma, plus beta: both 3x3 convolutions of a 3x3 convolution of the layout with 2w channels and ReLU.
+`first` and `to_images` are 3x3 convolutions. A block computes twice {SPADE, leaky ReLU 0.2, 3x3 convolution} and adds
+its input, or, where the channels differ, SPADE and a 1x1 convolution of its input. SPADE is a normalisation without
+parameters, multiplied by 1 + gamma, plus beta; the layout goes through a 3x3 convolution with 2w channels and ReLU, and
+gamma and beta are 3x3 convolutions of that.
 
-Normalisation is over each map of each sample, as in `networks.unet`. Spectral normalisation, there for the adversary's
-sake, is left out.
+Normalisation is over each map of each sample, as in `networks.unet`. Spectral normalisation, which is there to train
+with an adversary, is left out.
 """
 
 from collections.abc import Sequence
@@ -26,13 +27,14 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from crn_hub.classes import ClassSet
-from crn_hub.networks.fixed_size import Convolution, FixedSizeNetwork
+from crn_hub.networks.convolution import Convolution
+from crn_hub.networks.fixed_size import FixedSizeNetwork
 
 FACTORS = (16, 16, 16, 16, 8, 4, 2, 1)  # of the width: before the first block, and after each
 
 
 class SpatiallyAdaptiveNorm(nn.Module):
-    """Normalisation whose scale and shift at each pixel are made of the layout (section 3)."""
+    """Normalisation whose scale and shift at each pixel are computed from the layout (section 3)."""
 
     def __init__(self, channels: int, layout_channels: int, hidden: int):
         super().__init__()
@@ -68,7 +70,7 @@ class SPADEBlock(nn.Module):
 
 
 class SPADEGenerator(FixedSizeNetwork):
-    """Residual blocks that look at the layout in every normalisation, from a small map up to the image.
+    """Residual blocks that read the layout in every normalisation, from a small map up to the image.
 
     Args:
         classes: what the ids of a layout mean; the layout has one channel per class and one for unlabelled.

@@ -12,12 +12,12 @@ For width w and d levels, where c_i = w * min(2**i, 8) are the channels of level
 | up i      | 2 c_i -> c_(i-1)   | H / 2^i     | ReLU           | normalisation          |
 | to_images | 2 c_0 -> 3k        | H           | ReLU           | tanh                   |
 
-Every layer is a 4x4 convolution of stride 2, transposed on the way up, where it takes that of its level from the way
-down and behind it that of the layer before; dropout is in the first three layers up.
+Every layer is a 4x4 convolution of stride 2. Those on the way up are transposed, and read the features of their level
+from the way down, followed by those of the layer before. Dropout is in the first three layers up.
 
-As many levels as both sides can be halved: the innermost map, which carries no normalisation, then has an odd side, for
-256 x 256 a single pixel. Normalisation is over each map of each sample, with a scale and a shift per channel: what the
-paper's batch normalisation is for a batch of one and the statistics of the test batch (its section 3.4).
+There are as many levels as both sides can be halved. So the innermost map has an odd side, for 256 x 256 it is a single
+pixel; it is not normalised. Normalisation is over each map of each sample, with a scale and a shift per channel: the
+same as the paper's batch normalisation with a batch of one and the statistics of the test batch (section 3.4 there).
 """
 
 from collections.abc import Sequence
@@ -28,13 +28,15 @@ from torch import Tensor, nn
 
 from crn_hub.classes import ClassSet
 from crn_hub.networks.bounds import finite_number
-from crn_hub.networks.fixed_size import Convolution, FixedSizeNetwork
+from crn_hub.networks.convolution import Convolution
+from crn_hub.networks.fixed_size import FixedSizeNetwork
+from crn_hub.networks.starting import start_small
 
 DROPOUT_LAYERS = 3
 
 
 class Down(nn.Module):
-    """{leaky ReLU, 4x4 convolution of stride 2, normalisation}, without the first or the last where told so."""
+    """{leaky ReLU, 4x4 convolution of stride 2, normalisation}; no leaky ReLU if `first`, and only if `normalised`."""
 
     def __init__(self, inputs: int, outputs: int, first: bool, normalised: bool):
         super().__init__()
@@ -61,19 +63,13 @@ class Up(nn.Module):
         return self.dropout(self.norm(self.conv(F.relu(x))))
 
 
-def start_small(module: nn.Module) -> None:
-    """Draws the weights of a convolution from a normal distribution of deviation 0.02, as pix2pix begins (6.2)."""
-    if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
-        nn.init.normal_(module.weight, 0.0, 0.02)
-
-
 class UNet(FixedSizeNetwork):
     """Encoder and decoder with skip connections between layers of one size.
 
     Args:
         classes: what the ids of a layout mean; the input has one channel per class and one for unlabelled.
         size: (height, width) of the images in pixels; both must be multiples of 4. The more often both can be halved,
-            the more levels there are, and the further a pixel sees.
+            the more levels there are, and the larger the field of view.
         width: channels of the first level; the published network has 64.
         num_images: k, how many different photographs the network gives at once.
         dropout: share of the features left out in training in the first three layers of the decoder. Never in
@@ -102,7 +98,7 @@ class UNet(FixedSizeNetwork):
         super().__init__(classes, size, width, num_images)
         self.dropout = finite_number("dropout", dropout, 0, 0.9)
         height, across = self.size
-        self.levels = min((side & -side).bit_length() - 1 for side in (height, across))  # halvings without a rest
+        self.levels = min((side & -side).bit_length() - 1 for side in (height, across))  # halvings of whole numbers
         if self.levels < 2:
             raise ValueError(f"size {height} x {across}: both sides must be multiples of 4.")
         self._check_bounds()
@@ -145,6 +141,11 @@ class UNet(FixedSizeNetwork):
             for i in reversed(range(self.levels))
         ]
         return [*down, *up]
+
+    @property
+    def _output_parameters(self) -> list[Tensor]:
+        weight, bias = self.to_images.parameters()
+        return [weight.transpose(0, 1), bias]  # a transposed convolution has its inputs first
 
     @property
     def layout_kernels(self) -> list[str]:

@@ -20,7 +20,8 @@ from torchvision.models.segmentation import lraspp_mobilenet_v3_large
 
 from crn_hub.classes import UNLABELLED, ClassSet
 from crn_hub.files import appearing, write_text
-from crn_hub.hub.source import TEXT_BYTES, Source, client_error, reason, short_name
+from crn_hub.hub.client_errors import client_error, reason
+from crn_hub.hub.source import TEXT_BYTES, Source, short_name
 from crn_hub.pictures import from_255
 from crn_hub.text import clause, some
 

@@ -17,11 +17,12 @@ from huggingface_hub import HfApi
 
 from crn_hub.box import resolve
 from crn_hub.classes import ClassSet
-from crn_hub.hub.source import check_repo_id, pushing
+from crn_hub.hub.client_errors import push_errors
+from crn_hub.hub.model_folder import TRAINING_RECORD, WEIGHTS
+from crn_hub.hub.source import check_repo_id
 from crn_hub.losses import PUBLISHED_WEIGHTS, Loss
 from crn_hub.networks import CRN, HubModel
 from crn_hub.networks.fixed_size import FixedSizeNetwork
-from crn_hub.networks.hub_model import TRAINING_RECORD, WEIGHTS
 from crn_hub.training.arguments import FREE_SETTINGS, Arguments, public
 from crn_hub.training.checkpoints import Progress, check_room, clear_leftovers, find_checkpoint, read_progress
 from crn_hub.training.rows import TrainingRows, load_training_rows
@@ -156,7 +157,7 @@ def prepare(args: Arguments, rehearsed_steps: int | None = None) -> Run:
             f"{args.output_dir} holds a trained model and no checkpoint to go on from: give another --output_dir."
         )
     if args.push_to_hub and accelerator.is_main_process:
-        with pushing(f"--push_to_hub: {hub_id} cannot be created"):
+        with push_errors(f"--push_to_hub: {hub_id} cannot be created"):
             hub_id = HfApi().create_repo(hub_id, exist_ok=True).repo_id
     if accelerator.is_main_process:
         clear_leftovers(args.output_dir)
