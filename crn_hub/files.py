@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all, and whether a folder may be written to."""
+"""Files and folders that appear whole or not at all, and checks of a folder before anything is written there."""
 
 import os
 import tempfile
@@ -8,34 +8,106 @@ from pathlib import Path
 
 
 @contextmanager
-def appearing(file: Path) -> Iterator[Path]:
-    """Gives a draft's path to write to; at the end of a `with` that went well it becomes the file, whole."""
-    # A name of its own for each draft: another process may be writing the same file.
-    opened, name = tempfile.mkstemp(prefix=f".{file.name}.", suffix=".part", dir=file.parent)
+def appearing(file: Path, drafts: Path | None = None) -> Iterator[Path]:
+    """Gives the path of a draft to write to, which is renamed to `file` if the `with` block ends without an error.
+
+    Args:
+        file: the file that appears; one that is there already is replaced.
+        drafts: the folder for the draft, on the same file system; that of the file by default.
+
+    Raises:
+        OSError: if nothing can be written there.
+    """
+    # Each draft has a name of its own, because another process may be writing the same file.
+    opened, name = tempfile.mkstemp(prefix=f".{file.name}.", suffix=".part", dir=drafts or file.parent)
     os.close(opened)
     draft = Path(name)
     try:
         yield draft
-        draft.chmod(0o644)  # mkstemp's would be for nobody else
+        draft.chmod(0o644)  # mkstemp lets nobody else read it
         draft.replace(file)
     finally:
         draft.unlink(missing_ok=True)
 
 
-def check_folder(option: str, folder: Path) -> None:
-    """
+@contextmanager
+def appearing_in(folder: Path) -> Iterator[Path]:
+    """Gives an empty folder to write to, whose files appear in `folder` if the `with` block ends without an error.
+
+    A folder that is new appears whole. In one that is there, each file is renamed, after all of them have been
+    written; files of the same name are replaced, others stay.
+
     Raises:
-        FileExistsError: if a file is where the folder, which an option names, is or should be made.
-        PermissionError: if nothing may be written there.
+        OSError: if nothing can be written there.
     """
-    there = next(path for path in (folder, *folder.absolute().parents) if os.path.lexists(path))
-    if not there.is_dir():
-        raise FileExistsError(f"{option} {folder}: {there} is a file, not a folder.")
-    if not os.access(there, os.W_OK):
-        raise PermissionError(f"{option} {folder}: nothing may be written in {there}.")
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    is_new = not folder.exists()
+    with tempfile.TemporaryDirectory(dir=folder.parent if is_new else folder, prefix=".saving-") as temporary:
+        draft = Path(temporary) / "draft"  # the temporary folder itself lets nobody else in
+        draft.mkdir()
+        yield draft
+        files = sorted(path for path in draft.rglob("*") if path.is_file())
+        for file in files:
+            file.chmod(0o644)
+        if is_new:
+            draft.rename(folder)
+            return
+        for file in files:
+            target = folder / file.relative_to(draft)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            file.replace(target)
 
 
 def write_text(file: Path, text: str) -> None:
     """Writes a file that appears whole or not at all."""
     with appearing(file) as draft:
         draft.write_text(text, encoding="utf-8")
+
+
+def file_in_the_way(folder: Path) -> Path | None:
+    """What lies where a folder, or one above it, is needed and is no folder; None if there is nothing of the kind."""
+    nearest = _nearest(folder)
+    return None if nearest.is_dir() else nearest
+
+
+def check_folder(option: str, folder: Path) -> None:
+    """Checks that a folder can be written to, or made.
+
+    Args:
+        option: how the command line names the folder, for messages, such as "--output"; "" if it has no name.
+        folder: the folder; it need not exist.
+
+    Raises:
+        FileExistsError: if there is a file in its place, or in that of a folder above it.
+        PermissionError: if nothing may be written there.
+    """
+    if (file := file_in_the_way(folder)) is not None:
+        found = "a file" if file == folder else f"{file} is a file"
+        raise FileExistsError(f"{_named(option, folder)}: {found}, not a folder.")
+    if not os.access(nearest := _nearest(folder), os.W_OK):
+        raise PermissionError(f"{_named(option, folder)}: nothing may be written in {nearest}.")
+
+
+def check_new_folder(option: str, folder: Path, what: str) -> None:
+    """Checks that a folder is new or empty and can be written to; hidden files in it do not count.
+
+    Args:
+        option, folder: as for `check_folder`.
+        what: what is to be written there, for the message, such as "the model".
+
+    Raises:
+        FileExistsError: if something lies in the folder, or there is a file in its place.
+        PermissionError: if nothing may be written there.
+    """
+    check_folder(option, folder)
+    if folder.is_dir() and any(not path.name.startswith(".") for path in folder.iterdir()):
+        raise FileExistsError(f"{_named(option, folder)}: the folder is not empty; choose a new one for {what}.")
+
+
+def _nearest(folder: Path) -> Path:
+    """The folder itself, or the nearest above it, that exists; or what lies in its place."""
+    return next(path for path in (folder, *folder.absolute().parents) if os.path.lexists(path))
+
+
+def _named(option: str, folder: Path) -> str:
+    return f"{option} {folder}".lstrip()

@@ -137,7 +137,7 @@ def write_card(
                 [*layers],
             ],
         ),
-        "## TrainingSummary",
+        "## Training",
         *_training_sections(training),
         *_evaluation_sections(training),
         "## Licence",
