@@ -157,7 +157,7 @@ def test_a_layout_is_never_written_over(
     file = layout(tmp_path / "street.png", 3)
     before = file.read_bytes()
     assert crn(monkeypatch, "synthesize", model_folder, file, "--output", tmp_path, "--num-images", 1) == 2
-    assert "could be written over" in capsys.readouterr().err
+    assert "could be overwritten" in capsys.readouterr().err
     assert file.read_bytes() == before
 
 

@@ -532,7 +532,7 @@ def test_without_the_extra_packages(
         monkeypatch.delitem(sys.modules, module)
     monkeypatch.setitem(sys.modules, "torchmetrics.functional.image", None)
     assert run(monkeypatch, pairs, tmp_path / "out", models / "small") == 2
-    assert "pip install 'crn_hub[eval]' brings it" in capsys.readouterr().err
+    assert "pip install 'crn_hub[eval]' installs it" in capsys.readouterr().err
 
 
 def test_camvid(camvid: Path, models: Path, segmenter: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

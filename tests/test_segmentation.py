@@ -319,5 +319,5 @@ def test_a_folder_with_files_is_not_written_into(
 ) -> None:
     (tmp_path / "thesis.txt").write_text("precious")
     assert crn(monkeypatch, "train-segmenter", "--dataset", pairs, "--output", tmp_path) == 2
-    assert "not a new or empty folder" in capsys.readouterr().err
+    assert "the folder is not empty" in capsys.readouterr().err
     assert [p.name for p in tmp_path.iterdir()] == ["thesis.txt"]
