@@ -78,7 +78,7 @@ def test_layouts_of_another_set_are_translated_and_told_on_stderr(
     captured = capsys.readouterr()
     assert captured.out == f"{tmp_path / 'out' / 'colors.png'}\n"
     assert captured.err.splitlines() == [
-        f"{tmp_path / 'colors.png'}: void colours make 200 pixels (25.0%) unlabelled: (0, 0, 0) 200.",
+        f"{tmp_path / 'colors.png'}: void colours in 200 pixels (25.0%) were treated as unlabelled: (0, 0, 0) 200.",
         f"{tmp_path / 'colors.png'}: read with the classes of cityscapes and translated by name: "
         "sidewalk as pavement, vegetation as tree.",
     ]
@@ -106,7 +106,7 @@ def test_damaged_colours_snap_on_demand(
     assert "800 pixels (100.0%)" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
     assert crn(monkeypatch, *arguments, "--snap") == 0
-    assert "for the nearest class colour" in capsys.readouterr().err
+    assert "as the nearest class colour" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
