@@ -207,7 +207,7 @@ class ClassSet:
         return tuple(dict.fromkeys([self.unlabelled_color, *official]))
 
     def find_colors(self, colors: np.ndarray) -> np.ndarray:
-        """uint8 (..., 3) -> int16 (...): the id of the class with exactly this colour; 255 for void, -1 for no class."""
+        """uint8 (..., 3) -> int16 (...): the id of the class of exactly this colour; 255 for void, -1 for none."""
         packed = pack(colors)
         found = np.full(packed.shape, -1, np.int16)
         for index, color in [*enumerate(self.colors), *((UNLABELLED, void) for void in self.void_colors)]:
