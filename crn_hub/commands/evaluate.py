@@ -63,8 +63,12 @@ def evaluate(
         Write the results into training.json and the card of each model that is a local folder (never for "box").
     """
     try:  # takes seconds, and other commands don't need it
-        from crn_hub.metrics import report, sheets
+        from crn_hub.metrics.contact_sheet import write_contact_sheets
         from crn_hub.metrics.evaluation import evaluate as measure
+        from crn_hub.metrics.plots import write_plots
+        from crn_hub.metrics.report import update_cards as write_cards
+        from crn_hub.metrics.report import write_report
+        from crn_hub.metrics.table import print_table
     except ModuleNotFoundError as error:
         package = str(error.name).partition(".")[0]
         raise ValueError(f"evaluate needs {package}: pip install 'crn_hub[eval]' installs it.") from error
@@ -82,10 +86,11 @@ def evaluate(
         max_rows=max_rows,
         skip_bad_rows=skip_bad_rows,
     )
-    files = [*report.write_report(evaluation, output), *sheets.write_pictures(evaluation, output)]
-    report.print_table(evaluation)
+    files = write_report(evaluation, output)
+    files += write_contact_sheets(evaluation, output) + write_plots(evaluation, output)
+    print_table(evaluation)
     if update_cards:
-        files += report.update_cards(evaluation)
+        files += write_cards(evaluation)
     print()
     for file in files:
         print(file)
