@@ -8,7 +8,7 @@ from torch import nn
 
 
 def fingerprint(network: nn.Module, settings: Any) -> str:
-    """16 hexadecimal digits that depend on the weights and on `settings`, which JSON or `str` can write."""
+    """16 hexadecimal digits that depend on the weights and on `settings`, written as JSON."""
     digest = hashlib.sha256(json.dumps(settings, default=str).encode())
     for name, weights in network.state_dict().items():
         digest.update(name.encode())
