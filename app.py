@@ -1,6 +1,6 @@
 """The web demo: run by `make demo`, and by a Space on the Hugging Face Hub.
 
-CRN_MODEL names the model (a Hub id or a folder); without it the one in the box is shown.
+CRN_MODEL names the model: a Hub id, a folder, or "box" for the model that comes with the package, which is the default.
 """
 
 import os
@@ -8,15 +8,16 @@ import sys
 
 
 def main() -> int:
-    """Serves the page until it is stopped; GRADIO_SERVER_NAME and GRADIO_SERVER_PORT say where."""
-    os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # read when gradio is imported
+    """Serves the page until it is stopped, at GRADIO_SERVER_NAME and GRADIO_SERVER_PORT."""
+    os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # gradio reads it when it is imported
     from crn_hub import HubModel
+    from crn_hub.box import BOX, resolve
     from crn_hub.demo import launch
 
-    # A browser can be opened where somebody sits in front of a display, not on a Space or in CI.
+    # A browser is opened only if there is a display, and never on a Space or in CI.
     display = sys.platform in ("darwin", "win32") or "DISPLAY" in os.environ or "WAYLAND_DISPLAY" in os.environ
     try:
-        model = HubModel.from_pretrained(os.environ.get("CRN_MODEL") or None)
+        model = HubModel.from_pretrained(resolve(os.environ.get("CRN_MODEL") or BOX))
         launch(model, inbrowser=display and not os.environ.keys() & {"SPACE_ID", "CI"})
     except (OSError, ValueError) as error:  # no model, or no free port
         print(f"app.py: {error}", file=sys.stderr)

@@ -3,7 +3,7 @@
     python benchmarks/cost.py crn synthesize box layout.png --output photographs
     python benchmarks/cost.py --until http://127.0.0.1:7860 make demo
 
-With --until the command is a server: the time is that until the address answers, then it is ended.
+With --until the command is a server: the time is measured until the address answers, then the server is stopped.
 """
 
 import os
@@ -23,7 +23,7 @@ def main() -> int:
     address = None
     if arguments[:1] == ["--until"]:
         address, arguments = arguments[1], arguments[2:]
-    if not arguments:
+    if not arguments or arguments[0] == "--help":
         sys.exit("usage: python benchmarks/cost.py [--until ADDRESS] COMMAND...")
     started = time.perf_counter()
     process = subprocess.Popen(arguments, start_new_session=True)
@@ -51,7 +51,7 @@ def main() -> int:
 
 
 def memory(pid: int) -> int:
-    """Resident bytes of a process and its children, shared pages counted once per process."""
+    """Resident bytes of a process and its children; shared pages count once for each process."""
     try:
         parent = psutil.Process(pid)
         family = [parent, *parent.children(recursive=True)]

@@ -1,10 +1,10 @@
-"""How large the features of the loss become, and what half precision makes of them.
+"""How large the features of the loss become, and how accurate they are in half precision.
 
     python benchmarks/feature_range.py camvid     # a data set's folder or Hub id; street scenes without one
 
-For each layer: the largest output of any convolution up to it over 16 photographs, to be held against the largest
+For each layer: the largest output of any convolution up to it over 16 photographs, to be compared with the largest
 number of float16, 65,504; and the mean relative error of the loss term and of its gradient when the features are
-computed in float16 or bfloat16, without scaling. What is compared is a photograph and the picture that the model in the
+computed in float16 or bfloat16, without scaling. The loss compares a photograph with the picture that the model in the
 box makes of its layout.
 """
 

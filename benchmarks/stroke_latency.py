@@ -3,9 +3,9 @@
     python benchmarks/stroke_latency.py                    # the model in the box, 50 strokes for each size of layout
     python benchmarks/stroke_latency.py crn-out --strokes 20
 
-Server and browser share the machine, as at a desk; on a Space the network's way comes on top. The page itself
-measures: "total" ends when the photograph is decoded, "network" is what `HubModel.synthesize` took in the server. Needs
-Chromium or Chrome, and Playwright, which is among the extras `dev`.
+Server and browser share the machine, as in local use; a Space adds the latency of the internet. The page itself
+measures: "total" ends when the photograph is decoded, "network" is the time of `HubModel.synthesize` in the server.
+Needs Chromium or Chrome, and Playwright, which the extra `dev` installs.
 """
 
 import shutil
@@ -20,31 +20,32 @@ from playwright.sync_api import Page, sync_playwright
 from tqdm import tqdm
 
 from crn_hub import HubModel
+from crn_hub.box import BOX, resolve
 from crn_hub.cli import run
 from crn_hub.demo import launch
 
 WARM_UP = 5  # strokes that don't count
-SCALES = (1, 2, 4)  # the layout's size in those of the model
+SCALES = (1, 2, 4)  # sizes of the layout as multiples of the model's
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
 app = App(name="stroke_latency.py")
 
 
 @app.default
-def main(model: str | None = None, *, strokes: Annotated[int, Parameter(validator=Number(gte=1))] = 50) -> None:
+def main(model: str = BOX, *, strokes: Annotated[int, Parameter(validator=Number(gte=1))] = 50) -> None:
     """Prints a table of medians and 90th percentiles.
 
     Parameters
     ----------
     model
-        A folder or a Hub id; by default the model in the box.
+        A folder, a Hub id, or "box" for the model that comes with the package.
     strokes
         How many strokes to measure for each size.
     """
     browser_path = next(filter(None, map(shutil.which, BROWSERS)), None)
     if browser_path is None:
         raise FileNotFoundError(f"no browser: none of {', '.join(BROWSERS)} is in PATH.")
-    network = HubModel.from_pretrained(model)
+    network = HubModel.from_pretrained(resolve(model))
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -96,14 +97,14 @@ def wait_for(tab: Page, number: int) -> None:
 
 
 def stroke(tab: Page, number: int) -> tuple[float, float]:
-    """One stroke of the brush somewhere, in another class each time -> total and network in milliseconds."""
+    """One stroke of the brush, in another place and class each time -> total and network in milliseconds."""
     before = revision(tab)
     tab.keyboard.press(str(1 + number % 9))
     box = tab.locator(".lp-canvas").bounding_box()
     assert box
     x = box["x"] + box["width"] * (0.1 + 0.7 * (number * 0.618 % 1))
     y = box["y"] + box["height"] * (0.1 + 0.6 * (number * 0.414 % 1))
-    for _ in range(2):  # with the next class where everything had this one
+    for _ in range(2):  # again with the next class if all pixels had this one already
         tab.mouse.move(x, y)
         tab.mouse.down()
         tab.mouse.move(x + 60, y + 40, steps=6)

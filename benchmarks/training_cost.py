@@ -1,12 +1,12 @@
-"""What a training step costs, switch by switch: peak memory, what is kept for the gradient, seconds.
+"""What a training step costs with each option: peak memory, memory kept for the gradient, seconds.
 
     python benchmarks/training_cost.py paper    # the paper's networks at 256p (k = 9), 512p and 1024p; an hour on a CPU
     python benchmarks/training_cost.py demo     # the demo's network at 64p, 128p and 256p
 
 Each row is a process of its own that trains on random layouts and photographs with VGG-16 features, Adam and batches of
-one. Peak memory is that of the GPU, or of the whole process (with 0.6 GB of libraries). "Kept" is accounting, not
-measurement: the most bytes of tensors that the graph held at once for the gradient, without weights and without what
-gradient checkpointing computes anew, one module at a time.
+one. Peak memory is that of the GPU, or of the whole process (including 0.6 GB of libraries). "Kept" is counted, not
+measured: the most bytes of tensors that the graph held for the gradient at one time, without weights and without the
+tensors that gradient checkpointing recomputes, one module at a time.
 """
 
 import argparse
@@ -60,7 +60,7 @@ class Kept:
 
 
 class Packed:
-    """A tensor in the graph's hands; when the graph lets go, it no longer counts."""
+    """A tensor that the graph holds; it counts until the graph releases it."""
 
     def __init__(self, tensor: torch.Tensor, kept: Kept):
         storage = tensor.untyped_storage()
@@ -81,7 +81,7 @@ class Packed:
 
 
 def measure(name: str, switches: list[str], steps: int) -> dict[str, float]:
-    """Trains for some steps; the median of their seconds without the first, if there are others."""
+    """Trains for some steps; returns memory, and the median time of a step without the first, if there are others."""
     preset = PRESETS.get(name, {})
     widths: Any = preset.get("widths") or DEFAULT_WIDTHS[int(name)]
     device = "cuda" if torch.cuda.is_available() else "cpu"
@@ -105,7 +105,7 @@ def measure(name: str, switches: list[str], steps: int) -> dict[str, float]:
     seconds = []
     for _ in range(steps):
         began = time.perf_counter()
-        if COMPILE in switches:  # compiled code keeps what it likes, and hooks would be compiled too
+        if COMPILE in switches:  # compiled code decides what it keeps, and hooks would be compiled too
             step(model, loss_function, ids, photograph, BF16 in switches)
         else:
             with kept:
@@ -119,7 +119,7 @@ def measure(name: str, switches: list[str], steps: int) -> dict[str, float]:
 
 
 def step(model: CRN, loss: PerceptualLoss, ids: torch.Tensor, photograph: torch.Tensor, bf16: bool) -> None:
-    """Forwards and backwards."""
+    """Forward and backward pass."""
     with torch.autocast(ids.device.type, torch.bfloat16, enabled=bf16):
         images = model(ids)
     loss(images, photograph, ids)[0].backward()
@@ -138,7 +138,7 @@ def main() -> None:
         print(json.dumps(measure(args.only, [switch.strip() for switch in args.row], steps)))
         return
     print(f"{torch.cuda.get_device_name() if on_gpu else f'CPU, {torch.get_num_threads()} threads'}; steps: {steps}\n")
-    print("| network | switches | peak memory, GB | kept (accounting), GB | seconds a step |\n|---|---|---|---|---|")
+    print("| network | switches | peak memory, GB | kept (counted), GB | seconds a step |\n|---|---|---|---|---|")
     table = PAPER if args.networks == "paper" else DEMO
     for name, rows in table.items():
         if args.only not in (None, name):

@@ -1,4 +1,4 @@
-"""Telling networks apart by their weights and settings."""
+"""Fingerprints, which tell networks apart by their weights and settings."""
 
 import hashlib
 import json
@@ -8,7 +8,7 @@ from torch import nn
 
 
 def fingerprint(network: nn.Module, settings: Any) -> str:
-    """Tells networks apart by their weights and settings."""
+    """16 hexadecimal digits that depend on the weights and on `settings`, written as JSON."""
     digest = hashlib.sha256(json.dumps(settings, default=str).encode())
     for name, weights in network.state_dict().items():
         digest.update(name.encode())

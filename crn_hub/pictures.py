@@ -1,4 +1,4 @@
-"""Pictures: between a network's scale of -1..1, the 0..255 of pixels, and PIL images."""
+"""Converts between the scale of networks, -1..1, that of pixels, 0..255, and PIL images; resizes and saves pictures."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -27,23 +27,23 @@ def to_pixels(images: Tensor) -> np.ndarray:
 
 
 def resize_picture(picture: Image.Image, size: tuple[int, int]) -> Image.Image:
-    """A picture of `size` = (height, width), by Lanczos' filter; the same one if it has that size."""
+    """A picture resized to `size` = (height, width) with the Lanczos filter; the same one if it has that size."""
     height, width = size
-    # Pillow scales rows before columns: a wish for millions of columns and few rows would cost all the rows.
+    # Pillow scales the width first, in all rows: that would be slow for a very wide picture with few rows.
     if height < picture.height:
         picture = picture.resize((picture.width, height), Image.Resampling.LANCZOS)
     return picture if picture.size == (width, height) else picture.resize((width, height), Image.Resampling.LANCZOS)
 
 
 def compose(photographs: Sequence[Image.Image], choice: np.ndarray) -> Image.Image:
-    """One picture of several: each pixel comes from the photograph that `choice` names.
+    """Composes one picture: each pixel comes from the photograph that `choice` selects.
 
     Args:
         photographs: RGB images of one size.
         choice: integers (H, W) of that size, 0 for the first photograph.
 
     Raises:
-        ValueError: if a size differs or a choice names no photograph.
+        ValueError: if sizes differ, or a choice is out of range.
     """
     sizes = {(photograph.height, photograph.width) for photograph in photographs}
     if sizes != {choice.shape}:
@@ -56,7 +56,7 @@ def compose(photographs: Sequence[Image.Image], choice: np.ndarray) -> Image.Ima
 
 
 def save_picture(picture: Image.Image, file: Path) -> None:
-    """Writes a PNG that appears whole or not at all; makes its folder if need be."""
+    """Writes a PNG that appears whole or not at all; makes its folder if necessary."""
     file.parent.mkdir(parents=True, exist_ok=True)
     with appearing(file) as draft:
         picture.save(draft, format="PNG")

@@ -1,16 +1,16 @@
-"""Texts from outside as parts of our own sentences, and numbers as people read them."""
+"""Makes foreign texts safe to quote in our own sentences, and numbers easy to read."""
 
 import re
 from collections.abc import Iterable
 
 
 def one_line(text: str) -> str:
-    """The text on one line, without control characters, which could forge lines and steer a terminal."""
+    """The text on one line, without control characters, which could forge lines or control a terminal."""
     return " ".join("".join(c for c in text if c.isprintable() or c.isspace()).split())
 
 
 def clause(text: object) -> str:
-    """Anything as part of a sentence: one line of at most 300 characters, without full stops."""
+    """Anything as a part of a sentence: one line of at most 300 characters, without full stops."""
     line = re.sub(r"[.!?]+(\s|$)", r";\1", one_line(str(text))).rstrip("; ")
     return line if len(line) <= 300 else f"{line[:297]}..."
 
@@ -33,7 +33,7 @@ def three_digits(value: float) -> str:
 
 
 def duration(hours: float) -> str:
-    """Hours as people say them: "44 min", "3.25 h"."""
+    """A duration in hours as text: "44 min", "3.25 h"."""
     if hours < 1:
         return f"{hours * 60:.2g} min"
     return f"{hours:.3g} h" if hours < 100 else f"{hours:,.0f} h"

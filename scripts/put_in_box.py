@@ -1,8 +1,8 @@
-"""Puts a trained model into the package as the model in the box: half precision, with its card and samples.
+"""Makes a trained model the model in the box of the package: in half precision, with its card and samples.
 
     python scripts/put_in_box.py crn-256
 
-Writes down its checksum and its outputs on three layouts too, for tests/test_box.py.
+Also saves its checksum and its outputs on three layouts, for tests/test_box.py.
 """
 
 import hashlib
@@ -39,7 +39,7 @@ NOTES = (
 
 
 def outputs_on_three_layouts(model: CRN) -> dict[str, np.ndarray]:
-    """Outputs on the 0..255 scale, (K, 3, 16, 32) by areas: two of the demo's layouts, and one without a label."""
+    """Outputs averaged to (K, 3, 16, 32), on the 0..255 scale: for two of the demo's layouts and an unlabelled one."""
     examples = ROOT / "crn_hub" / "demo" / "examples"
     layouts = {name: read_layout(examples / f"{name}.png", model.classes).ids for name in ("avenue", "crayon-street")}
     layouts["nothing"] = np.full(model.size, UNLABELLED, dtype=np.uint8)
@@ -63,7 +63,7 @@ def main() -> None:
     model.save_pretrained(MODEL_IN_THE_BOX)
     size = (MODEL_IN_THE_BOX / WEIGHTS).stat().st_size
     if size > MAX_BYTES:
-        sys.exit(f"the weights take {size:,} bytes; at most {MAX_BYTES:,} are wanted")
+        sys.exit(f"the weights take {size:,} bytes; at most {MAX_BYTES:,} are allowed")
     checksum = hashlib.sha256((MODEL_IN_THE_BOX / WEIGHTS).read_bytes()).hexdigest()
     expected = outputs_on_three_layouts(CRN.from_pretrained())
     np.savez_compressed(EXPECTED, sha256=checksum, **expected)  # type: ignore[arg-type]

@@ -91,7 +91,7 @@ def test_official_layouts_give_the_photographs_of_the_converted_model(
             with Image.open(tmp_path / "out" / f"{file.stem}_{number}.png") as written:
                 assert written.tobytes() == picture.tobytes()
     raw, colors = done.stderr.splitlines()
-    assert "raw Cityscapes ids were brought to train ids" in raw
+    assert "raw Cityscapes ids were converted to train ids" in raw
     assert "void colours make " in colors
     assert "(81, 0, 81) 20" in colors
 
@@ -106,7 +106,7 @@ def test_demo_opens_with_the_palette_of_the_19_classes(
         expect(tab.locator(".lp-output")).to_have_count(converted.num_images)
         tab.locator("#controls input[type=file]").set_input_files(official_files(street, tmp_path)[0])
         settled(tab, 1)
-        expect(tab.locator(".lp-notes li")).to_contain_text("raw Cityscapes ids were brought to train ids")
+        expect(tab.locator(".lp-notes li")).to_contain_text("raw Cityscapes ids were converted to train ids")
         assert np.array_equal(plane(tab), street)
         assert photograph(tab) == jpeg(converted.synthesize(street)[0])
 

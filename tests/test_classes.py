@@ -55,7 +55,7 @@ def test_list_and_file_round_trip(tmp_path: Path) -> None:
         (["a"], [(0, 0)], {}, "three whole numbers"),
         (["a"], [[9] * 300_000], {}, "that of class 0 is [9, 9, 9, 9, 9, 9, ...]."),
         ([["a"]], [(0, 0, 1)], {}, "must be a text"),
-        (["a"], [(0, 0, 1)], {5: ["b"]}, "no class: 5."),
+        (["a"], [(0, 0, 1)], {5: ["b"]}, "classes: 5."),
         (["a"], [(0, 0, 1.5)], {}, "1.5"),
         ([], [], {}, "0 were given"),
         ([f"c{i}" for i in range(256)], [(i, 0, 0) for i in range(256)], {}, "256 were given"),
@@ -65,7 +65,7 @@ def test_list_and_file_round_trip(tmp_path: Path) -> None:
         (["a"], [(0, 0, 1)], {"a": ["\x1b[31m"]}, "without control characters"),
         (["a", " a"], [(0, 0, 1), (0, 0, 2)], {}, "repeated"),
         (["a"], [(0, 0, 1)], {"a": "way"}, "'way'"),
-        (["Unlabelled"], [(0, 0, 1)], {}, "is no class"),
+        (["Unlabelled"], [(0, 0, 1)], {}, "is not a class"),
     ],
 )
 def test_bad_sets_are_refused(names: list, colors: list, aliases: dict, message: str) -> None:

@@ -69,7 +69,7 @@ def test_layouts_of_another_set_are_translated_and_told_on_stderr(
     captured = capsys.readouterr()
     assert captured.out == f"{tmp_path / 'out' / 'colors.png'}\n"
     assert captured.err.splitlines() == [
-        f"{tmp_path / 'colors.png'}: void colours make 200 pixels (25.0%) unlabelled: (0, 0, 0) 200.",
+        f"{tmp_path / 'colors.png'}: void colours in 200 pixels (25.0%) were treated as unlabelled: (0, 0, 0) 200.",
         f"{tmp_path / 'colors.png'}: read with the classes of cityscapes and translated by name: "
         "sidewalk as pavement, vegetation as tree.",
     ]
@@ -97,7 +97,7 @@ def test_damaged_colours_snap_on_demand(
     assert "800 pixels (100.0%)" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
     assert crn(monkeypatch, *arguments, "--snap") == 0
-    assert "for the nearest class colour" in capsys.readouterr().err
+    assert "as the nearest class colour" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -154,7 +154,7 @@ def test_a_layout_is_never_written_over(
     file = layout(tmp_path / "street.png", 3)
     before = file.read_bytes()
     assert crn(monkeypatch, "synthesize", model_folder, file, "--output", tmp_path, "--num-images", 1) == 2
-    assert "could be written over" in capsys.readouterr().err
+    assert "could be overwritten" in capsys.readouterr().err
     assert file.read_bytes() == before
 
 

@@ -307,7 +307,10 @@ def test_damaged_records_are_measured_again(
         if damage:
             facts.write_text(damage)
         assert run(monkeypatch, pairs, output, models / "small", "--max-rows", 3) == 2
-        assert "facts.json, which says of what, is missing or damaged" in capsys.readouterr().err.splitlines()[-1]
+        assert (
+            "facts.json, which says what they depend on, is missing or damaged"
+            in capsys.readouterr().err.splitlines()[-1]
+        )
 
 
 def test_everything_that_numbers_depend_on_counts(
@@ -477,7 +480,7 @@ def test_names_that_are_the_same_are_told_apart(pairs: Path, models: Path, tmp_p
     found = evaluate([*twins, f"{twins[0]}/"], str(pairs), tmp_path / "out", max_rows=2)
     assert [model.name for model, _ in found.models] == ["a/twin", "b/twin"]
     odd = str(shutil.copytree(models / "small", tmp_path / "photographs"))
-    with pytest.raises(ValueError, match="photographs: a column of the table is called so"):
+    with pytest.raises(ValueError, match="photographs: a column of the table has this name"):
         evaluate([odd], str(pairs), tmp_path / "other", max_rows=2)
 
 
@@ -533,7 +536,7 @@ def test_without_the_extra_packages(
         monkeypatch.delitem(sys.modules, module)
     monkeypatch.setitem(sys.modules, "torchmetrics.functional.image", None)
     assert run(monkeypatch, pairs, tmp_path / "out", models / "small") == 2
-    assert "pip install 'crn_hub[eval]' brings it" in capsys.readouterr().err
+    assert "pip install 'crn_hub[eval]' installs it" in capsys.readouterr().err
 
 
 def test_camvid(

@@ -594,7 +594,7 @@ def test_refused_classes_are_no_missing_classes(hub: HubServer, client: Client) 
         message = refusal(ConnectionError, client, find_classes, "org/closed")
     assert message == (
         "org/closed: classes.json is not in the cache and could not be fetched from the Hub: "
-        "the Hub answered 403 Forbidden; --classes NAME|FILE does without."
+        "the Hub answered 403 Forbidden; --classes NAME|FILE makes it unnecessary."
     )
 
 

@@ -81,14 +81,14 @@ def test_ids_in_formats_that_change_them_are_refused(tmp_path: Path, name: str) 
 
 def test_jpeg_inside_another_format_changes_ids_too(tmp_path: Path) -> None:
     Image.fromarray(np.resize(np.arange(4, 10, dtype=np.uint8), (32, 48))).save(tmp_path / "a.tif", compression="jpeg")
-    assert "a JPEG file doesn't keep ids" in refusal(tmp_path / "a.tif", CAMVID)
+    assert "a JPEG file doesn't preserve ids" in refusal(tmp_path / "a.tif", CAMVID)
 
 
 @pytest.mark.parametrize("name", ["pages.tif", "moving.png", "stereo.mpo"])
 def test_several_pictures_in_a_file_are_refused(tmp_path: Path, name: str) -> None:
     pictures = [Image.fromarray(CAMVID.to_colors(np.full((16, 16), value, np.uint8))) for value in (1, 2, 3)]
     pictures[0].save(tmp_path / name, save_all=True, append_images=pictures[1:])
-    assert "holds 3 pictures, and a layout is one" in refusal(tmp_path / name, CAMVID)
+    assert "holds 3 pictures, but a layout is one" in refusal(tmp_path / name, CAMVID)
 
 
 def test_a_gif_in_class_colours_is_read(tmp_path: Path) -> None:
@@ -127,7 +127,7 @@ def test_palettes_are_read_by_their_colours(tmp_path: Path) -> None:
     ids = every_id(CAMVID)
     CAMVID.to_image(ids).save(tmp_path / "own.png")
     notes = read_as(ids, tmp_path / "own.png", CAMVID)
-    assert notes == ("void colours make 4 pixels (8.3%) unlabelled: (0, 0, 0) 4.",)
+    assert notes == ("void colours in 4 pixels (8.3%) were treated as unlabelled: (0, 0, 0) 4.",)
 
     # The same picture with its palette in another order: colours decide, indices don't.
     Image.fromarray(CAMVID.to_colors(ids)).quantize(13).save(tmp_path / "shuffled.png")
@@ -223,7 +223,7 @@ def test_index_255_beyond_the_palette_is_unlabelled_even_if_a_class_is_black() -
     image = Image.fromarray(np.array([[0, 1, 255]], np.uint8))
     image.putpalette([0, 0, 0, 9, 9, 9])
     (note,) = read_as(np.array([[0, 1, 255]]), image, black)
-    assert note == "pixels without a colour make 1 pixel (33.3%) unlabelled."
+    assert note == "treated as unlabelled because they have no colour: 1 pixel (33.3%)."
 
 
 # -- colours -----------------------------------------------------------------------------------------
@@ -257,13 +257,13 @@ def test_transparent_pixels_are_unlabelled_and_half_transparent_ones_are_not(tmp
     image.save(tmp_path / "street.png")
     ids[0, :2] = 255
     notes = read_as(ids, tmp_path / "street.png", CAMVID)
-    assert notes[-1] == "pixels without a colour make 2 pixels (4.2%) unlabelled."
+    assert notes[-1] == "treated as unlabelled because they have no colour: 2 pixels (4.2%)."
     read_as(ids, np.array(image), CAMVID)
 
     # What lies beneath full transparency is nobody's business.
     beneath = np.array([[(1, 2, 3, 0), (*CAMVID.colors[3], 255)]], np.uint8)
     notes = read_as(np.array([[255, 3]]), Image.fromarray(beneath), CAMVID)
-    assert notes == ("pixels without a colour make 1 pixel (50.0%) unlabelled.",)
+    assert notes == ("treated as unlabelled because they have no colour: 1 pixel (50.0%).",)
     read_as(np.array([[255, 255]]), np.zeros((1, 2, 4), np.uint8), CAMVID, snap=True)
 
     grey = Image.merge("LA", [Image.fromarray(np.zeros(ids.shape, np.uint8)), Image.fromarray(alpha)])
@@ -294,7 +294,7 @@ def test_colours_that_jpeg_has_damaged_are_refused_and_snap_on_demand(tmp_path: 
     reading = read_layout(tmp_path / "street.jpg", classes, snap=True)
     assert (reading.ids == ids).mean() > 0.99
     assert reading.notes[0].startswith("snapping took ")
-    assert "colours of no class for the nearest class colour; the farthest was (" in reading.notes[0]
+    assert "colours of no class as the nearest class colour; the farthest was (" in reading.notes[0]
 
 
 def test_snapping_takes_that_set_of_colours_which_is_nearest_on_the_whole(tmp_path: Path) -> None:
@@ -318,7 +318,7 @@ def test_void_colours_of_cityscapes_are_unlabelled_and_counted() -> None:
     void += [(150, 120, 90), (0, 0, 90), (0, 0, 110), (0, 0, 0)]
     colors = np.array([[*void, (128, 64, 128)]], np.uint8)
     (note,) = read_as(np.array([[255] * 11 + [0]]), colors, CITYSCAPES)
-    assert note.startswith("void colours make 11 pixels (91.7%) unlabelled: (0, 0, 0) 2, ")
+    assert note.startswith("void colours in 11 pixels (91.7%) were treated as unlabelled: (0, 0, 0) 2, ")
     assert "(81, 0, 81) 1" in note
     # They are void in CamVid only where the whole picture is one of Cityscapes.
     read_as(np.array([[255] * 11 + [3]]), colors, CAMVID)
@@ -334,7 +334,7 @@ def test_colours_of_another_preset_are_translated_by_name_and_alias_with_a_repor
     (note,) = read_as(np.array([[4, 5, 255, 0]]), CITYSCAPES.to_colors(np.array([[1, 8, 9, 10]])), CAMVID)
     assert note == (
         "read with the classes of cityscapes and translated by name: sidewalk as pavement, vegetation as tree; "
-        "unlabelled, for want of such a class here: terrain with 1 pixel (25.0%)."
+        "treated as unlabelled for lack of such a class: terrain with 1 pixel (25.0%)."
     )
 
 
@@ -374,7 +374,7 @@ def test_raw_cityscapes_ids_are_known_by_file_name_or_asked_for(tmp_path: Path, 
     Image.fromarray(raw).save(file)
     options = {} if by_name else {"layout_classes": LABEL_IDS}
     (note,) = read_as(expected, file, CITYSCAPES, **options)
-    assert note == "raw Cityscapes ids were brought to train ids, which leaves 15 pixels (44.1%) unlabelled."
+    assert note == "raw Cityscapes ids were converted to train ids, which leaves 15 pixels (44.1%) unlabelled."
     with Image.open(file) as image:
         read_as(expected, image, CITYSCAPES, **options)
     table = CITYSCAPES.translation_to(CAMVID)
@@ -387,7 +387,7 @@ def test_raw_cityscapes_ids_are_never_guessed_from_small_numbers(tmp_path: Path)
     Image.fromarray(np.array([[7, 8, 33]], np.uint8)).save(tmp_path / "street.png")
     message = refusal(tmp_path / "street.png", CITYSCAPES)
     assert "id 33 (1 pixel)" in message
-    assert f"raw Cityscapes ids are read with the layout classes {LABEL_IDS}" in message
+    assert f"raw Cityscapes ids need the layout classes {LABEL_IDS}" in message
 
 
 def test_what_is_no_raw_cityscapes_id_is_refused(tmp_path: Path) -> None:
@@ -489,7 +489,7 @@ def test_raw_ids_are_known_by_the_files_name_whatever_messages_call_it(tmp_path:
 
 def test_what_is_no_layout_is_refused_by_name(tmp_path: Path) -> None:
     (tmp_path / "text.png").write_text("not a picture")
-    assert refusal(tmp_path / "text.png", CAMVID).startswith(f"{tmp_path / 'text.png'}: not a picture; right is ")
+    assert refusal(tmp_path / "text.png", CAMVID).startswith(f"{tmp_path / 'text.png'}: not a picture; right are ")
     whole = io.BytesIO()
     Image.fromarray(np.random.default_rng(0).integers(0, 11, (64, 64), np.uint8)).save(whole, "PNG")
     for length in (10, 30, 60, len(whole.getvalue()) // 2):
@@ -498,9 +498,9 @@ def test_what_is_no_layout_is_refused_by_name(tmp_path: Path) -> None:
     assert refusal(tmp_path, CAMVID) == f"{tmp_path}: a folder, not a layout file."
     assert refusal(tmp_path / "missing.png", CAMVID) == f"{tmp_path / 'missing.png'}: no such file."
     Image.new("CMYK", (4, 4)).save(tmp_path / "print.tif")
-    assert "mode CMYK is no layout" in refusal(tmp_path / "print.tif", CAMVID)
+    assert "mode CMYK is not a layout" in refusal(tmp_path / "print.tif", CAMVID)
     Image.fromarray(np.zeros((4, 4), np.float32)).save(tmp_path / "float.tif")
-    assert "mode F is no layout" in refusal(tmp_path / "float.tif", CAMVID)
+    assert "mode F is not a layout" in refusal(tmp_path / "float.tif", CAMVID)
     broken = Image.fromarray(np.zeros((2, 2), np.uint8))
     broken.save(tmp_path / "cut.bmp")
     (tmp_path / "cut.bmp").write_bytes((tmp_path / "cut.bmp").read_bytes()[:-3])

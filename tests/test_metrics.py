@@ -16,8 +16,9 @@ from crn_hub.data import PairDataset, scene_rows
 from crn_hub.losses import PerceptualLoss
 from crn_hub.metrics.distributions import Resampling, frechet_distance, kernel_distance
 from crn_hub.metrics.library_networks import load_inception, load_lpips
-from crn_hub.metrics.measuring import Photographs, measure_rows
-from crn_hub.metrics.rows import Meter, Record
+from crn_hub.metrics.measuring import measure_rows
+from crn_hub.metrics.meter import Meter, RowMeasurements
+from crn_hub.metrics.picture_sources import Photographs
 from crn_hub.metrics.summary import Summary, summarise
 from crn_hub.segmentation import Segmenter
 from crn_hub.segmentation.agreement import class_iou, count_pixels, pixel_accuracy
@@ -66,7 +67,9 @@ def meter(data: PairDataset) -> Meter:
 
 
 @pytest.fixture(scope="module")
-def records(data: PairDataset, meter: Meter, tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Record]]:
+def records(
+    data: PairDataset, meter: Meter, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, list[RowMeasurements]]:
     """Of the photographs themselves, in another order, and of noise."""
     sources = [Photographs("themselves", data), Shuffled("shuffled", data), Noise("noise", data)]
     found = measure_rows(sources, data, meter, tmp_path_factory.mktemp("rows"), {})
@@ -74,7 +77,7 @@ def records(data: PairDataset, meter: Meter, tmp_path_factory: pytest.TempPathFa
 
 
 @pytest.fixture(scope="module")
-def summaries(records: dict[str, list[Record]]) -> dict[str, Summary]:
+def summaries(records: dict[str, list[RowMeasurements]]) -> dict[str, Summary]:
     return {name: summarise(of, records["themselves"]) for name, of in records.items()}
 
 
@@ -173,7 +176,9 @@ def test_resamples_are_those_of_the_rows() -> None:
     assert again.kernel(rows) == pytest.approx(kernel_distance(real[rows], given[rows]), rel=1e-8)
 
 
-def test_perceptual_distance_is_the_loss(data: PairDataset, meter: Meter, records: dict[str, list[Record]]) -> None:
+def test_perceptual_distance_is_the_loss(
+    data: PairDataset, meter: Meter, records: dict[str, list[RowMeasurements]]
+) -> None:
     loss = PerceptualLoss(load_features(), len(CAMVID))
     loss.layer_weights.copy_(meter.layer_weights)
     given = torch.from_numpy(Shuffled("", data).images(2)).permute(0, 3, 1, 2)[None] / 127.5 - 1
@@ -186,7 +191,7 @@ def test_perceptual_distance_is_the_loss(data: PairDataset, meter: Meter, record
 
 
 def test_diversity_is_the_mean_over_the_pairs(
-    data: PairDataset, meter: Meter, records: dict[str, list[Record]]
+    data: PairDataset, meter: Meter, records: dict[str, list[RowMeasurements]]
 ) -> None:
     images = torch.from_numpy(Noise("", data).images(4)).permute(0, 3, 1, 2).float()
     layers = [load_features()(image[None]) for image in images]
@@ -198,7 +203,7 @@ def test_diversity_is_the_mean_over_the_pairs(
 
 
 def test_two_photographs_are_1_apart(data: PairDataset, meter: Meter) -> None:
-    references = [meter.look(Photographs("", data).images(i)[0], data[i]["ids"].numpy()) for i in range(4)]
+    references = [meter.prepare(Photographs("", data).images(i)[0], data[i]["ids"].numpy()) for i in range(4)]
     fresh = Meter(len(CAMVID), load_features(), None, torch.device("cpu"))
     fresh.calibrate(combinations(references, 2))
     apart = [
@@ -232,7 +237,7 @@ def test_classes_that_the_segmenter_cannot_find_do_not_count(data: PairDataset) 
     oracle = Oracle(data)
     oracle.known[1] = False  # building
     measured = Meter(len(CAMVID), load_features(), oracle, torch.device("cpu"))
-    reference = measured.look(Photographs("", data).images(0)[0], data[0]["ids"].numpy())
+    reference = measured.prepare(Photographs("", data).images(0)[0], data[0]["ids"].numpy())
     counts = measured.measure(np.zeros((1, *SIZE, 3), np.uint8), 0, reference)["counts"]  # all sky, says the oracle
     assert counts[2, 1] == 0
     assert counts[2].sum() < (data[0]["ids"] != 255).sum()
@@ -241,7 +246,7 @@ def test_classes_that_the_segmenter_cannot_find_do_not_count(data: PairDataset) 
 # -- intervals ---------------------------------------------------------------------------------------
 
 
-def rows_of(values: np.ndarray, **more: np.ndarray) -> list[Record]:
+def rows_of(values: np.ndarray, **more: np.ndarray) -> list[RowMeasurements]:
     """Records with nothing but a perceptual distance, and more."""
     share = np.array([1.0, 0.0])
     return [
@@ -330,6 +335,6 @@ def test_nothing_but_tensors_is_unpickled(tmp_path: Path, monkeypatch: pytest.Mo
 
 
 def test_photographs_that_are_all_alike_are_refused(data: PairDataset, meter: Meter) -> None:
-    one = meter.look(np.zeros((*SIZE, 3), np.uint8), data[0]["ids"].numpy())
-    with pytest.raises(ValueError, match="all alike"):
+    one = meter.prepare(np.zeros((*SIZE, 3), np.uint8), data[0]["ids"].numpy())
+    with pytest.raises(ValueError, match="all the same"):
         meter.calibrate([(one, one)])

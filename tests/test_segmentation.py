@@ -221,11 +221,11 @@ def test_a_folder_that_is_no_segmenter(trained: Path, segformer: Path, tmp_path:
         load_segmenter(str(tmp_path), CAMVID)
     shutil.copy(trained / "config.json", tmp_path)
     (tmp_path / "model.safetensors").write_bytes((trained / "model.safetensors").read_bytes()[:5000])
-    with pytest.raises(ValueError, match=r"model\.safetensors is not that of the network"):
+    with pytest.raises(ValueError, match=r"model\.safetensors does not fit the network"):
         load_segmenter(str(tmp_path), CAMVID)
     config = json.loads((trained / "config.json").read_text())
     (tmp_path / "config.json").write_text(json.dumps({**config, "size": [32]}))
-    with pytest.raises(ValueError, match=r"config\.json is of no segmentation network"):
+    with pytest.raises(ValueError, match=r"config\.json does not describe a segmentation network"):
         load_segmenter(str(tmp_path), CAMVID)
 
 
@@ -319,5 +319,5 @@ def test_a_folder_with_files_is_not_written_into(
 ) -> None:
     (tmp_path / "thesis.txt").write_text("precious")
     assert crn(monkeypatch, "train-segmenter", "--dataset", streets, "--output", tmp_path) == 2
-    assert "not a new or empty folder" in capsys.readouterr().err
+    assert "the folder is not empty" in capsys.readouterr().err
     assert [p.name for p in tmp_path.iterdir()] == ["thesis.txt"]

@@ -1,10 +1,11 @@
-"""Compares candidates for the model in the box: by measures, and by pictures to look at.
+"""Compares candidates for the model in the box by measures and pictures.
 
     python benchmarks/model_in_the_box/compare.py "$CAMVID" segmenter comparison box crn-new
 
 Writes into the output folder: `evaluation/`, of `crn evaluate` on the held-out rows; `evaluation-simplified/`, the same
-with their layouts made coarser as in painting; held-out.jpg, twelve held-out layouts spread evenly over the rows;
-painted.jpg and painted.md, the layouts of `paint.py` and three procedural streets. Grids show all images of each model.
+with layouts simplified as if painted; held-out.jpg, twelve held-out layouts spread evenly over the rows; painted.jpg
+and painted.md, the layouts of `paint.py` and three procedural streets. Grids show all images of each model. A model is
+a folder, a Hub id, or "box" for the model that comes with the package.
 """
 
 import json
@@ -17,10 +18,12 @@ from datasets import DatasetDict
 from PIL import Image, ImageDraw
 
 from crn_hub import CRN
+from crn_hub.box import resolve
 from crn_hub.classes import ClassSet, read_layout
-from crn_hub.cli import evaluate
+from crn_hub.commands.evaluate import evaluate
 from crn_hub.data import PairDataset, find_classes, load_rows, spread
 from crn_hub.data.simplification import simplify
+from crn_hub.files import appearing_in
 from crn_hub.pictures import to_pixels
 from crn_hub.scenes import street_scene
 from crn_hub.segmentation import Segmenter, load_segmenter
@@ -45,7 +48,7 @@ def simplified_rows(data: str, output: Path) -> None:
 
 
 def draw_grid(rows: list[tuple[str, list[np.ndarray]]], titles: list[str], file: Path) -> None:
-    """One line per row: its name and its pictures, uint8 (H, W, 3)."""
+    """One line for each row: its name and its pictures, uint8 (H, W, 3)."""
     grid = Image.new("RGB", (LEFT + len(titles) * (TILE[0] + MARGIN), HEAD + len(rows) * (TILE[1] + MARGIN)), "white")
     pen = ImageDraw.Draw(grid)
     for column, title in enumerate(titles):
@@ -60,7 +63,7 @@ def draw_grid(rows: list[tuple[str, list[np.ndarray]]], titles: list[str], file:
 
 
 def images_of(model: CRN, ids: np.ndarray) -> np.ndarray:
-    """uint8 (K, H, W, 3), as large as the layout."""
+    """uint8 (K, H, W, 3), at the size of the layout."""
     return np.stack([np.asarray(image) for image in model.synthesize(ids)])
 
 
@@ -88,13 +91,13 @@ def painted_layouts(classes: ClassSet) -> dict[str, np.ndarray]:
 
 @torch.inference_mode()
 def try_painted(models: dict[str, CRN], segmenter: Segmenter, output: Path) -> None:
-    """The models on layouts without photographs: grid, and a table of what tells whether a picture has collapsed."""
+    """The models on layouts without photographs: a grid, and a table of signs that a picture has collapsed."""
     classes = segmenter.classes
     layouts = painted_layouts(classes)
     lines = [
-        "Share of the pixels in which the segmenter finds what was painted, share of numbers at the end of the range,"
+        "Share of the pixels in which the segmenter finds the painted class, share of values that are 0 or 255, and"
     ]
-    lines += ["standard deviation of brightness (0..255); means over the images.", ""]
+    lines += ["standard deviation of the brightness (0..255); means over the images.", ""]
     lines += ["| layout | " + " | ".join(models) + " |", "| --- " * (1 + len(models)) + "|"]
     rows = []
     for name, ids in layouts.items():
@@ -121,15 +124,14 @@ def main() -> None:
     data, segmenter, output, names = sys.argv[1], sys.argv[2], Path(sys.argv[3]), sys.argv[4:]
     output.mkdir(parents=True, exist_ok=True)
     if len({Path(name).name for name in names}) < len(names):
-        sys.exit(f"{' '.join(names)}: two models are called the same; rename a folder")
-    models = {Path(name).name: CRN.from_pretrained(None if name == "box" else name) for name in names}
+        sys.exit(f"{' '.join(names)}: two models have the same name; rename a folder")
+    models = {Path(name).name: CRN.from_pretrained(resolve(name)) for name in names}
     try_painted(models, load_segmenter(segmenter, next(iter(models.values())).classes), output)
     draw_held_out(data, models, output / "held-out.jpg")
     evaluate(names, dataset=data, segmenter=segmenter, output=output / "evaluation")
     if not (output / "simplified").exists():
-        draft = output / ".simplified"
-        simplified_rows(data, draft)
-        draft.rename(output / "simplified")
+        with appearing_in(output / "simplified") as draft:
+            simplified_rows(data, draft)
     evaluate(
         names, dataset=str(output / "simplified"), split="validation", segmenter=segmenter,
         output=output / "evaluation-simplified",

@@ -1,9 +1,10 @@
-"""Paints the layouts on which models for the box are tried beside those of photographs: as people paint.
+"""Paints the layouts, besides those of photographs, on which candidates for the model in the box are tried.
 
     python benchmarks/model_in_the_box/paint.py
 
-Strokes of a thick brush with an unsteady hand, flat shapes, single classes, nothing at all, and streets in the classes
-and colours of Cityscapes, which are translated when they are read. Leaves PNG files of 512 x 256 in `painted/`.
+They imitate people: strokes of a thick brush with an unsteady hand, flat shapes, single classes, an empty layout, and
+streets in the classes and colours of Cityscapes, which are translated when they are read. Writes PNG files of 512 x 256
+to `painted/`.
 """
 
 from collections.abc import Callable, Sequence
@@ -25,20 +26,20 @@ Points = Sequence[tuple[float, float]]
 
 
 class Hand:
-    """Strokes on a layout, a little unsteady, the same ones each time."""
+    """Paints slightly unsteady strokes on a layout, the same in every run."""
 
     def __init__(self, draw: Draw):
         self.draw, self.rng = draw, np.random.default_rng(7)
 
     def stroke(self, points: Points, of: int, brush: int) -> None:
-        """A line through the points with a round brush of so many pixels."""
+        """A line through the points with a round brush of `brush` pixels."""
         for (x0, y0), (x1, y1) in pairwise(points):
             for t in np.linspace(0, 1, max(2, int(max(abs(x1 - x0), abs(y1 - y0)) / 3))):
                 x, y = np.array((x0 + t * (x1 - x0), y0 + t * (y1 - y0))) + self.rng.normal(0, 1.2, 2)
                 self.draw.ellipse((x - brush / 2, y - brush / 2, x + brush / 2, y + brush / 2), of)
 
     def fill(self, points: Points, of: int) -> None:
-        """An area whose outline was drawn by a brush, then filled."""
+        """An area that is filled after its outline has been drawn with a brush."""
         self.draw.polygon(points, of)
         self.stroke([*points, points[0]], of, 10)
 
@@ -80,7 +81,7 @@ def big_car(draw: Draw) -> None:
 
 
 def scribbles(draw: Draw) -> None:
-    """Strokes of many classes on a layout that is otherwise left empty."""
+    """Strokes of many classes on an otherwise empty layout."""
     hand = Hand(draw)
     for number, of in enumerate((SKY, BUILDING, TREE, CAR, ROAD, PAVEMENT, FENCE, SIGN, BICYCLIST, POLE)):
         y = 16 + 25 * number
@@ -96,14 +97,14 @@ def upside_down(draw: Draw) -> None:
 
 
 def checkers(draw: Draw) -> None:
-    """Squares of all classes, side by side, as in no street."""
+    """Squares of all classes, side by side, unlike any street."""
     for number in range(32):
         x, y = 64 * (number % 8), 64 * (number // 8)
         draw.rectangle((x, y, x + 63, y + 63), (5 * number) % 11)
 
 
 def one_class(of: int) -> Callable[[Draw], None]:
-    """A layout of nothing else."""
+    """A layout of a single class."""
     return lambda draw: draw.rectangle((0, 0, *SIZE), of)
 
 

@@ -2,9 +2,9 @@
 
     python benchmarks/model_in_the_box/step_arithmetic.py
 
-Prints GFLOP of the network (forwards and back) and of the feature network on the photograph (forwards: what keeping its
-features would save) and on the k images (forwards and back), with the loss on whole images and on windows of half the
-height.
+Prints the GFLOP of the network (forward and backward), and of the feature network on the photograph (forward, which
+storing its features would save) and on the k images (forward and backward), with the loss on whole images and on
+windows of half the height.
 """
 
 import torch
@@ -33,7 +33,7 @@ def main() -> None:
 
 
 def count(network: nn.Module, given: Tensor) -> float:
-    """GFLOP of the network, and of the way back if a gradient is wanted."""
+    """GFLOP of the forward pass, and of the backward pass if the output has a gradient."""
     with FlopCounterMode(display=False) as counter:
         made = network(given)
         total = sum((layer.sum() for layer in made), torch.zeros(())) if isinstance(made, list) else made.sum()

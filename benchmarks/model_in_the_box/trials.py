@@ -1,8 +1,8 @@
-"""Short comparable training runs by which the settings of the model in the box were chosen, and their measures.
+"""The short, comparable training runs from which the settings of the model in the box were chosen, and their measures.
 
     python benchmarks/model_in_the_box/trials.py "$CAMVID" segmenter trials
 
-Trains what is not trained yet, each trial on a core of its own, evaluates all of them with `crn evaluate` on the
+Trains the trials that have not been trained yet, each on a core of its own, evaluates all with `crn evaluate` on the
 held-out rows, and writes trials.md, trials.jpg (a few held-out layouts) and widths.png into the output folder.
 """
 
@@ -22,7 +22,7 @@ from matplotlib.figure import Figure
 from tqdm import tqdm
 
 from crn_hub import CRN, ClassSet
-from crn_hub.cli import evaluate
+from crn_hub.commands.evaluate import evaluate
 from crn_hub.data import PairDataset, find_classes, load_rows, spread
 from crn_hub.networks.cascade import DEMO_WIDTHS
 from crn_hub.pictures import to_pixels
@@ -40,7 +40,7 @@ COMMON = [
     "--random_flip", "--validation_steps", "100", "--checkpointing_steps", "200", "--checkpoints_total_limit", "1",
 ]  # fmt: skip
 BUDGET = 15  # GFLOP for one image of 256 x 512
-WIDTHS = {  # of the trials that compare them: the demo network's, times so much
+WIDTHS = {  # trials that compare widths -> factors on those of the demo network
     "width-quarter": 1 / 4,
     "width-half": 1 / 2,
     "base": 1,
@@ -50,7 +50,7 @@ WIDTHS = {  # of the trials that compare them: the demo network's, times so much
 
 @dataclass(frozen=True)
 class Trial:
-    """One run: what it asks, its arguments, the trial whose model it starts from, and its seed."""
+    """One run: its question, its arguments, the trial whose model it starts from, and its seed."""
 
     question: str
     arguments: str
@@ -73,7 +73,7 @@ TRIALS = {
     "base": Trial("box widths, k = 1, calibrated, 3e-4", f"{AT_64} --use_ema"),
     "no-input": Trial("loss without input and conv1_2", f"{AT_64} --use_ema {DEEP}"),
     "simplified": Trial("half of the layouts simplified", f"{AT_64} --use_ema --simplify_layouts 0.5"),
-    "base-again": Trial("the same with another seed: what chance does", f"{AT_64} --use_ema", seed=2),
+    "base-again": Trial("the same with another seed: the effect of chance", f"{AT_64} --use_ema", seed=2),
     **{name: width_trial(share) for name, share in WIDTHS.items() if name != "base"},
     "128-whole": Trial(
         "128p after base, 200 steps: loss on whole images", "--resolution 128 --max_train_steps 200 --use_ema", "base"
@@ -100,7 +100,7 @@ TRIALS = {
 
 
 def train(name: str, data: str, output: Path, core: int) -> None:
-    """Runs a trial on one core, or goes on with it; its words go to a log beside its folder."""
+    """Runs a trial on one core, or resumes it; its output goes to a log beside its folder."""
     trial = TRIALS[name]
     command = [sys.executable, "train_accelerate.py", "--dataset_name", data, *COMMON, *trial.arguments.split()]
     command += ["--seed", str(trial.seed), "--output_dir", str(output / name), "--resume_from_checkpoint", "latest"]
@@ -132,7 +132,7 @@ def train_all(data: str, output: Path) -> None:
 
     with ThreadPoolExecutor(cores.qsize()) as pool:
         runs: dict[str, Future[None]] = {}
-        for name, trial in TRIALS.items():  # a start stands before what starts from it, so it runs already
+        for name, trial in TRIALS.items():  # a trial comes after the one it starts from, which is running already
             runs[name] = pool.submit(on_a_core, name, runs.get(trial.start or ""))
         for run in tqdm(runs.values(), desc="trials", unit="trial"):
             run.result()
@@ -156,7 +156,7 @@ def table(output: Path) -> list[str]:
 
 
 def draw_widths(output: Path) -> None:
-    """Measures against what a network as wide would take for one image of 256 x 512; a line marks the budget."""
+    """Measures against the GFLOP of a network of these widths for an image of 256 x 512; a line marks the budget."""
     results = {m["name"]: m for m in json.loads((output / "evaluation/results.json").read_text())["models"]}
     gflop = [CRN(ClassSet.camvid(), widths(share)).gflop for share in WIDTHS.values()]
     figure = Figure(figsize=(10, 3.2), dpi=100, layout="constrained")
@@ -189,7 +189,7 @@ def main() -> None:
     if len(sys.argv) != 4:
         sys.exit("usage: python benchmarks/model_in_the_box/trials.py DATA SEGMENTER OUTPUT")
     data, segmenter, output = sys.argv[1], sys.argv[2], Path(sys.argv[3]).resolve()
-    load_segmenter(segmenter, find_classes(data, None))  # wrong arguments now rather than in an hour
+    load_segmenter(segmenter, find_classes(data, None))  # fails now, not in an hour, if an argument is wrong
     output.mkdir(parents=True, exist_ok=True)
     train_all(str(Path(data).resolve()), output)
     models = [str(output / name) for name in TRIALS]

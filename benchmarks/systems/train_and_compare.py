@@ -1,14 +1,15 @@
-"""Trains every system for the same time and compares what comes of it on held-out layouts.
+"""Trains every system for the same time and compares the results on held-out layouts.
 
     python benchmarks/systems/train_and_compare.py "$CAMVID" guide segmenter systems 15
 
-GUIDE is the segmentation network that the system "gan-segmentation" is trained with, SEGMENTER the one that measures:
-two networks, or that system would be measured by its own loss. Both are of `crn train-segmenter`, with another --seed.
+GUIDE is the segmentation network that the system "gan-segmentation" is trained with, SEGMENTER the one that measures.
+They must be different networks, or that system would be measured by its own loss: make both with `crn train-segmenter`,
+with different values of --seed.
 
-First each system makes a few steps, twice in turn with the others, in which nothing else should run. What a step takes
-then gives the number of steps that MINUTES hold; whatever else the machine does during the training changes nothing
-in them. Writes into the output folder: steps.json; a model folder and a log of each system; `evaluation/`, of `crn
-evaluate`; systems.md, a table; held-out.jpg, some held-out layouts. Goes on where it was stopped.
+First each system is timed for a few steps, in two rounds, during which nothing else should run. From the time of a step
+follows the number of steps that fit into MINUTES, so other load on the machine during the training does not change it.
+Writes into the output folder: steps.json; a model folder and a log for each system; `evaluation/`, of `crn evaluate`;
+systems.md, a table; held-out.jpg, some held-out layouts. Resumes where it was stopped.
 """
 
 import json
@@ -24,7 +25,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from crn_hub import HubModel
-from crn_hub.cli import evaluate
+from crn_hub.commands.evaluate import evaluate
 from crn_hub.data import find_classes
 from crn_hub.files import write_text
 from crn_hub.segmentation import load_segmenter
@@ -33,7 +34,7 @@ from crn_hub.training.systems import SYSTEMS
 ROOT = Path(__file__).parents[2]
 SIZE = (128, 256)
 COMMON = "--resolution 128 --random_flip --validation_steps 250 --checkpointing_steps 250 --checkpoints_total_limit 1"
-WIDTHS = {"spade": 16}  # where the default, the published width, is more than a CPU does in the time
+WIDTHS = {"spade": 16}  # if the published width, which is the default, takes a CPU too long
 TIMED_STEPS, WARM_UP, ROUNDS = 25, 5, 2
 COST = ["M parameters", "GFLOP", "s/step", "steps", "epochs", "min"]
 MEASURES = {
@@ -47,7 +48,7 @@ MEASURES = {
 
 
 def train(system: str, data: str, guide: str, output: Path, steps: int) -> list[dict[str, Any]]:
-    """Trains a system, or goes on with it; its words go to a log beside its folder. Returns the entries of its log."""
+    """Trains a system, or resumes it, with a log beside its folder; returns the entries of its training log."""
     command = [sys.executable, "train_accelerate.py", "--system", system, "--dataset_name", data, *COMMON.split()]
     command += ["--max_train_steps", str(steps), "--output_dir", str(output), "--resume_from_checkpoint", "latest"]
     if system in WIDTHS:
@@ -67,7 +68,7 @@ def entries(folder: Path) -> list[dict[str, Any]]:
 
 
 def plan(systems: list[str], data: str, guide: str, minutes: float) -> dict[str, dict[str, float]]:
-    """For each system what a step takes, in seconds, and how many the time holds."""
+    """For each system the seconds of a step, and how many steps fit into the time."""
     seconds: dict[str, list[float]] = {system: [] for system in systems}
     for number, system in enumerate(tqdm(systems * ROUNDS, desc="timing steps", unit="run")):
         with tempfile.TemporaryDirectory() as folder:
@@ -80,16 +81,14 @@ def plan(systems: list[str], data: str, guide: str, minutes: float) -> dict[str,
 
 
 def table(output: Path, planned: dict[str, dict[str, float]]) -> list[str]:
-    """Each system with its cost and its measures, as Markdown; behind a measure its 95 % interval."""
+    """Each system with its cost and its measures with 95 % intervals, as Markdown."""
     results = {m["name"]: m for m in json.loads((output / "evaluation/results.json").read_text())["models"]}
     lines = ["| system | " + " | ".join([*COST, *MEASURES.values()]) + " |"]
     lines.append("| --- " * (1 + len(COST) + len(MEASURES)) + "|")
     for system in SYSTEMS:
         model = HubModel.from_pretrained(output / system)
-        result, wall = (
-            model.training_record["result"],
-            sum(1 / e["images_per_second"] for e in entries(output / system)),
-        )
+        result = model.training_record["result"]
+        wall = sum(1 / e["images_per_second"] for e in entries(output / system))
         cells = [f"{model.num_parameters / 1e6:.2f}", f"{model.gflop:.1f}", f"{planned[system]['seconds']:.2f}"]
         cells += [f"{result['steps']:,}", f"{result['epochs']:.1f}", f"{wall / 60:.1f}"]
         for name in MEASURES:
@@ -104,7 +103,7 @@ def main() -> None:
         sys.exit("usage: python benchmarks/systems/train_and_compare.py DATA GUIDE SEGMENTER OUTPUT MINUTES")
     data, guide, segmenter, output = (str(Path(name).resolve()) for name in sys.argv[1:5])
     folder, minutes = Path(output), float(sys.argv[5])
-    for network in (guide, segmenter):  # wrong arguments now rather than in an hour
+    for network in (guide, segmenter):  # fails now, not in an hour, if an argument is wrong
         load_segmenter(network, find_classes(data, None))
     folder.mkdir(parents=True, exist_ok=True)
     steps = folder / "steps.json"

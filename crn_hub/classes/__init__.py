@@ -1,4 +1,4 @@
-"""Class sets, ids and colours, layout files: everything that says what a pixel of a layout means."""
+"""Class sets, ids and colours, layout files: what the pixels of a layout mean."""
 
 from crn_hub.classes.class_set import UNLABELLED, ClassSet, LayoutError
 from crn_hub.classes.decoding import is_in_colors

@@ -25,19 +25,19 @@ Color = tuple[int, int, int]
 
 
 class LayoutError(ValueError):
-    """A layout, or a description of classes, that cannot be used; the message is one sentence for people."""
+    """A layout, or a description of classes, that cannot be used; its message is one sentence for people to read."""
 
 
 class ClassSet:
     """An ordered set of semantic classes. Ids are positions: the first class has id 0.
 
     Args:
-        names: one name per class, unique without regard to case. "unlabelled" is no class: it is id 255.
+        names: one name per class, unique regardless of case. "unlabelled" is not a class: it is id 255.
         colors: one (red, green, blue) per class, each 0..255, unique.
         aliases: further names per class, for example {"road": ["lane marking"]}; unique over the whole set.
 
     Raises:
-        LayoutError: when names, aliases or colours repeat, a value is out of range or their numbers differ.
+        LayoutError: if a name, alias or colour repeats, a value is out of range, or there is not one colour per name.
     """
 
     def __init__(
@@ -55,11 +55,11 @@ class ClassSet:
                 f"a class set needs one colour per class: {len(self.names)} names but {len(self.colors)} colours."
             )
         if unknown := [name for name in aliases or {} if name not in self.names]:
-            raise LayoutError(f"aliases are given for what is no class: {some(map(repr, unknown))}.")
+            raise LayoutError(f"aliases are given for names that are not classes: {some(map(repr, unknown))}.")
         self.aliases: dict[str, tuple[str, ...]] = {}
         for name, several in (aliases or {}).items():
             if not isinstance(several, list | tuple):
-                raise LayoutError(f"aliases are a list of names; those of {name!r} are {reprlib.repr(several)}.")
+                raise LayoutError(f"the aliases of {name!r} must be a list of names, not {reprlib.repr(several)}.")
             if several:
                 self.aliases[name] = tuple(several)
         every_name = [*self.names, *(alias for several in self.aliases.values() for alias in several)]
@@ -70,7 +70,7 @@ class ClassSet:
                 raise LayoutError(f"a class name must be a text without control characters, not {reprlib.repr(name)}.")
             if name.strip().casefold() == "unlabelled":
                 raise LayoutError(
-                    f'"unlabelled" is no class: leave it out, unlabelled pixels have the id {UNLABELLED}.'
+                    f'"unlabelled" is not a class: leave it out; unlabelled pixels have the id {UNLABELLED}.'
                 )
         _refuse_repeats("name", [name.strip().casefold() for name in every_name])
         _refuse_repeats("colour", self.colors)
@@ -91,7 +91,7 @@ class ClassSet:
 
     @property
     def unlabelled_color(self) -> Color:
-        """The colour that unlabelled pixels have in pictures: black, or where a class is black, the next free one."""
+        """The colour of unlabelled pixels in pictures: black, or if a class is black, the next free colour."""
         candidates = ((0, 0, 0), (255, 255, 255), *((level, level, level) for level in range(1, 255)), (255, 0, 255))
         return next(color for color in candidates if color not in self.colors)  # at most 255 of these 257 are taken
 
@@ -103,7 +103,7 @@ class ClassSet:
         table[: len(self)] = self.colors
         return table
 
-    # -- where class sets come from ------------------------------------------------------------------
+    # -- presets, files and lists --------------------------------------------------------------------
 
     @classmethod
     def cityscapes(cls) -> "ClassSet":
@@ -140,9 +140,9 @@ class ClassSet:
 
     @classmethod
     def from_list(cls, rows: Any) -> "ClassSet":
-        """From what a classes.json holds: a list of {"id", "name", "color": [r, g, b], "aliases": [...]}.
+        """From the contents of a classes.json: a list of {"id", "name", "color": [r, g, b], "aliases": [...]}.
 
-        "id" may be left out; where it stands it must be the position in the list. "aliases" is optional.
+        "id" and "aliases" are optional; an id must be the position in the list.
         """
         if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
             raise LayoutError('classes must be a list of objects with "name" and "color".')
@@ -153,7 +153,7 @@ class ClassSet:
                 raise LayoutError(f"class {position} lacks {' and '.join(sorted(missing))}.")
             if row.get("id", position) != position:
                 raise LayoutError(
-                    f"class {row['name']!r} has id {reprlib.repr(row['id'])} but stands at position {position}; "
+                    f"class {row['name']!r} has id {reprlib.repr(row['id'])} but is at position {position}; "
                     "ids must run from 0 without gaps."
                 )
         return cls(
@@ -163,7 +163,7 @@ class ClassSet:
         )
 
     def to_list(self) -> list[dict[str, Any]]:
-        """What `from_list` reads; plain JSON."""
+        """The list that `from_list` reads; plain JSON."""
         rows: list[dict[str, Any]] = []
         for index, (name, color) in enumerate(zip(self.names, self.colors, strict=True)):
             row: dict[str, Any] = {"id": index, "name": name, "color": list(color)}
@@ -200,14 +200,14 @@ class ClassSet:
 
     @property
     def void_colors(self) -> tuple[Color, ...]:
-        """The colours that mean unlabelled in pictures: `unlabelled_color`, and if this set has the colours of a
-        preset, those that the preset's official pictures have for what is no class."""
+        """The colours that mean unlabelled in pictures: `unlabelled_color`, and, if this set has the colours of a
+        preset, the official colours of the preset for pixels of no class."""
         presets = [name for name, rows in PRESETS.items() if {tuple(r["color"]) for r in rows} <= set(self.colors)]
         official = [color for name in presets for color in VOID_COLORS[name] if color not in self.colors]
         return tuple(dict.fromkeys([self.unlabelled_color, *official]))
 
     def find_colors(self, colors: np.ndarray) -> np.ndarray:
-        """uint8 (..., 3) -> int16 (...): the id of the class with exactly this colour, 255 for void, -1 for none."""
+        """uint8 (..., 3) -> int16 (...): the id of the class of exactly this colour; 255 for void, -1 for none."""
         packed = pack(colors)
         found = np.full(packed.shape, -1, np.int16)
         for index, color in [*enumerate(self.colors), *((UNLABELLED, void) for void in self.void_colors)]:
@@ -231,7 +231,7 @@ class ClassSet:
     def translation_to(self, other: "ClassSet") -> np.ndarray:
         """uint8 (256,): for each id of this set the id in `other`, by names and aliases; 255 where it has none.
 
-        A name counts before an alias; case doesn't.
+        Names take precedence over aliases; case is ignored.
         """
         table = np.full(256, UNLABELLED, np.uint8)
         for index, name in enumerate(self.names):
@@ -239,9 +239,9 @@ class ClassSet:
         return table
 
     def find_name(self, *names: str) -> int:
-        """The id of the class that goes by the first of these names that any goes by; 255 if none does.
+        """The id of the class with one of these names, the first that any class has; 255 if no class has any of them.
 
-        A name counts before an alias; case doesn't.
+        Names take precedence over aliases; case is ignored.
         """
         known = {alias.casefold(): name for name, several in self.aliases.items() for alias in several}
         known |= {name.casefold(): name for name in self.names}
@@ -256,7 +256,7 @@ class ClassSet:
 
 
 def check_integers(ids: np.ndarray, source: str) -> np.ndarray:
-    """Refuses, with a `LayoutError`, what is no map (H, W) of whole numbers, whatever class set they are of."""
+    """Raises a `LayoutError` unless `ids` is a map (H, W) of whole numbers; their range is not checked."""
     ids = np.asarray(ids)
     if ids.ndim != 2 or ids.size == 0:
         raise LayoutError(f"{source}: a layout of class ids has the shape (height, width), not {ids.shape}.")
@@ -266,7 +266,7 @@ def check_integers(ids: np.ndarray, source: str) -> np.ndarray:
 
 
 def pack(colors: np.ndarray) -> np.ndarray:
-    """Colours (..., 3), 0..255 -> one number per colour, uint32 (...): comparing and sorting these is cheap."""
+    """Colours (..., 3), 0..255 -> one number per colour, uint32 (...), which is cheap to compare and sort."""
     wide = colors.astype(np.uint32)
     return wide[..., 0] << 16 | wide[..., 1] << 8 | wide[..., 2]
 
@@ -282,7 +282,7 @@ def _color(color: Iterable[int], position: int) -> Color:
 
 def _refuse_repeats(what: str, values: Sequence[Any]) -> None:
     if repeated := sorted(value for value, count in Counter(values).items() if count > 1)[:5]:
-        raise LayoutError(f"a {what} may stand only once in a class set; repeated: {repeated}.")
+        raise LayoutError(f"a {what} may occur only once in a class set; repeated: {repeated}.")
 
 
 def in_pixels(count: int) -> str:

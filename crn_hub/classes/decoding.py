@@ -1,4 +1,4 @@
-"""A picture -> the numbers or colours that its pixels hold, without a word yet on what these mean."""
+"""A picture -> the numbers or colours that its pixels hold; what these mean is decided in `layout_files`."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from PIL import Image, ImageOps
 from crn_hub.classes.class_set import UNLABELLED, ClassSet, LayoutError
 from crn_hub.text import clause
 
-_NOT_EVERY_BIT = ("L;2", "L;4", "LA;16B")  # what Pillow would stretch, or cut off
+_CHANGED_DEPTHS = ("L;2", "L;4", "LA;16B")  # Pillow scales the first two to 8 bits and truncates the third
 
 
 @dataclass(frozen=True)
@@ -18,10 +18,10 @@ class Pixels:
 
     Attributes:
         values: (H, W), whole numbers, for ids; uint8 (H, W, 3) for colours.
-        unset: bool (H, W), pixels without a value: transparent ones, and those of the index 255 in a palette that ends
-            before it. None if there are none.
-        from_palette: whether the colours are those of a palette.
-        has_voc_palette: whether that is Pascal VOC's, which many tools put on every picture of ids that they write.
+        unset: bool (H, W), pixels without a value: transparent ones, and those with the index 255 if the palette is
+            shorter. None if there are none.
+        from_palette: whether the colours come from a palette.
+        has_voc_palette: whether it is Pascal VOC's palette, which many tools add to every picture of ids they write.
     """
 
     values: np.ndarray
@@ -31,15 +31,15 @@ class Pixels:
 
 
 def is_in_colors(image: Image.Image, classes: ClassSet, presets: Sequence[ClassSet] = ()) -> bool:
-    """Whether a picture says what it shows by colours rather than by ids.
+    """Whether the pixels of a picture are class colours rather than ids.
 
-    A palette does if it holds a colour of `classes`, or nothing but the colours of one of `presets`.
+    Those of a palette picture are if the palette has a colour of `classes`, or only colours of one of `presets`.
     """
     if image.mode not in ("P", "PA"):
         return image.mode in ("RGB", "RGBA")
     palette = _palette(image)
     if palette == [(shade, shade, shade) for shade in range(len(palette))]:
-        return False  # shades of grey in order are no colours: index and shade are the same number
+        return False  # index and shade are the same number
     colors = set(palette)
     if not colors.isdisjoint(classes.colors):
         return True
@@ -49,59 +49,70 @@ def is_in_colors(image: Image.Image, classes: ClassSet, presets: Sequence[ClassS
 
 
 def decode(image: Image.Image, classes: ClassSet, presets: Sequence[ClassSet], max_pixels: int, source: str) -> Pixels:
-    """Decodes a picture and turns it as its EXIF says; `classes` and `presets` are for `is_in_colors`.
+    """Decodes a picture and turns it according to its EXIF orientation.
+
+    Args:
+        image: an opened picture.
+        classes, presets: as for `is_in_colors`.
+        max_pixels: larger pictures are refused before they are decoded.
+        source: what messages call the picture.
 
     Raises:
-        LayoutError: for more than `max_pixels`, before anything is decoded; for what cannot be decoded; for formats
-            in which ids do not survive.
+        LayoutError: for too many pixels, for what cannot be decoded, and for formats that do not preserve ids.
     """
     if image.width * image.height > max_pixels:
         raise LayoutError(f"{source}: {image.width} x {image.height} pixels are more than the {max_pixels:,} allowed.")
-    # Decoding forgets both.
-    file_format, packing = image.format, {str(tile[3]) for tile in getattr(image, "tile", [])}
-    if image.info.get("compression") == "jpeg":  # inside a TIFF
-        file_format = "JPEG"
-    if image.mode == "1" or any(bits in seen for bits in _NOT_EVERY_BIT for seen in packing):
-        raise LayoutError(
-            f"{source}: a grey picture of this depth ({image.mode}{''.join(f', {seen}' for seen in packing)}) doesn't "
-            "say whether it holds ids or shades; save it with 8 bits per pixel, or 16 without alpha."
-        )
+    _check_depth(image, source)
+    # A JPEG may be inside a TIFF. Pillow forgets the format when it decodes.
+    file_format = "JPEG" if image.info.get("compression") == "jpeg" else image.format
     try:
         pictures = getattr(image, "n_frames", 1)
         image.load()
         image = ImageOps.exif_transpose(image)
         in_colors = is_in_colors(image, classes, presets)
-        clear = np.asarray(image.convert("RGBA").getchannel("A")) == 0 if image.has_transparency_data else None
-        if image.mode in ("P", "PA"):
-            values, palette = np.asarray(image.getchannel(0)), np.array(_palette(image), np.uint8)
-        elif in_colors:
+        unset = np.asarray(image.convert("RGBA").getchannel("A")) == 0 if image.has_transparency_data else None
+        if in_colors and image.mode in ("RGB", "RGBA"):
             values = np.asarray(image.convert("RGB"))
         else:
-            values = np.asarray(image.getchannel(0) if image.mode == "LA" else image)
-    except Exception as error:  # decoders, and readers of EXIF, fail in ways of their own
+            values = np.asarray(image.getchannel(0) if image.mode in ("P", "PA", "LA") else image)
+    except Exception as error:  # decoders and EXIF readers fail in many different ways
         raise LayoutError(f"{source}: not a readable picture ({clause(error) or type(error).__name__}).") from error
 
     if image.mode not in ("L", "LA", "I", "I;16", "I;16B", "I;16L", "P", "PA", "RGB", "RGBA"):
         raise LayoutError(
-            f"{source}: a picture of mode {image.mode} is no layout; "
+            f"{source}: a picture of mode {image.mode} is not a layout; "
             "right are ids in one channel, a palette PNG or a picture in class colours."
         )
     if pictures > 1:
-        raise LayoutError(f"{source}: holds {pictures} pictures, and a layout is one; save the right one by itself.")
+        raise LayoutError(f"{source}: holds {pictures} pictures, but a layout is one; save the right one by itself.")
     if file_format in ("JPEG", "GIF") and not in_colors:
-        raise LayoutError(f"{source}: a {file_format} file doesn't keep ids as they are; save the layout as PNG.")
-    if not in_colors or image.mode in ("RGB", "RGBA"):
-        return Pixels(values, clear)
+        raise LayoutError(f"{source}: a {file_format} file doesn't preserve ids; save the layout as PNG.")
+    if in_colors and image.mode in ("P", "PA"):
+        return _look_up(values, _palette(image), unset, source)
+    return Pixels(values, unset)
 
-    if (beyond := values >= len(palette)).any():
-        if (without := values[beyond & (values != UNLABELLED)]).size:
+
+def _check_depth(image: Image.Image, source: str) -> None:
+    """Refuses depths of grey that Pillow changes when it decodes them."""
+    packing = {str(tile[3]) for tile in getattr(image, "tile", [])}
+    if image.mode == "1" or any(depth in seen for depth in _CHANGED_DEPTHS for seen in packing):
+        raise LayoutError(
+            f"{source}: a grey picture of this depth ({image.mode}{''.join(f', {seen}' for seen in packing)}) doesn't "
+            "say whether it holds ids or shades; save it with 8 bits per pixel, or 16 without alpha."
+        )
+
+
+def _look_up(indices: np.ndarray, palette: list[tuple[int, ...]], unset: np.ndarray | None, source: str) -> Pixels:
+    """Indices (H, W) -> the colours that a palette gives them."""
+    if (beyond := indices >= len(palette)).any():
+        if (missing := indices[beyond & (indices != UNLABELLED)]).size:
             raise LayoutError(
-                f"{source}: {without[0]} is the index of {np.count_nonzero(without == without[0]):,} of its pixels, "
+                f"{source}: {missing[0]} is the index of {np.count_nonzero(missing == missing[0]):,} of its pixels, "
                 f"but its palette has {len(palette)} colours."
             )
-        clear = beyond if clear is None else clear | beyond
-        values = np.where(beyond, 0, values)
-    return Pixels(palette[values], clear, from_palette=True, has_voc_palette=_is_voc(_palette(image)))
+        unset = beyond if unset is None else unset | beyond
+        indices = np.where(beyond, 0, indices)
+    return Pixels(np.array(palette, np.uint8)[indices], unset, from_palette=True, has_voc_palette=_is_voc(palette))
 
 
 def _palette(image: Image.Image) -> list[tuple[int, ...]]:
@@ -110,10 +121,10 @@ def _palette(image: Image.Image) -> list[tuple[int, ...]]:
 
 
 def _is_voc(palette: list[tuple[int, ...]]) -> bool:
-    """Whether a palette is a beginning of Pascal VOC's colour map (VOCdevkit, VOClabelcolormap)."""
+    """Whether a palette is Pascal VOC's colour map, or its beginning (VOCdevkit, VOClabelcolormap)."""
 
     def color(index: int) -> tuple[int, ...]:
-        # Bits 0, 3, 6 of the index are the highest bits of red, the next ones those of green and of blue.
+        # Bits 0, 3, 6 of the index are the highest bits of red, bits 1, 4, 7 those of green, 2 and 5 those of blue.
         return tuple(sum((index >> 3 * n + c & 1) << 7 - n for n in range(3)) for c in range(3))
 
     return len(palette) > 1 and palette == [color(index) for index in range(len(palette))]

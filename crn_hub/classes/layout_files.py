@@ -1,7 +1,7 @@
-"""Layout files: a path, PIL image or array -> class ids of one class set, with a report of what was read how.
+"""Layout files: a path, PIL image or array -> class ids of one class set, with notes on how it was read.
 
 A layout is one of: ids in one channel; a palette picture; a picture in class colours. Colours of another preset are
-translated by class names. What is ambiguous is refused rather than guessed.
+translated by class names. Ambiguous layouts are refused rather than guessed at.
 """
 
 import os
@@ -22,24 +22,24 @@ Layout = str | os.PathLike[str] | Image.Image | np.ndarray
 # Layouts larger than this (in pixels) are refused from the header, before anything is decoded.
 MAX_LAYOUT_PIXELS = 8192 * 8192
 
-FORMATS = ("PNG", "BMP", "GIF", "TIFF", "WEBP", "JPEG")  # the decoders of Pillow that a layout may reach
+FORMATS = ("PNG", "BMP", "GIF", "TIFF", "WEBP", "JPEG")  # the only decoders of Pillow that open a layout
 
 LABEL_IDS = "cityscapes-label-ids"  # what `layout_classes` calls raw Cityscapes ids, 0..33
 
-_MANY = 5  # colours, classes or ids that a message spells out
+_LISTED = 5  # the most colours or classes that a message lists
 
 
 class LayoutWarning(UserWarning):
-    """A layout was read in a way that its owner should know of."""
+    """A layout was read in a way that its owner should know about."""
 
 
 @dataclass(frozen=True)
 class LayoutReading:
-    """What a layout was read as.
+    """The ids of a layout, and how they were read.
 
     Attributes:
         ids: uint8 (H, W), 0..n-1 and 255 for unlabelled.
-        notes: one sentence for each thing that was translated, snapped or counted as unlabelled; usually none.
+        notes: one sentence on each kind of pixels translated, snapped or treated as unlabelled; usually none.
     """
 
     ids: np.ndarray
@@ -59,21 +59,21 @@ def read_layout(
 
     One channel holds ids. In a palette picture the palette's colours decide; its indices are ids only if the palette
     holds none of the class colours (or is nothing but shades of grey in order). Three channels hold class colours,
-    exactly (of 16 bits the upper 8); colours that all belong to another preset are translated by class names. Void
-    colours and pixels that are wholly transparent are unlabelled. Files named *_labelIds hold raw Cityscapes ids,
+    exactly (the upper 8 of 16 bits); colours that all belong to another preset are translated by class names. Void
+    colours and fully transparent pixels are unlabelled. Files named *_labelIds hold raw Cityscapes ids,
     *_labelTrainIds train ids.
 
     Args:
         layout: path, PIL image or array (ids (H, W), or colours (H, W, 3 or 4) uint8).
         classes: the classes of the result.
-        layout_classes: the classes of the layout, which settle what its ids and colours mean: a class set, the name
+        layout_classes: the classes of the layout, which decide what its ids and colours mean: a class set, the name
             of a preset, a classes.json, or "cityscapes-label-ids".
-        snap: take colours that are no class as the nearest class colour, for pictures that JPEG has been through.
-        max_pixels: refuse larger pictures before they are decoded.
-        source: what messages call the layout; a path's own name by default.
+        snap: read colours of no class as the nearest class colour, for pictures that have been saved as JPEG.
+        max_pixels: larger pictures are refused before they are decoded.
+        source: what messages call the layout; its path by default.
 
     Raises:
-        LayoutError: for what is no such layout, in one sentence with the file's name and the values seen.
+        LayoutError: if it is no such layout; one sentence with the file's name and the values seen.
     """
     file = layout if isinstance(layout, str | os.PathLike) else getattr(layout, "filename", "")
     source = str(file) if source == "layout" and file else source
@@ -88,7 +88,7 @@ def read_layout(
         raise LayoutError(f"{source}: {'a folder, not a layout file' if os.path.isdir(layout) else 'no such file'}.")
     try:
         with warnings.catch_warnings():
-            # Pillow warns of pictures above its own limit, where ours counts, and of damage that it can live with.
+            # Pillow warns about pictures above its own limit, which is not ours, and about damage that it tolerates.
             warnings.filterwarnings("ignore", module="PIL")
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
             with Image.open(layout, formats=FORMATS) as image:
@@ -98,7 +98,7 @@ def read_layout(
     except Image.DecompressionBombError as error:
         raise LayoutError(f"{source}: more pixels than the {max_pixels:,} allowed ({clause(error)}).") from None
     except Image.UnidentifiedImageError:
-        raise LayoutError(f"{source}: not a picture; right is a file of the kind {', '.join(FORMATS)}.") from None
+        raise LayoutError(f"{source}: not a picture; right are files of the formats {', '.join(FORMATS)}.") from None
     except (OSError, SyntaxError, ValueError) as error:
         raise LayoutError(f"{source}: not a readable picture ({clause(error)}).") from error
 
@@ -114,7 +114,7 @@ def _from_array(array: np.ndarray, source: str) -> Pixels:
 
 
 class _Reader:
-    """One reading: what it is for, and the notes that gather on the way."""
+    """Reads one layout, and collects notes on how."""
 
     def __init__(
         self,
@@ -127,14 +127,14 @@ class _Reader:
         self.classes, self.snap, self.source = classes, snap, source
         self.notes: list[str] = []
         self.label_ids = layout_classes == LABEL_IDS or (layout_classes is None and stem.endswith("_labelIds"))
-        self.given: ClassSet | None = None  # the classes of the layout, where they are known beforehand
+        self.given: ClassSet | None = None  # the classes of the layout, if they are known beforehand
         if self.label_ids or (layout_classes is None and stem.endswith("_labelTrainIds")):
             self.given = ClassSet.cityscapes()
         elif isinstance(layout_classes, ClassSet):
             self.given = layout_classes
         elif layout_classes is not None:
             self.given = ClassSet.load(layout_classes)
-        # Where no set is given, the model's own comes first, and another preset counts if every colour is one of its.
+        # If none are given, the model's own set is tried first, then each preset; a set must have every colour.
         self.presets = [] if self.given else [ClassSet.load(name) for name in PRESETS]
 
     def read_image(self, image: Image.Image, max_pixels: int) -> LayoutReading:
@@ -150,10 +150,10 @@ class _Reader:
         else:
             ids = self._from_ids(values if unset is None else np.where(unset, UNLABELLED, values))
         if unset is not None and (count := int(unset.sum())):
-            self.notes.append(f"pixels without a colour make {_share(count, ids.size)} unlabelled.")
+            self.notes.append(f"treated as unlabelled because they have no colour: {_share(count, ids.size)}.")
         if pixels.has_voc_palette:
             self.notes.append(
-                "it has the palette of Pascal VOC, and its colours were taken at their word; if the indices are ids, "
+                "it has the palette of Pascal VOC, whose colours were read as class colours; if its indices are ids, "
                 "save them in one channel."
             )
         return LayoutReading(ids, tuple(self.notes))
@@ -167,7 +167,7 @@ class _Reader:
             ids = own.check_ids(values, self.source)
         except LayoutError as error:
             if own == ClassSet.cityscapes() and ((values <= LAST_CITYSCAPES_LABEL_ID) | (values == UNLABELLED)).all():
-                advice = f"raw Cityscapes ids are read with the layout classes {LABEL_IDS}"
+                advice = f"raw Cityscapes ids need the layout classes {LABEL_IDS}"
                 raise LayoutError(f"{str(error).rstrip('.')}; {advice}.") from error
             raise
         return self._translate(ids, own)
@@ -183,7 +183,7 @@ class _Reader:
         to_train_ids[list(CITYSCAPES_LABEL_IDS)] = range(len(CITYSCAPES_LABEL_IDS))
         ids = to_train_ids[values]
         share = _share(int((ids == UNLABELLED).sum()), ids.size)
-        self.notes.append(f"raw Cityscapes ids were brought to train ids, which leaves {share} unlabelled.")
+        self.notes.append(f"raw Cityscapes ids were converted to train ids, which leaves {share} unlabelled.")
         return self._translate(ids, ClassSet.cityscapes())
 
     def _from_colors(self, colors: np.ndarray, from_palette: bool) -> np.ndarray:
@@ -201,25 +201,27 @@ class _Reader:
         if (void := ids == UNLABELLED).any():
             values, _, counts = _distinct(colors[void])
             seen = ", ".join(f"{_text(value)} {count:,}" for value, count in zip(values, counts, strict=True))
-            self.notes.append(f"void colours make {_share(int(counts.sum()), ids.size)} unlabelled: {seen}.")
+            self.notes.append(
+                f"void colours in {_share(int(counts.sum()), ids.size)} were treated as unlabelled: {seen}."
+            )
         return self._translate(ids, own)
 
     def _unknown_colors(self, colors: np.ndarray, own: ClassSet, from_palette: bool) -> LayoutError:
         unknown = colors[own.find_colors(colors) < 0]
         values, _, counts = _distinct(unknown)
-        nearest, _ = own.nearest_colors(values[:_MANY])
+        nearest, _ = own.nearest_colors(values[:_LISTED])
         seen = ", ".join(
             f"{_text(value)} ({in_pixels(count)}, nearest {_named(own, index)})"
             for value, count, index in zip(values, counts, nearest, strict=False)
         )
-        more = f" and {len(values) - _MANY:,} more colours" if len(values) > _MANY else ""
+        more = f" and {len(values) - _LISTED:,} more colours" if len(values) > _LISTED else ""
         advice = "snapping (--snap, or its box on the page) takes each as the nearest class colour"
         if from_palette:
             advice += "; if the indices of the palette are the ids, save them in one channel"
         return self._error(f"no class has the colour of {_share(len(unknown), len(colors))}: {seen}{more}; {advice}")
 
     def _snapped(self, colors: np.ndarray, sets: list[ClassSet]) -> np.ndarray:
-        """Ids by the nearest colours of that set which is nearest on the whole; of equals the first."""
+        """Ids by the nearest colours of the set with the smallest total distance; the first of equals."""
         values, index, counts = _distinct(colors)
         nearest = [own.nearest_colors(values) for own in sets]
         chosen = int(np.argmin([(distances * counts).sum() for _, distances in nearest]))
@@ -227,12 +229,14 @@ class _Reader:
         off = distances > 0
         worst = int(distances.argmax())
         self.notes.append(
-            f"snapping took {_share(int(counts[off].sum()), index.size)} in {off.sum():,} colours of no class for the "
+            f"snapping took {_share(int(counts[off].sum()), index.size)} in {off.sum():,} colours of no class as the "
             f"nearest class colour; the farthest was {_text(values[worst])}, {distances[worst]:.0f} away from "
             f"{_named(own, ids[worst])}."
         )
         if void := int(counts[ids == UNLABELLED].sum()):
-            self.notes.append(f"colours nearest to void make {_share(void, index.size)} unlabelled.")
+            self.notes.append(
+                f"colours nearest to a void colour in {_share(void, index.size)} were treated as unlabelled."
+            )
         return self._translate(ids[index], own)
 
     def _translate(self, ids: np.ndarray, own: ClassSet) -> np.ndarray:
@@ -250,13 +254,13 @@ class _Reader:
         ]
         if len(lost) == len(present) > 0:
             raise self._error(
-                f"none of its classes ({', '.join(own.names[i] for i in present[:_MANY])}) is one of this model's "
-                f"({', '.join(self.classes.names[:_MANY])}{', ...' if len(self.classes) > _MANY else ''})"
+                f"none of its classes ({', '.join(own.names[i] for i in present[:_LISTED])}) is one of this model's "
+                f"({', '.join(self.classes.names[:_LISTED])}{', ...' if len(self.classes) > _LISTED else ''})"
             )
         preset = next((name for name in PRESETS if ClassSet.load(name) == own), None)
         note = f"read with the classes of {preset or f'another set of {len(own)}'} and translated by name"
         note += f": {', '.join(renamed)}" if renamed else ""
-        note += f"; unlabelled, for want of such a class here: {', '.join(lost)}" if lost else ""
+        note += f"; treated as unlabelled for lack of such a class: {', '.join(lost)}" if lost else ""
         self.notes.append(f"{note}.")
         return table[ids]
 
@@ -265,7 +269,7 @@ class _Reader:
 
 
 def _distinct(colors: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """uint8 (M, 3) -> the colours there are (N, 3), most frequent first; which one each pixel has (M,); counts (N,)."""
+    """uint8 (M, 3) -> distinct colours (N, 3), most frequent first; the index of each pixel's (M,); counts (N,)."""
     packed = pack(colors)
     counts = np.bincount(packed)  # faster than sorting tens of millions of pixels
     present = np.flatnonzero(counts)

@@ -1,8 +1,8 @@
-"""Class sets that everybody knows, as rows for `ClassSet.from_list`, and what goes with them.
+"""Well-known class sets as rows for `ClassSet.from_list`, with their void colours and raw ids.
 
 Cityscapes after cityscapesScripts (helpers/labels.py): classes in the order of the train ids, void colours and raw
-label ids. CamVid as SegNet groups it (Badrinarayanan, Kendall and Cipolla). The aliases are this project's: names by
-which a class is known in the other sets.
+label ids. CamVid as SegNet groups it (Badrinarayanan, Kendall and Cipolla). The aliases are this project's own: the
+names of a class in other sets.
 """
 
 from typing import Any
@@ -49,7 +49,7 @@ PRESETS = {
     ),
 }
 
-# Colours in official label pictures of what belongs to no class.
+# Colours of pixels of no class in the official label pictures.
 VOID_COLORS = {
     "cityscapes": (
         (0, 0, 0),  # unlabeled, ego vehicle, rectification border, out of roi, static

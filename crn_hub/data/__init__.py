@@ -1,7 +1,6 @@
 """Pairs of photograph and label map, for training and evaluation."""
 
-from crn_hub.data.pairs import PairDataset, check_rows, spread
-from crn_hub.data.sources import (
+from crn_hub.data.loading import (
     check_columns,
     dataset_license,
     find_classes,
@@ -10,6 +9,7 @@ from crn_hub.data.sources import (
     load_splits,
     scene_rows,
 )
+from crn_hub.data.pairs import PairDataset, check_rows, spread
 
 __all__ = [
     "PairDataset",

@@ -17,26 +17,26 @@ from crn_hub.data.simplification import simplify
 from crn_hub.pictures import from_255
 from crn_hub.text import clause
 
-Pair = tuple[np.ndarray, np.ndarray]  # pixels uint8 (H, W, 3) and ids uint8 (H, W), as large as the row has them
+Pair = tuple[np.ndarray, np.ndarray]  # pixels uint8 (H, W, 3) and ids uint8 (H, W), at the row's own size
 
 
 class PairDataset(Dataset[dict[str, Any]]):
     """Rows -> tensors of the network's size.
 
-    The largest part of the network's aspect is cut out of each row (a random one in training, else the middle) and
-    resized: photographs with antialiasing, labels by nearest neighbour. What is random depends on (seed, epoch, row)
-    only, so neither the order of rows nor the number of processes changes it.
+    The largest crop with the network's aspect ratio is taken from each row (at random with a seed, else the middle) and
+    resized: photographs with antialiasing, labels by nearest neighbour. Random draws depend only on (seed, epoch, row),
+    so neither the order of rows nor the number of processes changes them.
 
     Args:
         rows: a sequence of {image_column: PIL image, label_column: PIL image or array}.
-        classes: the class set of the labels; the label n is read as unlabelled too, as many data sets write it.
+        classes: the class set of the labels; the label n is also read as unlabelled, as in many data sets.
         size: (height, width) in pixels; may be changed later.
-        seed: of the augmentation; None for none of it.
-        random_flip: mirror every other pair.
-        color_jitter: how far brightness, contrast and saturation of photographs go up or down, 0..1: factors are
-            drawn from 1 - color_jitter to 1 + color_jitter.
-        simplify_layouts: the share of pairs, 0..1, whose label map is made coarser (see `simplification`).
-        cache_bytes: how much memory decoded rows may take; those beyond are decoded each time.
+        seed: of the augmentation; None for no augmentation.
+        random_flip: mirror half of the pairs.
+        color_jitter: how far brightness, contrast and saturation of photographs vary, 0..1: factors are drawn from
+            1 - color_jitter to 1 + color_jitter.
+        simplify_layouts: the share of pairs, 0..1, whose label map is simplified (see `simplification`).
+        cache_bytes: the most memory for decoded rows; rows that do not fit are decoded each time.
         called: what messages call a row.
     """
 
@@ -64,11 +64,11 @@ class PairDataset(Dataset[dict[str, Any]]):
         self._cache: dict[int, Pair] = {}
 
     def set_epoch(self, epoch: int) -> None:
-        """Chooses the augmentation of the epoch; accelerate's data loader calls this."""
+        """Selects the augmentation of the epoch; accelerate's data loader calls this."""
         self.epoch = epoch
 
     def at_size(self, size: tuple[int, int]) -> "PairDataset":
-        """The same rows at another (height, width), decoded once for both where the cache has room."""
+        """The same rows at another (height, width); both share the cache of decoded rows."""
         other = copy.copy(self)
         other.size = size
         return other
@@ -85,19 +85,19 @@ class PairDataset(Dataset[dict[str, Any]]):
         row = self.used[index]
         pixels, ids = self.decode(row)
         across, down, flip, jitter = 0.5, 0.5, False, np.zeros(3)
-        coarser: np.random.Generator | None = None  # where chance for a simplified layout comes from
+        simplify_rng: np.random.Generator | None = None
         if self.seed is not None:
             rng = np.random.default_rng((self.seed, self.epoch, row))
             draws = rng.random(6)
-            coarser = rng if rng.random() < self.simplify_layouts else None
+            simplify_rng = rng if rng.random() < self.simplify_layouts else None
             across, down, flip = draws[0], draws[1], self.random_flip and draws[2] < 0.5
             jitter = self.color_jitter * (2 * draws[3:] - 1)
-        box = _box_of_aspect((ids.shape[1], ids.shape[0]), self.size, across, down)
+        crop = _crop_of_aspect((ids.shape[1], ids.shape[0]), self.size, across, down)
         size = (self.size[1], self.size[0])
-        pixels = np.array(Image.fromarray(pixels).resize(size, Image.Resampling.BICUBIC, box=box))
-        ids = np.array(Image.fromarray(ids).resize(size, Image.Resampling.NEAREST, box=box))
-        if coarser:
-            ids = simplify(ids, len(self.classes), coarser)
+        pixels = np.array(Image.fromarray(pixels).resize(size, Image.Resampling.BICUBIC, box=crop))
+        ids = np.array(Image.fromarray(ids).resize(size, Image.Resampling.NEAREST, box=crop))
+        if simplify_rng:
+            ids = simplify(ids, len(self.classes), simplify_rng)
         if flip:
             pixels, ids = pixels[:, ::-1].copy(), ids[:, ::-1].copy()
         photograph = torch.from_numpy(pixels).permute(2, 0, 1).contiguous()
@@ -118,7 +118,7 @@ class PairDataset(Dataset[dict[str, Any]]):
             content = self.rows[row]
         except UnidentifiedImageError as error:
             raise LayoutError(f"{self._name(row)}: not readable (no image).") from error
-        except Exception as error:  # files of all kinds are read here, and readers fail in ways of their own
+        except Exception as error:  # readers of the many kinds of files fail in many different ways
             raise LayoutError(f"{self._name(row)}: not readable ({clause(error)}).") from error
         photograph = content[self.image_column]
         if photograph is None or content[self.label_column] is None:
@@ -129,7 +129,7 @@ class PairDataset(Dataset[dict[str, Any]]):
             )
         if photograph.mode not in ("RGB", "RGBA", "L", "P"):
             raise LayoutError(
-                f"{self._name(row)}: a photograph of mode {photograph.mode} cannot be used; right are 8 bits per "
+                f"{self._name(row)}: a photograph of mode {photograph.mode} cannot be used; it must have 8 bits per "
                 "channel."
             )
         try:
@@ -138,12 +138,12 @@ class PairDataset(Dataset[dict[str, Any]]):
             raise LayoutError(f"{self._name(row)}: not readable ({clause(error)}).") from error
         try:
             ids = self._ids(content[self.label_column], f"column {self.label_column}")
-        except (ValueError, OSError, SyntaxError) as error:  # LayoutError, or of an array that is none
+        except (ValueError, OSError, SyntaxError) as error:  # LayoutError, or NumPy's if the label is no array
             raise LayoutError(f"{self._name(row)}, {error}") from error
         if pixels.shape[:2] != ids.shape:
             raise LayoutError(
                 f"{self._name(row)}: the photograph has {pixels.shape[1]} x {pixels.shape[0]} pixels, "
-                f"its label {ids.shape[1]} x {ids.shape[0]}; they must agree."
+                f"its label {ids.shape[1]} x {ids.shape[0]}; they must be equal."
             )
         if (size := pixels.nbytes + ids.nbytes) <= self.cache_bytes:
             self.cache_bytes -= size
@@ -173,7 +173,9 @@ class PairDataset(Dataset[dict[str, Any]]):
         return bad
 
     def _ids(self, label: Any, source: str) -> np.ndarray:
-        if isinstance(label, Image.Image) and is_in_colors(label, self.classes):  # no preset: a data set says its own
+        if isinstance(label, Image.Image) and is_in_colors(
+            label, self.classes
+        ):  # no presets: a data set has classes of its own
             return read_layout(label, self.classes, layout_classes=self.classes, source=source).ids
         ids = np.array(label)
         if ids.dtype != object and np.issubdtype(ids.dtype, np.integer):
@@ -181,8 +183,8 @@ class PairDataset(Dataset[dict[str, Any]]):
         return self.classes.check_ids(ids, source)
 
     def _name(self, row: int) -> str:
-        """The row with the names of its files, where the data set has them."""
-        import datasets  # seconds, which the scenes need not wait
+        """The row with the names of its files, if the data set has them."""
+        import datasets  # takes seconds, and scenes don't need it
 
         files = []
         if isinstance(self.rows, datasets.Dataset):
@@ -195,7 +197,7 @@ class PairDataset(Dataset[dict[str, Any]]):
 
 
 def check_rows(data: PairDataset, skip_bad: bool) -> dict[int, str]:
-    """`PairDataset.check` of all rows for a command: with a progress bar, and bad rows that are left out on stderr.
+    """`PairDataset.check` of all rows with a progress bar; reports rows that are left out on stderr.
 
     Raises:
         LayoutError: at the first bad row without `skip_bad`, or if all are bad.
@@ -210,17 +212,17 @@ def check_rows(data: PairDataset, skip_bad: bool) -> dict[int, str]:
 
 
 def spread(length: int, count: int) -> list[int]:
-    """`count` indices spread evenly over 0..length-1, or all if there are fewer."""
+    """`count` indices spread evenly over 0..length-1; all of them if there are not more."""
     count = min(count, length)
     return [i * length // count for i in range(count)]
 
 
-def _box_of_aspect(
+def _crop_of_aspect(
     size: tuple[int, int], wanted: tuple[int, int], across: float, down: float
 ) -> tuple[float, float, float, float]:
     """The largest (left, top, right, bottom) in `size` (width, height) with the aspect of `wanted` (height, width)."""
     width, height = size
-    box_width = min(width, height * wanted[1] / wanted[0])
-    box_height = min(height, width * wanted[0] / wanted[1])
-    left, top = across * (width - box_width), down * (height - box_height)
-    return left, top, left + box_width, top + box_height
+    crop_width = min(width, height * wanted[1] / wanted[0])
+    crop_height = min(height, width * wanted[0] / wanted[1])
+    left, top = across * (width - crop_width), down * (height - crop_height)
+    return left, top, left + crop_width, top + crop_height

@@ -1,1 +1,1 @@
-"""Measures of photographs made from layouts: how real, how faithful, how diverse."""
+"""Measures of photographs made from layouts: how realistic, faithful and diverse they are."""

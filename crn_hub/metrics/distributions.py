@@ -1,7 +1,7 @@
-"""Distances between two sets of pictures, from features of each: Fréchet's and the kernel distance.
+"""Distances between two sets of pictures, from features of each picture: Fréchet distance and kernel distance.
 
-With the pool of Inception-v3 they are FID (Heusel et al., NeurIPS 2017) and KID (Binkowski et al., ICLR 2018); with any
-other network they are not, and are not called so.
+With the pooled features of Inception-v3 these are FID (Heusel et al., NeurIPS 2017) and KID (Binkowski et al., ICLR
+2018). With any other network they are not, so they have other names.
 """
 
 import numpy as np
@@ -11,8 +11,8 @@ from torchmetrics.image.fid import FrechetInceptionDistance
 from torchmetrics.image.kid import poly_mmd
 
 
-class _Given(nn.Module):
-    """Stands for a feature network where the features are there already."""
+class _Identity(nn.Module):
+    """In place of a feature network if the features have been computed already."""
 
     def __init__(self, num_features: int):
         super().__init__()
@@ -23,23 +23,23 @@ class _Given(nn.Module):
 
 
 def frechet_distance(real: np.ndarray, given: np.ndarray) -> float:
-    """Between the Gaussians of two sets of features (N, C) and (M, C); 0 or more, in squared units of the features."""
-    metric = FrechetInceptionDistance(feature=_Given(real.shape[1]))
+    """The distance of two sets of features (N, C) and (M, C) as Gaussians; at least 0, in squared units of features."""
+    metric = FrechetInceptionDistance(feature=_Identity(real.shape[1]))
     metric.update(torch.from_numpy(real).double(), real=True)
     metric.update(torch.from_numpy(given).double(), real=False)
     return max(float(metric.compute()), 0.0)
 
 
 def kernel_distance(real: np.ndarray, given: np.ndarray) -> float:
-    """The squared maximum mean discrepancy of two sets of features (N, C), by the cubic kernel (x·y / C + 1)³.
+    """The squared maximum mean discrepancy of two sets of features (N, C), with the cubic kernel (x·y / C + 1)³.
 
-    Unbiased, so it may be below 0: that of all rows at once, where KID takes the mean over random subsets.
+    The estimate is unbiased, so it may be below 0. It is that of all rows at once; KID is the mean over random subsets.
     """
     return float(poly_mmd(torch.from_numpy(real).double(), torch.from_numpy(given).double()))
 
 
 class Resampling:
-    """Both distances of many resamples of the rows, from inner products that are computed once.
+    """Both distances for many resamples of the rows, from inner products that are computed only once.
 
     Args:
         real, given: features (N, C) of the same rows.
@@ -51,8 +51,11 @@ class Resampling:
         self.kernels = [(products / x.shape[1] + 1) ** 3 for products in self.products]
 
     def frechet(self, rows: np.ndarray) -> float:
-        """Fréchet's distance of these rows: for centred features X and Y of N rows each, the trace of the root of
-        their covariances' product is the sum of the singular values of X Yᵀ / (N - 1), which has N x N numbers."""
+        """The Fréchet distance of these rows.
+
+        For centred features X and Y of N rows each, the trace of the square root of the product of their covariances is
+        the sum of the singular values of X Yᵀ / (N - 1), a matrix of only N x N.
+        """
         n, centred, means = len(rows), [], []
         for products in self.products:
             block = products[rows][:, rows]
@@ -63,7 +66,7 @@ class Resampling:
         return float(of_means + spread / (n - 1))
 
     def kernel(self, rows: np.ndarray) -> float:
-        """The kernel distance of these rows: each pair as often as both of its rows were drawn."""
+        """The kernel distance of these rows; each pair counts as often as both of its rows were drawn."""
         n = len(rows)
         drawn = torch.from_numpy(np.bincount(rows, minlength=len(self.kernels[0]))).double()
         within = sum(

@@ -1,47 +1,49 @@
-"""`crn evaluate`: any number of models on the same rows of a data set, and what makes their numbers comparable."""
+"""Evaluates any number of models on the same rows of a data set, with what makes their numbers comparable."""
 
 import os
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import torch
 from tqdm import tqdm
 
+from crn_hub.box import BOX, resolve
 from crn_hub.classes import LayoutError
 from crn_hub.data import PairDataset, check_columns, check_rows, find_classes, hold_out, load_splits, spread
 from crn_hub.files import check_folder
 from crn_hub.fingerprint import fingerprint
 from crn_hub.hub.source import short_name
-from crn_hub.metrics.measuring import ModelOnRows, Photographs, Pictures, measure_rows
-from crn_hub.metrics.rows import Meter, Record
-from crn_hub.metrics.summary import RESAMPLES, Summary, summarise
+from crn_hub.metrics.measuring import measure_rows
+from crn_hub.metrics.meter import Meter, RowMeasurements
+from crn_hub.metrics.notes import comparison_notes
+from crn_hub.metrics.picture_sources import ModelOnRows, Photographs, PictureSource
+from crn_hub.metrics.summary import Summary, summarise
 from crn_hub.networks.hub_model import HubModel
 from crn_hub.segmentation import Segmenter, SmallSegmenter, load_segmenter
 from crn_hub.vgg import load_features
 
-VERSION = 1  # of the measures: after a change, records of before are those of another evaluation
+VERSION = 1  # of the measures; a change makes earlier measurements those of another evaluation
 OTHERS, PHOTOGRAPHS = "other photographs", "photographs"  # columns of the table beside the models
-MEASURED = "measured"  # folder of the records
-SMALLEST, CACHE_BYTES = 32, 2**30  # pixels of each side; decoded rows in memory
-FEW_ROWS = 1000  # below which a note warns
-CONFORMITY = ("counts", "perceptual", "share")  # parts of a record
+MEASURED = "measured"  # folder of the saved measurements
+SMALLEST = 32  # pixels of each side
+CACHE_BYTES = 2**30  # for decoded rows
+CONFORMITY = ("counts", "perceptual", "share")  # keys of `RowMeasurements`
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What came out.
+    """The result of an evaluation.
 
     Attributes:
         data: the rows, at the size of the evaluation.
         facts: what the numbers depend on; plain JSON.
-        notes: the same in sentences, for whoever compares the numbers with others.
-        features: what reports call the feature network of the perceptual distance.
+        notes: the same in sentences, for everybody who compares the numbers with others.
+        features: the name of the feature network of the perceptual distance in reports.
         models: each model with its measures.
-        others: photographs of other rows with their measures; None if there are no other rows.
+        others: the measures of photographs of other rows; None if there are no other rows.
         photographs: the conformity of the recorded photographs themselves; None without a segmenter.
     """
 
@@ -71,92 +73,83 @@ def evaluate(
     """Measures models on rows of a data set; the arguments are those of `crn evaluate`.
 
     Raises:
-        FileNotFoundError, ConnectionError: a model, data set or network is not to be had.
-        FileExistsError: `output` holds measurements of another evaluation.
-        ValueError: anything else that is wrong with the arguments or the rows; one sentence.
+        FileNotFoundError, ConnectionError: if a model, data set or network cannot be found or fetched.
+        FileExistsError: if `output` holds measurements of another evaluation.
+        ValueError: if anything else is wrong with the arguments or the rows; one sentence.
     """
     check_folder("--output", output)
-    once: dict[str, str] = {}
-    for name in models:
-        once.setdefault(os.path.realpath(name) if os.path.isdir(name) else name, name)
-    networks = {name: HubModel.from_pretrained(None if name == "box" else name) for name in once.values()}
+    networks = _load_models(models)
     size = _choose_size({name: network.size for name, network in networks.items()}, size)
-    rows, others, split = _choose_rows(dataset, columns, split)
+    rows, other_rows, split = _choose_rows(dataset, columns, split)
     class_set = find_classes(dataset, classes)
-    finder = load_segmenter(segmenter, class_set) if segmenter is not None else None
+    labeller = load_segmenter(segmenter, class_set) if segmenter is not None else None
     data = PairDataset(rows, class_set, size, *columns, cache_bytes=CACHE_BYTES)
     data.used = spread(len(rows), max_rows or len(rows))
     left_out = check_rows(data, skip_bad_rows)
     if len(data) < 2:
-        raise ValueError(f"{dataset}: {len(data)} rows to evaluate on are too few; 2 are the least.")
+        raise ValueError(f"{dataset}: {len(data)} row to evaluate on; at least 2 are needed.")
     if all((data.decode(row)[1] >= len(class_set)).all() for row in data.used):
         raise ValueError(f"{dataset}: no pixel of the rows is labelled.")
-    unseen = _other_rows(others, data)
+    other_data = _as_many_others(other_rows, data)
 
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    features = load_features(perceptual_net)
-    called = {"vgg16": "VGG-16", "vgg19": "VGG-19"}.get(perceptual_net, short_name(perceptual_net))
-    meter = Meter(len(class_set), features, finder, device)
-    photographs = Photographs(PHOTOGRAPHS, data)
-    strangers = Photographs(OTHERS, unseen) if unseen is not None else None
+    meter = Meter(len(class_set), load_features(perceptual_net), labeller, device)
     on_rows = [
-        ModelOnRows(shown, None if name == "box" else Path(name), network.to(device), data.at_size(network.size), size)
-        for shown, (name, network) in zip(_names([*networks]), networks.items(), strict=True)
+        ModelOnRows(shown, None if name == BOX else Path(name), network.to(device), data.at_size(network.size), size)
+        for shown, (name, network) in zip(_display_names([*networks]), networks.items(), strict=True)
     ]
     facts = {
         "version": VERSION,
-        "columns": list(columns),
-        "dataset": short_name(dataset),
-        "hub_dataset": None if Path(dataset).exists() else dataset,
-        "split": split,
-        "rows": len(data),
-        "rows_left_out": len(left_out),
-        "rows_fingerprint": getattr(rows, "_fingerprint", ""),  # by the datasets library: changes with the contents
-        "classes": class_set.to_list(),
-        "size": list(size),
-        "other_rows_fingerprint": getattr(others, "_fingerprint", ""),
-        "feature_network": {
-            "name": short_name(perceptual_net),
-            "fingerprint": fingerprint(features, features.preprocessing),
-        },
-        "segmenter": _describe(finder),
-        "inception": meter.inception is not None,
-        "lpips": meter.lpips is not None,
+        **_describe_data(data, dataset, split, len(left_out), other_rows),
+        **_describe_networks(meter, perceptual_net),
     }
-    sources: list[Pictures] = [photographs, *([strangers] if strangers else []), *on_rows]
-    records = measure_rows(sources, data, meter, output / MEASURED, facts)
-    recorded = records[photographs.key]
+    photographs = Photographs(PHOTOGRAPHS, data)
+    others = Photographs(OTHERS, other_data) if other_data is not None else None
+    sources: list[PictureSource] = [photographs, *([others] if others else []), *on_rows]
+    measured = measure_rows(sources, data, meter, output / MEASURED, facts)
+
+    real = measured[photographs.key]
     bar = tqdm(on_rows, desc="intervals", unit="model")
-    models_measured = [(model, summarise(records[model.key], recorded)) for model in bar]
-    of_others = summarise(records[strangers.key], recorded) if strangers else None
-    of_photographs = _conformity(recorded) if finder else None
+    model_summaries = [(model, summarise(measured[model.key], real)) for model in bar]
+    conformity = _conformity(real) if labeller else None
+    features = {"vgg16": "VGG-16", "vgg19": "VGG-19"}.get(perceptual_net, short_name(perceptual_net))
     return Evaluation(
         data,
         facts,
-        _notes(facts, called, meter, of_photographs),
-        called,
-        models_measured,
-        of_others,
-        of_photographs,
+        comparison_notes(facts, features, meter, conformity),
+        features,
+        model_summaries,
+        summarise(measured[others.key], real) if others else None,
+        conformity,
     )
 
 
-def _choose_size(sizes: dict[str, tuple[int, int]], asked: tuple[int, int] | None) -> tuple[int, int]:
-    """(height, width) of the evaluation: the one asked for, else that of the largest model."""
-    height, width = asked or max(sizes.values(), key=lambda size: size[0] * size[1])
+def _load_models(names: Sequence[str]) -> dict[str, HubModel]:
+    """The models by name, each only once: two names may be the same folder."""
+    distinct: dict[str, str] = {}
+    for name in names:
+        folder = resolve(name)
+        distinct.setdefault(os.path.realpath(folder) if os.path.isdir(folder) else name, name)
+    return {name: HubModel.from_pretrained(resolve(name)) for name in distinct.values()}
+
+
+def _choose_size(sizes: dict[str, tuple[int, int]], requested: tuple[int, int] | None) -> tuple[int, int]:
+    """(height, width) of the evaluation: the requested one, or that of the largest model."""
+    height, width = requested or max(sizes.values(), key=lambda size: size[0] * size[1])
     if min(height, width) < SMALLEST:
         raise ValueError(f"size {height} x {width} (height x width): each side must be at least {SMALLEST} pixels.")
-    for name, (of_model, across) in sizes.items():
-        if of_model * width != across * height:
+    for name, (model_height, model_width) in sizes.items():
+        if model_height * width != model_width * height:
             raise ValueError(
-                f"{name} makes images of {of_model} x {across} pixels (height x width), which differs in shape from "
-                f"{height} x {width}: photographs would be cut differently; evaluate models of one shape together."
+                f"{name} makes images of {model_height} x {model_width} pixels (height x width), which differs in "
+                f"shape from {height} x {width}: photographs would be cropped differently; evaluate models of one "
+                "shape together."
             )
     return height, width
 
 
 def _choose_rows(dataset: str, columns: tuple[str, str], split: str | None) -> tuple[Any, Any, str]:
-    """The rows to evaluate on, other rows (perhaps none), and what the split is called."""
+    """The rows to evaluate on, other rows (perhaps none), and the name of the split."""
     splits = load_splits(dataset)
     if split is None:
         others, rows, split = hold_out(dataset, splits, columns)
@@ -168,8 +161,8 @@ def _choose_rows(dataset: str, columns: tuple[str, str], split: str | None) -> t
     return splits[split], max(others, key=len, default=splits[split].select([])), split
 
 
-def _other_rows(rows: Any, data: PairDataset) -> PairDataset | None:
-    """As many other rows as `data` has, spread evenly; None if there are not so many, or a bad one is among them."""
+def _as_many_others(rows: Any, data: PairDataset) -> PairDataset | None:
+    """As many other rows as `data` has, spread evenly; None if there are fewer, or if one of them is bad."""
     if len(rows) < len(data):
         return None
     others = PairDataset(rows, data.classes, data.size, data.image_column, data.label_column, called="other row")
@@ -181,11 +174,11 @@ def _other_rows(rows: Any, data: PairDataset) -> PairDataset | None:
     return others
 
 
-def _names(models: list[str]) -> list[str]:
-    """What reports call models: the last part of a folder's name, and as many more as tell it from the others.
+def _display_names(models: list[str]) -> list[str]:
+    """The names of models in reports: the last part of each path, with as many parts before it as make it unique.
 
     Raises:
-        ValueError: if that is the name of another column.
+        ValueError: if a name is that of another column.
     """
     names = [short_name(name) for name in models]
     for parts in range(2, 5):
@@ -195,11 +188,40 @@ def _names(models: list[str]) -> list[str]:
             for model, name in zip(models, names, strict=True)
         ]
     if taken := [name for name in names if name in (PHOTOGRAPHS, OTHERS)]:
-        raise ValueError(f"{taken[0]}: a column of the table is called so; rename the model's folder.")
+        raise ValueError(f"{taken[0]}: a column of the table has this name; rename the model's folder.")
     return names
 
 
-def _describe(segmenter: Segmenter | None) -> dict[str, Any] | None:
+def _describe_data(data: PairDataset, dataset: str, split: str, num_left_out: int, other_rows: Any) -> dict[str, Any]:
+    """What the numbers depend on in the data; the fingerprints, of the datasets library, change with the contents."""
+    return {
+        "columns": [data.image_column, data.label_column],
+        "dataset": short_name(dataset),
+        "hub_dataset": None if Path(dataset).exists() else dataset,
+        "split": split,
+        "rows": len(data),
+        "rows_left_out": num_left_out,
+        "rows_fingerprint": getattr(data.rows, "_fingerprint", ""),
+        "classes": data.classes.to_list(),
+        "size": list(data.size),
+        "other_rows_fingerprint": getattr(other_rows, "_fingerprint", ""),
+    }
+
+
+def _describe_networks(meter: Meter, perceptual_net: str) -> dict[str, Any]:
+    """The networks that the numbers depend on."""
+    return {
+        "feature_network": {
+            "name": short_name(perceptual_net),
+            "fingerprint": fingerprint(meter.features, meter.features.preprocessing),
+        },
+        "segmenter": _describe_segmenter(meter.segmenter),
+        "inception": meter.inception is not None,
+        "lpips": meter.lpips is not None,
+    }
+
+
+def _describe_segmenter(segmenter: Segmenter | None) -> dict[str, Any] | None:
     if segmenter is None:
         return None
     return {
@@ -211,65 +233,8 @@ def _describe(segmenter: Segmenter | None) -> dict[str, Any] | None:
     }
 
 
-def _conformity(photographs: Sequence[Record]) -> Summary:
-    """How well recorded photographs conform; of their distance from themselves there is nothing to say."""
-    summary = summarise([{k: v for k, v in r.items() if k in CONFORMITY} for r in photographs], photographs)
+def _conformity(photographs: Sequence[RowMeasurements]) -> Summary:
+    """How well recorded photographs conform to their layouts, without their distance from themselves, which is 0."""
+    summary = summarise([{k: v for k, v in row.items() if k in CONFORMITY} for row in photographs], photographs)
     del summary.measures["perceptual"]
     return replace(summary, class_perceptual=np.full_like(summary.class_perceptual, np.nan))
-
-
-def _notes(
-    facts: dict[str, Any],
-    features: str,
-    meter: Meter,
-    photographs: Summary | None,
-) -> list[str]:
-    """What one must know to compare the numbers with others."""
-    count, (height, width) = facts["rows"], facts["size"]
-    few = ""
-    if count < FEW_ROWS:
-        few = (
-            f" {count} rows are few: neighbours among them are not independent, so the intervals are rather too narrow."
-        )
-    left_out = f", {facts['rows_left_out']} bad ones left out" if facts["rows_left_out"] else ""
-    notes = [
-        f"Data: {count} rows of {facts['dataset']} ({facts['split']}){left_out}, one image of each model per row; of a "
-        f"model's k images each has its turn.{few}",
-        f"Size: {width} x {height}. The largest part of each photograph with that shape, resized by Pillow's "
-        "antialiased bicubic filter, its label map by nearest neighbour; outputs in 8 bits, those of another size "
-        "resized by Lanczos' filter.",
-        "Intervals: 95 %, the value plus and minus 1.96 standard deviations over "
-        f"{RESAMPLES} resamples of the rows, cut at what is possible.",
-        "Fréchet and kernel distances compare sets of pictures by the mean features of each. They depend on the "
-        "feature network, the size and the number of rows, Fréchet's being the larger the fewer these are, and the "
-        "kernel distance is that of all rows at once: compare within this table only.",
-        f"Perceptual distance and distance between images: the loss's, on {features}, each layer counting alike; 1 is "
-        "how far photographs are from those half the data further on, on average. It favours what was trained by it.",
-    ]
-    segmenter = facts["segmenter"]
-    if segmenter is None or photographs is None:
-        notes.append(
-            "Conformity to the layout was not measured: it needs --segmenter, a network of crn train-segmenter or of "
-            "transformers. Distances between sets by features that the loss does not know need it too."
-        )
-    else:
-        counted, unknown = np.isfinite(cast(np.ndarray, photographs.class_iou)).sum(), segmenter["unknown_classes"]
-        trained = ""
-        record = segmenter["training"]
-        with suppress(KeyError, TypeError, ValueError):  # of a file that somebody has changed
-            trained = (
-                f" It was trained on {record['rows']} rows of {record['dataset']}; on {record['validation']['rows']} "
-                f"held-out ones, at its own size, its mIoU is {record['validation']['miou']:.3f}."
-            )
-        without = f", without {', '.join(unknown)}, which it does not know" if unknown else ""
-        notes.append(
-            f"mIoU and pixel accuracy: of the segmentation network {segmenter['name']} "
-            f"({segmenter['parameters'] / 1e6:.1f} M parameters) on the pictures against the label maps, over the "
-            f"{counted} classes that these have{without}. Unlabelled pixels do not count. On the photographs "
-            f"themselves it has an mIoU of {photographs.measures['miou'].value:.3f}.{trained}"
-        )
-    if meter.inception is None:
-        notes.append(f"FID and KID were not measured: Inception's weights could not be had ({meter.no_inception}).")
-    if meter.lpips is None:
-        notes.append(f"LPIPS was not measured: its weights could not be had ({meter.no_lpips}).")
-    return notes

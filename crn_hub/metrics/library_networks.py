@@ -1,10 +1,10 @@
-"""Networks whose weights other libraries fetch: Inception for FID and KID, AlexNet for LPIPS.
+"""Networks whose weights other libraries download: Inception for FID and KID, AlexNet for LPIPS.
 
-- FID: Heusel et al., NeurIPS 2017; KID: Binkowski et al., ICLR 2018; both on the pool of the Inception-v3 that
-  torch-fidelity converted from the original TensorFlow weights.
+- FID: Heusel et al., NeurIPS 2017; KID: Binkowski et al., ICLR 2018; both on the pooled features of the Inception-v3
+  that torch-fidelity converted from the original TensorFlow weights.
 - LPIPS: Zhang et al., CVPR 2018, version 0.1 on AlexNet with torchvision's weights.
 
-They lie in the cache of torch.hub once they have been fetched.
+Once downloaded, the weights stay in the cache of torch.hub.
 """
 
 import os
@@ -19,31 +19,31 @@ from torchmetrics.image.lpip import LearnedPerceptualImagePatchSimilarity
 
 from crn_hub.text import clause
 
-TIMEOUT = 20.0  # seconds that a server may be silent
-TENSORS_ONLY = "TORCH_FORCE_WEIGHTS_ONLY_LOAD"  # PyTorch's own switch: unpickle nothing but tensors
+TIMEOUT = 20.0  # seconds without an answer from a server
+TENSORS_ONLY = "TORCH_FORCE_WEIGHTS_ONLY_LOAD"  # PyTorch's own switch: unpickle only tensors
 
 
 def load_inception() -> tuple[Any, str]:
-    """uint8 (B, 3, H, W) -> features (B, 2048), or None and why the weights could not be had."""
+    """uint8 (B, 3, H, W) -> features (B, 2048); or None and why the weights could not be loaded."""
     return _try(lambda: NoTrainInceptionV3(name="inception-v3-compat", features_list=["2048"]))
 
 
 def load_lpips() -> tuple[Any, str]:
-    """LPIPS of images (1, 3, H, W), -1..1: a function of two; or None and why the weights could not be had."""
+    """LPIPS of two images (1, 3, H, W), -1..1; or None and why the weights could not be loaded."""
     metric, trouble = _try(lambda: LearnedPerceptualImagePatchSimilarity(net_type="alex"))
     return (None, trouble) if metric is None else (metric.requires_grad_(False).eval(), "")
 
 
 def _try(build: Callable[[], Any]) -> tuple[Any, str]:
-    """What `build` makes, or None and why it could not; nothing but tensors is unpickled meanwhile."""
+    """What `build` returns, or None and why it failed; only tensors are unpickled meanwhile."""
     forced, timeout = os.environ.get(TENSORS_ONLY), socket.getdefaulttimeout()
     os.environ[TENSORS_ONLY] = "1"
     socket.setdefaulttimeout(TIMEOUT)
     try:
-        with redirect_stdout(sys.stderr):  # where torch.hub says what it fetches
+        with redirect_stdout(sys.stderr):  # torch.hub prints what it downloads
             return build(), ""
-    except Exception as error:  # of urllib, torch.hub and pickle, each in its own way
-        return None, clause(getattr(error, "reason", error))  # what is in a URLError
+    except Exception as error:  # urllib, torch.hub and pickle fail in many different ways
+        return None, clause(getattr(error, "reason", error))  # of a URLError
     finally:
         socket.setdefaulttimeout(timeout)
         if forced is None:

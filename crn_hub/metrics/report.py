@@ -1,4 +1,4 @@
-"""An evaluation as one table, for the console, Markdown, CSV and JSON, and as a part of model cards."""
+"""An evaluation as files: Markdown, CSV and JSON, and a part of training records and model cards."""
 
 import csv
 import io
@@ -8,105 +8,14 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
-
 from crn_hub.files import write_text
 from crn_hub.hub.card import escape, is_unedited, markdown_table
 from crn_hub.hub.model_folder import CARD, TRAINING_RECORD
 from crn_hub.hub.training_record import EvaluationRecord, MeasureRecord
 from crn_hub.metrics.evaluation import OTHERS, PHOTOGRAPHS, Evaluation
-from crn_hub.metrics.measuring import ModelOnRows
-from crn_hub.metrics.summary import MEASURES, Measure, Summary, Value
-from crn_hub.text import number, one_line, three_digits
-
-PIPE_WIDTH = 120  # columns, where no terminal says how many there are
-ARROWS = {"lower": "↓", "higher": "↑"}
-
-
-def columns_of(evaluation: Evaluation) -> dict[str, Summary]:
-    """The columns of the table: models, then the photographs that they are compared with, by name."""
-    columns = {model.name: summary for model, summary in evaluation.models}
-    if evaluation.others is not None:
-        columns[OTHERS] = evaluation.others
-    if evaluation.photographs is not None:
-        columns[PHOTOGRAPHS] = evaluation.photographs
-    return columns
-
-
-def titles_of(evaluation: Evaluation) -> dict[str, str]:
-    """The measures that were taken of a model, by key, in order: titles with arrows that point to better."""
-    taken = {key for _, summary in evaluation.models for key in summary.measures}
-    return {
-        measure.key: f"{measure.title.format(features=evaluation.features)} {ARROWS[measure.better]}"
-        for measure in MEASURES
-        if measure.key in taken
-    }
-
-
-def notes_of(evaluation: Evaluation) -> list[str]:
-    """What stands under the table."""
-    notes = [*evaluation.notes]
-    if evaluation.others is not None:
-        notes.append(
-            "Other photographs: recorded ones of other rows in the place of a model's, as a measure for the measures; "
-            "real, but with nothing of the layouts."
-        )
-    return notes + [_unknown(model) for model, _ in evaluation.models if model.unknown]
-
-
-def _unknown(model: ModelOnRows) -> str:
-    return f"{model.name} has no class for {', '.join(model.unknown)}: unlabelled in the layouts that it gets."
-
-
-def rows_of(evaluation: Evaluation) -> list[tuple[str, list[str]]]:
-    """The lines of the table: title, and a cell for each column."""
-    columns, models = columns_of(evaluation), [model.model for model, _ in evaluation.models]
-    lines = [
-        (title, [cell(column.measures.get(key)) for column in columns.values()])
-        for key, title in titles_of(evaluation).items()
-    ]
-    blanks = [""] * (len(columns) - len(models))
-    return [
-        *lines,
-        ("images per layout (k)", [*(str(model.num_images) for model in models), *blanks]),
-        ("GFLOP per layout", [*(number(model.gflop) for model in models), *blanks]),
-        ("parameters", [*(f"{model.num_parameters:,}" for model in models), *blanks]),
-    ]
-
-
-def iou_rows(evaluation: Evaluation) -> list[tuple[str, list[str]]]:
-    """The same for the IoU of each class; empty if it was not measured."""
-    found = [column.class_iou for column in columns_of(evaluation).values()]
-    if all(iou is None for iou in found):
-        return []
-    return [
-        (name, ["-" if iou is None or np.isnan(iou[i]) else f"{iou[i]:.3f}" for iou in found])
-        for i, name in enumerate(evaluation.data.classes.names)
-    ]
-
-
-def print_table(evaluation: Evaluation) -> None:
-    """Prints the table and its notes to stdout; many models in several tables, one below the other."""
-    console = Console(markup=False, highlight=False, emoji=False)
-    if not console.is_terminal:
-        console.width = PIPE_WIDTH
-    lines, names = rows_of(evaluation), [*columns_of(evaluation)]
-    per_table = max(1, (console.width - max(len(title) for title, _ in lines) - 2) // 24)
-    for start in range(0, len(names), per_table):
-        table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-        table.add_column("", no_wrap=True)
-        for name in names[start : start + per_table]:
-            table.add_column(Text(one_line(name)), min_width=22)
-        for title, cells in lines:
-            if any(c not in ("", "-") for c in cells[start : start + per_table]):
-                table.add_row(Text(title), *cells[start : start + per_table])
-        console.print(table)
-        console.print()
-    for note in notes_of(evaluation):
-        console.print(f"- {note}", soft_wrap=not console.is_terminal)
+from crn_hub.metrics.picture_sources import ModelOnRows
+from crn_hub.metrics.summary import MEASURES, Measure, Summary
+from crn_hub.metrics.table import columns_of, iou_lines, lines_of, notes_of, titles_of, unknown_note
 
 
 def write_report(evaluation: Evaluation, output: Path) -> list[Path]:
@@ -118,9 +27,9 @@ def write_report(evaluation: Evaluation, output: Path) -> list[Path]:
 
 
 def update_cards(evaluation: Evaluation) -> list[Path]:
-    """Writes the results into training.json and card of the models that lie in local folders; returns these files.
+    """Writes the results into training.json and the card of each model that is a local folder; returns these files.
 
-    Cards that people have edited stay as they are, which is told on stderr.
+    Cards that people have edited are not changed, which is reported on stderr.
     """
     written = []
     for model, summary in evaluation.models:
@@ -131,12 +40,14 @@ def update_cards(evaluation: Evaluation) -> list[Path]:
             if is_unedited(card := model.folder / CARD):
                 written.append(card)
             else:
-                print(f"{card}: edited by people, stays; {TRAINING_RECORD} has the results.", file=sys.stderr)
+                print(
+                    f"{card}: edited by people, so not changed; the results are in {TRAINING_RECORD}.", file=sys.stderr
+                )
     return written
 
 
 def _conditions(evaluation: Evaluation, measure: Measure) -> dict[str, Any]:
-    """What the numbers of a measure depend on; "" for what they do not."""
+    """What the values of a measure depend on; "" for what they don't depend on."""
     facts = evaluation.facts
     height, width = facts["size"]
     networks = {
@@ -156,7 +67,7 @@ def _conditions(evaluation: Evaluation, measure: Measure) -> dict[str, Any]:
 
 
 def _for_card(evaluation: Evaluation, model: ModelOnRows, summary: Summary) -> EvaluationRecord:
-    """What `crn_hub.hub.card` shows of an evaluation: the measures, each with what it depends on."""
+    """The evaluation in the training record, which the card shows: the measures, each with what it depends on."""
     facts, titles = evaluation.facts, titles_of(evaluation)
     measures: list[MeasureRecord] = []
     for measure in MEASURES:
@@ -180,30 +91,21 @@ def _for_card(evaluation: Evaluation, model: ModelOnRows, summary: Summary) -> E
         "hub_dataset": facts["hub_dataset"],
         "split": facts["split"],
         "measures": measures,
-        "notes": [*evaluation.notes, *([_unknown(model)] if model.unknown else [])],
+        "notes": [*evaluation.notes, *([unknown_note(model)] if model.unknown else [])],
     }
-
-
-def cell(value: Value | None) -> str:
-    """A value and its interval as people read them: "0.393 (0.371, 0.415)"; a dash for none."""
-    if value is None or math.isnan(value.value):
-        return "-"
-    if value.low is None or value.high is None:
-        return three_digits(value.value)
-    return f"{three_digits(value.value)} ({three_digits(value.low)}, {three_digits(value.high)})"
 
 
 def _markdown(evaluation: Evaluation) -> str:
     head = ["", *map(escape, columns_of(evaluation))]
-    parts = [markdown_table(head, [[escape(title), *cells] for title, cells in rows_of(evaluation)])]
-    if iou := iou_rows(evaluation):
+    parts = [markdown_table(head, [[escape(title), *cells] for title, cells in lines_of(evaluation)])]
+    if iou := iou_lines(evaluation):
         parts += ["IoU of each class:", markdown_table(head, [[escape(name), *cells] for name, cells in iou])]
     parts.append("\n".join(f"- {escape(note)}" for note in notes_of(evaluation)))
     return "\n\n".join(parts) + "\n"
 
 
 def _csv(evaluation: Evaluation) -> str:
-    """One line per model and measure, with what it depends on; "iou/NAME" is that of a class."""
+    """One line for each model and measure, with what it depends on; "iou/NAME" is the IoU of a class."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     measures = {measure.key: measure for measure in MEASURES}

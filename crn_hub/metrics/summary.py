@@ -1,4 +1,4 @@
-"""Records of rows -> the measures of a model, each with an interval."""
+"""Measurements of rows -> the measures of a model, each with an interval."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -8,22 +8,23 @@ from typing import NamedTuple
 import numpy as np
 
 from crn_hub.metrics.distributions import Resampling, frechet_distance, kernel_distance
-from crn_hub.metrics.rows import Record
+from crn_hub.metrics.meter import RowMeasurements
 from crn_hub.segmentation.agreement import class_iou, pixel_accuracy
 
-RESAMPLES, WITHIN = 200, 1.96  # standard deviations: 95 % of a normal distribution
-MOST_RESAMPLED = 1000  # rows; for more of them each resample of Fréchet's distance would take seconds
+RESAMPLES = 200
+WITHIN = 1.96  # standard deviations: 95 % of a normal distribution
+MOST_RESAMPLED = 1000  # rows; with more, each resample of the Fréchet distance would take seconds
 
 
 class Measure(NamedTuple):
     """One of the measures.
 
     Attributes:
-        key: in JSON and CSV.
-        title: in tables, where {features} is the feature network's name.
+        key: its name in JSON and CSV.
+        title: its name in tables, with {features} for the name of the feature network.
         better: "lower" or "higher".
-        network: what it looks through, if anything: "inception", "alexnet", "segmenter" or "perceptual".
-        hub: the Hub's name of the metric.
+        network: the network that it uses: "inception", "alexnet", "segmenter", "perceptual", or "" for none.
+        hub: its name on the Hub.
     """
 
     key: str
@@ -49,7 +50,7 @@ MEASURES = (
     Measure("diversity", "distance between the k images, {features}", "higher", "perceptual", "perceptual_diversity"),
     Measure("lpips_diversity", "LPIPS between the k images", "higher", "alexnet", "lpips_diversity"),
 )
-POSSIBLE = {  # what values a measure can have, where it is not 0 and more
+POSSIBLE = {  # the range of a measure, if it is not 0 to infinity
     "kid": (-np.inf, np.inf),
     "kernel_segmenter": (-np.inf, np.inf),
     "kernel_perceptual": (-np.inf, np.inf),
@@ -58,7 +59,7 @@ POSSIBLE = {  # what values a measure can have, where it is not 0 and more
     "ssim": (-1.0, 1.0),
     "psnr": (-np.inf, np.inf),
 }
-DISTANCES = {  # features -> Fréchet's distance and the kernel distance by them
+DISTANCES = {  # features -> the Fréchet distance and the kernel distance that they give
     "features_inception": ("fid", "kid"),
     "features_segmenter": ("frechet_segmenter", "kernel_segmenter"),
     "features_perceptual": ("frechet_perceptual", "kernel_perceptual"),
@@ -67,7 +68,7 @@ DISTANCES = {  # features -> Fréchet's distance and the kernel distance by them
 
 @dataclass(frozen=True)
 class Value:
-    """A measure's value and its 95 % interval, None where there is none."""
+    """A measure's value and its 95 % interval, None if there is none."""
 
     value: float
     low: float | None
@@ -79,10 +80,10 @@ class Summary:
     """The measures of one model.
 
     Attributes:
-        measures: by the keys of `MEASURES`; those that were not measured are missing.
+        measures: by the keys of `MEASURES`, without those that were not measured.
         class_iou: (n,) 0..1, nan for classes without a labelled pixel; None if not measured.
         class_perceptual: (n + 1,) the perceptual distance over the pixels of each class, unlabelled last; nan for
-            classes without any.
+            classes without pixels.
         row_perceptual: (N,) the perceptual distance of each row.
     """
 
@@ -92,17 +93,18 @@ class Summary:
     row_perceptual: np.ndarray
 
 
-def summarise(records: Sequence[Record], real: Sequence[Record]) -> Summary:
-    """
-    Args:
-        records: of the rows, measured of a model's pictures.
-        real: of the same rows, measured of the recorded photographs themselves.
+def summarise(measurements: Sequence[RowMeasurements], real: Sequence[RowMeasurements]) -> Summary:
+    """The measures of a model, and their intervals.
 
-    The intervals are the value plus and minus 1.96 standard deviations over 200 resamples of the rows, drawn with
-    replacement, cut at what is possible; the same draws for every model.
+    An interval is the value plus and minus 1.96 standard deviations over 200 resamples of the rows, drawn with
+    replacement, limited to possible values. All models have the same resamples.
+
+    Args:
+        measurements: of each row, with a model's images.
+        real: of the same rows, with the recorded photographs themselves.
     """
-    stacked = {name: np.stack([record[name] for record in records]) for name in records[0]}
-    count = len(records)
+    stacked = {name: np.stack([row[name] for row in measurements]) for name in measurements[0]}
+    count = len(measurements)
     draws = np.random.default_rng(0).integers(0, count, (RESAMPLES, count))
     everything = np.arange(count)
     measures: dict[str, Value] = {}
@@ -120,10 +122,10 @@ def summarise(records: Sequence[Record], real: Sequence[Record]) -> Summary:
 
     for features, (frechet, kernel) in DISTANCES.items():
         if features in stacked:
-            of_photographs, given = np.stack([record[features] for record in real]), stacked[features]
-            again = Resampling(of_photographs, given)
-            add(frechet, again.frechet, frechet_distance(of_photographs, given), spread=count <= MOST_RESAMPLED)
-            add(kernel, again.kernel, kernel_distance(of_photographs, given))
+            of_photographs, given = np.stack([row[features] for row in real]), stacked[features]
+            resampling = Resampling(of_photographs, given)
+            add(frechet, resampling.frechet, frechet_distance(of_photographs, given), spread=count <= MOST_RESAMPLED)
+            add(kernel, resampling.kernel, kernel_distance(of_photographs, given))
     if "counts" in stacked:
         add("miou", lambda rows: float(np.nanmean(class_iou(stacked["counts"][rows].sum(axis=0)))))
         add("pixel_accuracy", lambda rows: float(pixel_accuracy(stacked["counts"][rows].sum(axis=0))))

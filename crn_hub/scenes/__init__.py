@@ -1,10 +1,10 @@
 """Procedural street scenes: a seed gives a layout of class ids and a picture that fits it, pixel by pixel.
 
-They stand in where no photographs are at hand: the quick training run, example layouts, "surprise me" in the
-demo, and tests. What is in them follows the driver's-view labels of CamVid (Brostow et al., 2009): streets
-with left-hand traffic and parked cars, houses in rows, trees with lumpy crowns, thin poles.
+They replace photographs in the quick training run, example layouts, "surprise me" in the demo, and tests. Their
+contents follow the driver's-view labels of CamVid (Brostow et al., 2009): streets with left-hand traffic and parked
+cars, houses in rows, trees with lumpy crowns, thin poles.
 
-`composition.py` makes a scene from all the others; `street.py` plans the street, `canvas.py` projects and paints.
+`composition.py` combines all the other modules; `street.py` plans the street, `canvas.py` projects and paints.
 """
 
 from crn_hub.scenes.composition import street_scene

@@ -1,4 +1,4 @@
-"""Sky and ground: what is behind everything else, computed per pixel."""
+"""Sky and ground, behind everything else: computed per pixel."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def _sky(canvas: Canvas) -> np.ndarray:
 
 
 def _ground(canvas: Canvas, street: Street) -> tuple[np.ndarray, np.ndarray]:
-    """Road, pavements, grass below the horizon: ids (rows, W) and picture (rows, W, 3) float32 in 0..255."""
+    """Road, pavements and grass below the horizon: ids (rows, W) and picture (rows, W, 3) float32 in 0..255."""
     rng = canvas.rng
     down = np.arange(canvas.top, canvas.height, dtype=np.float32) + 0.5 - canvas.height * canvas.horizon
     z = canvas.scale * canvas.eye / down[:, None]  # (rows, 1)
@@ -40,9 +40,9 @@ def _ground(canvas: Canvas, street: Street) -> tuple[np.ndarray, np.ndarray]:
     ids = _ground_ids(street, x, z, aside)
     road, pavement = ids == ROAD, ids == PAVEMENT
 
-    near = np.exp(-z / 25)  # detail fades with distance, or it would flicker
+    near = np.exp(-z / 25)  # detail fades with distance, to avoid aliasing
     fine, corner = noise(rng, 256, 256, (256, 256)), noise(rng, 12, 12, (128, 128))
-    soft = np.pad(corner, (0, 128), "symmetric")  # mirrored, so that the tiles join without a seam
+    soft = np.pad(corner, (0, 128), "symmetric")  # mirrored, so that the tiles join seamlessly
     zi, xi = (z * 24).astype(np.int32), (x * 24).astype(np.int32)
     grain = fine[zi & 255, xi & 255]
     light = 1 + np.where(ids == TREE, 0.16, 0.07).astype(np.float32) * (
@@ -83,16 +83,16 @@ def _ground_ids(street: Street, x: np.ndarray, z: np.ndarray, aside: np.ndarray)
 
 
 def _shadow(canvas: Canvas, street: Street, x: np.ndarray, z: np.ndarray) -> np.ndarray:
-    """How much of a pixel, 0..1, lies in the shadow of a building."""
+    """The share of each pixel, 0..1, in the shadow of a building."""
     side = street.right if canvas.sun_side > 0 else street.left
-    reach = np.full_like(z, 1e6)  # x from which on there is shadow
+    reach = np.full_like(z, 1e6)  # x beyond which there is shadow
     for block in side.blocks:
         reach[(z > block.z0) & (z < block.z1)] = block.x - block.height * canvas.sun_reach
     return np.clip((x * side.sign - reach) * 4, 0, 1)
 
 
 def _markings(canvas: Canvas, street: Street, x: np.ndarray, z: np.ndarray) -> list[tuple[np.ndarray, Colour]]:
-    """Lines on the road: how much of a pixel, 0..1, is under paint, and the colour of the paint."""
+    """Lines on the road: for each colour of paint the share of each pixel, 0..1, that it covers."""
     rng, junction = canvas.rng, street.junction
     foot = np.maximum(z / canvas.scale, 0.01)  # metres that a pixel spans, for soft edges
 

@@ -7,11 +7,11 @@ from itertools import pairwise
 
 import numpy as np
 
-from crn_hub.scenes.canvas import Canvas, Colour, Point, box
+from crn_hub.scenes.canvas import Canvas, Colour, Point, rectangle
 from crn_hub.scenes.labels import BUILDING
 from crn_hub.scenes.street import Block, Side
 
-NEAR = 1.5  # metres: what stands beside the street is out of view when nearer than this
+NEAR = 1.5  # metres; nearer things beside the street are out of view
 END_LIGHT = 0.82  # on walls that face the camera
 
 # fmt: off
@@ -35,13 +35,13 @@ def paint_building(canvas: Canvas, side: Side, block: Block) -> None:
 
     if roof == "pitched":
         for z in (z0 + 0.5, z1 - 0.5) if chimneys else ():
-            stack = canvas.facing(ridge, z, box(-0.5, height, 0.5, top + 1))
+            stack = canvas.facing(ridge, z, rectangle(-0.5, height, 0.5, top + 1))
             canvas.fill(stack, BUILDING, (124, 82, 66), z, END_LIGHT)
         slope = [at(x, height, z0), at(ridge, top, z0), at(ridge, top, z1), at(x, height, z1)]
         canvas.fill(slope, BUILDING, tiles, z0, shade)
         canvas.fill([at(x, height, z0), at(ridge, top, z0), at(far, height, z0)], BUILDING, wall, z0, END_LIGHT)
-    if z0 > 40:  # too far, and too hidden by its neighbours, to show windows
-        canvas.fill(canvas.facing(0, z0, box(x, 0, far, height)), BUILDING, wall, z0, END_LIGHT)
+    if z0 > 40:  # too far away, and too well hidden by its neighbours, for windows to show
+        canvas.fill(canvas.facing(0, z0, rectangle(x, 0, far, height)), BUILDING, wall, z0, END_LIGHT)
     elif z0 > NEAR:
         _paint_facade(canvas, (far, z0), (x, z0), height, wall, END_LIGHT)
     _paint_facade(canvas, (x, z0), (x, z1), height, wall, shade, shop)
@@ -76,7 +76,7 @@ def _paint_facade(
     dx, dz = (x1 - x0) / long, (z1 - z0) / long
 
     def patch(a: float, b: float, low: float, high: float) -> list[Point]:  # a, b: metres along the wall
-        return [canvas.at(x0 + dx * along, y, z0 + dz * along) for along, y in box(a, low, b, high)]
+        return [canvas.at(x0 + dx * along, y, z0 + dz * along) for along, y in rectangle(a, low, b, high)]
 
     def detail(a: float, b: float, low: float, high: float, colour: Colour) -> None:
         canvas.fill(patch(a, b, low, high), None, colour, z, shade)

@@ -1,4 +1,4 @@
-"""The canvas of a scene: camera, light, and the two images, ids and picture, that are painted side by side.
+"""The canvas of a scene: camera, light, and two images, ids and picture, which are painted together.
 
 A scene is a small world in metres: x to the right, y up, z ahead of the camera, which looks along a street
 whose bend adds `bend * z**2` to x. The camera follows that of CamVid (Brostow et al., 2009).
@@ -17,7 +17,7 @@ Point = tuple[float, float]
 
 FOCAL = 0.8  # focal length in image widths, about that of CamVid's camera
 
-# By time of day: how often, sky at the top, sky at the horizon, light on things, strength of the sun.
+# By time of day: probability, sky at the top, sky at the horizon, light on things, strength of the sun.
 LIGHTS: list[tuple[float, Colour, Colour, Colour, float]] = [
     (0.34, (86, 138, 206), (205, 222, 238), (1.08, 1.04, 0.96), 1.0),  # sunny
     (0.26, (176, 198, 222), (242, 244, 245), (1.0, 1.0, 1.0), 0.5),  # bright
@@ -26,14 +26,14 @@ LIGHTS: list[tuple[float, Colour, Colour, Colour, float]] = [
 ]
 DUSK = 3
 
-RUBBER, STEEL, WHITE = (30, 30, 32), (108, 112, 114), (226, 226, 222)  # what vehicles and small things share
+RUBBER, STEEL, WHITE = (30, 30, 32), (108, 112, 114), (226, 226, 222)  # colours that vehicles and small things share
 
 
 def disc(x: float, y: float, rx: float, ry: float) -> list[Point]:
     return [(x + rx * math.cos(n * math.pi / 8), y + ry * math.sin(n * math.pi / 8)) for n in range(16)]
 
 
-def box(x0: float, y0: float, x1: float, y1: float) -> list[Point]:
+def rectangle(x0: float, y0: float, x1: float, y1: float) -> list[Point]:
     return [(x0, y0), (x0, y1), (x1, y1), (x1, y0)]
 
 
@@ -44,7 +44,7 @@ class Canvas:
         self.rng, self.height, self.width = rng, height, width
         self.horizon = rng.uniform(0.4, 0.5)  # image heights from the top
         self.top = int(height * self.horizon) + 1  # first row of ground
-        self.heading = rng.normal(0, 0.05)  # turns the camera, so that the vanishing point wanders
+        self.heading = rng.normal(0, 0.05)  # of the camera: shifts the vanishing point
         self.bend = rng.normal(0, 0.0022) if rng.random() < 0.6 else 0.0  # of the street, per metre
         self.eye = rng.uniform(1.25, 1.6)  # metres above the road
         self.scale = width * FOCAL  # pixels that a metre spans, one metre from the camera
@@ -56,7 +56,7 @@ class Canvas:
         self.tint = (tint[0] * exposure, tint[1] * exposure, tint[2] * exposure)
         self.sun_side = 1 if rng.random() < 0.5 else -1  # +1: the sun stands to the right
         self.sun_reach = rng.uniform(0.5, 1.6)  # metres of shadow across the street per metre of height
-        self.clear = rng.uniform(150, 420)  # metres after which haze hides 63 % of a thing
+        self.clear = rng.uniform(150, 420)  # metres at which haze hides 63 % of a thing
 
         self.ids, self.picture = Image.new("L", (width, height)), Image.new("RGB", (width, height))
         self.draw_ids, self.draw_picture = ImageDraw.Draw(self.ids), ImageDraw.Draw(self.picture, "RGBA")
@@ -77,10 +77,10 @@ class Canvas:
 
     def along(self, x: float, z0: float, z1: float, low: float, high: float) -> list[Point]:
         """A rectangle that stands along the street."""
-        return [self.at(x, y, z) for z, y in box(z0, low, z1, high)]
+        return [self.at(x, y, z) for z, y in rectangle(z0, low, z1, high)]
 
     def colour(self, colour: Colour, z: float, shade: float, alpha: int = 255) -> tuple[int, int, int, int]:
-        """What a surface of this colour looks like from z metres; shade 1 is fully lit."""
+        """The colour of a surface seen from z metres; shade 1 is fully lit."""
         fog = 1 - math.exp(-z / self.clear)
         (r, g, b), (tr, tg, tb), (hr, hg, hb), k = colour, self.tint, self.haze, shade * (1 - fog)
         red, green, blue = int(r * tr * k + hr * fog), int(g * tg * k + hg * fog), int(b * tb * k + hb * fog)

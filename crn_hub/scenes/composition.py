@@ -1,7 +1,7 @@
-"""A whole scene: a street is planned, then everything in it is painted from far to near.
+"""A whole scene: plans a street, then paints everything in it from far to near.
 
-Each thing is painted on the ids and on the picture at once, so that the two agree. No random draw depends on
-the size, so a seed means the same scene at every size; the order of the draws is part of what a seed means.
+Each thing is painted on the ids and on the picture at once, so that the two agree. No random draw depends on the size,
+so a seed gives the same scene at every size; changing the order of the draws would change the scene of every seed.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from crn_hub.scenes.street import LANE, Side, Street
 from crn_hub.scenes.texture import develop
 from crn_hub.scenes.vehicles import BODIES, paint_vehicle
 
-Thing = tuple[float, Callable[[], None]]  # metres from the camera, for the order of painting; what paints it
+Thing = tuple[float, Callable[[], None]]  # metres from the camera, by which painting is ordered; paints it
 
 
 def street_scene(seed: int, size: tuple[int, int] = (256, 512)) -> tuple[np.ndarray, Image.Image]:
@@ -68,7 +68,7 @@ def street_scene(seed: int, size: tuple[int, int] = (256, 512)) -> tuple[np.ndar
 
 
 def _backdrop(canvas: Canvas, end: float) -> list[Thing]:
-    """What closes the view where the street ends: houses and trees, right across."""
+    """Houses and trees that close the view where the street ends."""
     rng, things = canvas.rng, list[Thing]()
     town = rng.uniform(0.1, 0.9)
     x, stop = -0.8 * end - 20, 0.8 * end + 20
@@ -115,7 +115,7 @@ def _traffic(canvas: Canvas, street: Street) -> list[Thing]:
 
 
 def _borders(canvas: Canvas, side: Side, end: float) -> list[Thing]:
-    """Fences or hedges: around gardens and parks, now and then railings at the kerb."""
+    """Fences or hedges around gardens and parks, sometimes railings at the kerb."""
     rng, things = canvas.rng, list[Thing]()
     kind = rng.choice(["fence", "hedge", "none"], p=[0.45, 0.35, 0.2] if side.green else [0.15, 0.0, 0.85])
     x, height = side.sign * (side.front + 0.1 if side.green else side.kerb + 0.3), rng.uniform(0.9, 1.5)
@@ -137,26 +137,44 @@ def _borders(canvas: Canvas, side: Side, end: float) -> list[Thing]:
 
 def _roadside(canvas: Canvas, side: Side, end: float) -> list[Thing]:
     """Buildings, trees, lamps, signs and people on one side."""
-    rng, s, edge = canvas.rng, side.sign, side.kerb + 0.4
     things: list[Thing] = [(block.z1, partial(paint_building, canvas, side, block)) for block in side.blocks]
+    things += _trees(canvas, side, end) + _street_furniture(canvas, side, end) + _pedestrians(canvas, side)
+    return [(z, paint) for z, paint in things if z > 2 and not side.blocked(z)]  # nearer ones are out of view
+
+
+def _trees(canvas: Canvas, side: Side, end: float) -> list[Thing]:
+    """Trees in gardens and parks, and rows of them at the kerb."""
+    rng, edge, things = canvas.rng, side.kerb + 0.4, list[Thing]()
     if side.green:
         for _ in range(int(rng.integers(8, 18) if side.style == "park" else rng.integers(0, 8))):
             x, z = side.front + rng.exponential(5) + 1, rng.uniform(7, end)
-            things.append((z, partial(paint_tree, canvas, s * x, z, rng.uniform(4, 13))))
-    if rng.random() < 0.35:  # trees in a row
+            things.append((z, partial(paint_tree, canvas, side.sign * x, z, rng.uniform(4, 13))))
+    if rng.random() < 0.35:
         for z in np.arange(rng.uniform(8, 20), end, rng.uniform(9, 20)).tolist():
-            things.append((z, partial(paint_tree, canvas, s * (edge + 0.5), z, rng.uniform(4, 9))))
+            things.append((z, partial(paint_tree, canvas, side.sign * (edge + 0.5), z, rng.uniform(4, 9))))
+    return things
+
+
+def _street_furniture(canvas: Canvas, side: Side, end: float) -> list[Thing]:
+    """Lamps, signs and bollards at the kerb."""
+    rng, x, things = canvas.rng, side.sign * (side.kerb + 0.4), list[Thing]()
     if rng.random() < 0.8:
         for z in np.arange(rng.uniform(5, 25), end, rng.uniform(18, 32)).tolist():
-            things.append((z, partial(paint_figure, canvas, "lamp", s * edge, z, -s)))
+            things.append((z, partial(paint_figure, canvas, "lamp", x, z, -side.sign)))
     for _ in range(int(rng.integers(0, 4))):
         z = rng.uniform(7, 45)
-        things.append((z, partial(paint_figure, canvas, str(rng.choice(SIGNS)), s * edge, z)))
+        things.append((z, partial(paint_figure, canvas, str(rng.choice(SIGNS)), x, z)))
     if rng.random() < 0.15:
         for z in np.arange(rng.uniform(6, 9), 30, 1.8).tolist():
-            things.append((z, partial(paint_figure, canvas, "bollard", s * edge, z)))
+            things.append((z, partial(paint_figure, canvas, "bollard", x, z)))
+    return things
+
+
+def _pedestrians(canvas: Canvas, side: Side) -> list[Thing]:
+    """People on the pavement, alone and in pairs."""
+    rng, things = canvas.rng, list[Thing]()
     for _ in range(int(rng.poisson(2.5 if side.style == "shops" else 1.2))):
-        x, z = s * rng.uniform(side.kerb + 0.5, side.front - 0.3), rng.uniform(7, 40)
+        x, z = side.sign * rng.uniform(side.kerb + 0.5, side.front - 0.3), rng.uniform(7, 40)
         for n in range(2 if rng.random() < 0.3 else 1):
             things.append((z + 0.1 * n, partial(paint_figure, canvas, "person", x + 0.6 * n, z)))
-    return [(z, paint) for z, paint in things if z > 2 and not side.blocked(z)]  # nearer ones are out of view
+    return things

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from crn_hub.scenes.canvas import RUBBER, STEEL, WHITE, Canvas, Colour, Point, box, disc
+from crn_hub.scenes.canvas import RUBBER, STEEL, WHITE, Canvas, Colour, Point, disc, rectangle
 from crn_hub.scenes.labels import BICYCLIST, PEDESTRIAN, POLE, SIGN
 
 Part = tuple[int, Colour | str, list[Point]]  # class, colour or its name, outline in metres (right, up)
@@ -13,12 +13,12 @@ CLOTHES: list[Colour] = [
 HUES: list[Colour] = [(34, 74, 160), (196, 36, 40), (24, 100, 62), (226, 190, 60)]  # of signs
 SKIN, HAIR, RED = (196, 152, 126), (62, 48, 38), (196, 36, 40)
 
-TRUNK: list[Part] = [  # head and body, of people on foot; riders get the same as another class
+TRUNK: list[Part] = [  # head and body of people on foot; riders have the same, as another class
     (PEDESTRIAN, "coat", [(-0.18, 0.8), (-0.24, 1.38), (-0.1, 1.5), (0.1, 1.5), (0.24, 1.38), (0.18, 0.8)]),
     (PEDESTRIAN, "coat", [(-0.24, 1.4), (-0.36, 0.9), (-0.26, 0.86), (-0.12, 1.35)]),
     (PEDESTRIAN, "coat", [(0.24, 1.4), (0.4, 0.94), (0.3, 0.88), (0.12, 1.35)]),
     (PEDESTRIAN, SKIN, disc(0, 1.62, 0.1, 0.13)), (PEDESTRIAN, HAIR, disc(0, 1.69, 0.11, 0.09))]
-POST: Part = (POLE, STEEL, box(-0.05, 0, 0.05, 2.5))
+POST: Part = (POLE, STEEL, rectangle(-0.05, 0, 0.05, 2.5))
 FIGURES: dict[str, list[Part]] = {
     "person": [
         (PEDESTRIAN, "legs", [(-0.14, 0.9), (0.03, 0.9), (-0.10, 0), (-0.28, 0)]),
@@ -39,23 +39,23 @@ FIGURES: dict[str, list[Part]] = {
     "lamp": [
         (POLE, STEEL, [(-0.08, 0), (-0.05, 7), (0.05, 7), (0.08, 0)]),
         (POLE, STEEL, [(0, 6.85), (1.3, 7.15), (1.3, 7.25), (0, 7)]),
-        (POLE, WHITE, box(1.0, 7.05, 1.8, 7.28))],
-    "bollard": [(POLE, STEEL, box(-0.06, 0, 0.06, 1.1))],
-    "light": [POST, (SIGN, RUBBER, box(-0.2, 2.1, 0.2, 3.1)), (SIGN, "lamp", disc(0, 2.8, 0.1, 0.1)),
+        (POLE, WHITE, rectangle(1.0, 7.05, 1.8, 7.28))],
+    "bollard": [(POLE, STEEL, rectangle(-0.06, 0, 0.06, 1.1))],
+    "light": [POST, (SIGN, RUBBER, rectangle(-0.2, 2.1, 0.2, 3.1)), (SIGN, "lamp", disc(0, 2.8, 0.1, 0.1)),
               (SIGN, (62, 56, 44), disc(0, 2.4, 0.1, 0.1))],
     "round": [POST, (SIGN, "hue", disc(0, 2.5, 0.38, 0.38)), (SIGN, WHITE, disc(0, 2.5, 0.26, 0.26))],
     "triangle": [POST, (SIGN, RED, [(-0.46, 2.1), (0, 2.9), (0.46, 2.1)]),
                  (SIGN, WHITE, [(-0.26, 2.22), (0, 2.68), (0.26, 2.22)])],
-    "plate": [POST, (SIGN, "hue", box(-0.35, 1.9, 0.35, 2.8)), (SIGN, WHITE, box(-0.25, 2.3, 0.25, 2.5))],
-    "board": [POST, (SIGN, "hue", box(-0.75, 2, 0.75, 3)), (SIGN, WHITE, box(-0.6, 2.6, 0.5, 2.75)),
-              (SIGN, WHITE, box(-0.6, 2.25, 0.2, 2.4))],
+    "plate": [POST, (SIGN, "hue", rectangle(-0.35, 1.9, 0.35, 2.8)), (SIGN, WHITE, rectangle(-0.25, 2.3, 0.25, 2.5))],
+    "board": [POST, (SIGN, "hue", rectangle(-0.75, 2, 0.75, 3)), (SIGN, WHITE, rectangle(-0.6, 2.6, 0.5, 2.75)),
+              (SIGN, WHITE, rectangle(-0.6, 2.25, 0.2, 2.4))],
 }
 # fmt: on
-SIGNS = ["light", "light", "round", "round", "triangle", "triangle", "plate", "board"]  # as often as in a street
+SIGNS = ["light", "light", "round", "round", "triangle", "triangle", "plate", "board"]  # repeated for their frequency
 
 
 def paint_figure(canvas: Canvas, name: str, x: float, z: float, facing: int = 0) -> None:
-    """One of FIGURES at (x, z); facing +1 or -1 is a side to turn to, 0 leaves it to chance."""
+    """One of FIGURES at (x, z); facing +1 or -1 turns it to a side, 0 to a random one."""
     rng = canvas.rng
     coat, (r, g, b), hue = canvas.pick(CLOTHES), canvas.pick(CLOTHES), canvas.pick(HUES)
     lamp: Colour = (255, 70, 50) if rng.random() < 0.5 else (90, 240, 160)

@@ -1,4 +1,4 @@
-"""What grows and what surrounds it: trees, hedges and fences."""
+"""Trees, hedges and fences."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def paint_crown(canvas: Canvas, x: float, y: float, z: float, rx: float, ry: flo
     rng, count = canvas.rng, 12 if z < 60 else 6
     angle, away = rng.uniform(0, 2 * np.pi, count), rng.uniform(0.15, 0.75, count)
     size = rng.uniform(0.3, 0.5, count)
-    size[0], away[0] = 0.75, 0.1  # a core that holds the others together
+    size[0], away[0] = 0.75, 0.1  # a core that connects the others
     across, up = np.cos(angle) * away, np.sin(angle) * away
     radius = size[:, None] * (1 + 0.14 * rng.standard_normal((count, len(TURN))))
     (px, py), scale = canvas.at(x, y, z), canvas.scale / z
@@ -49,7 +49,7 @@ def paint_hedge(canvas: Canvas, x: float, z0: float, z1: float, height: float) -
 
 
 def paint_fence(canvas: Canvas, x: float, z0: float, z1: float, height: float, paint: Colour, boards: bool) -> None:
-    """Boards, or railings to see through. The ids are solid either way, as people label them."""
+    """Boards, or see-through railings. The ids are solid either way, as in hand-made labels."""
     canvas.fill(canvas.along(x, z0, z1, 0, height), FENCE, paint, z0, 0.9, 255 if boards else 90)
     for z in np.arange(z0, z1, 0.25).tolist():
         canvas.line([canvas.at(x, 0, z), canvas.at(x, height, z)], paint, z, 0.6)

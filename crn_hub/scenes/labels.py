@@ -1,4 +1,4 @@
-"""The class ids that scenes are made of: those of the preset "camvid"."""
+"""The class ids of scenes: those of the preset "camvid"."""
 
 SCENE_CLASSES = "camvid"  # the preset of ClassSet that the ids belong to
 COUNT = 11

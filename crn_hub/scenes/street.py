@@ -1,4 +1,4 @@
-"""The plan of a street, in metres: where it ends, what crosses it, where kerbs, pavements and houses are."""
+"""The plan of a street, in metres: its end, the street that crosses it, kerbs, pavements and houses."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ class Block(NamedTuple):
 
     z0: float
     z1: float
-    x: float  # of its front, counted away from the camera
+    x: float  # of its front, outwards from the camera
     height: float
 
 
 class Side:
-    """One side of the street; x is counted away from the camera."""
+    """One side of the street; x points outwards from the camera."""
 
     def __init__(self, rng: np.random.Generator, sign: int, narrow: bool, end: float, junction: float) -> None:
         self.sign = sign  # -1 left, +1 right
@@ -30,13 +30,13 @@ class Side:
         self.parked = bool(rng.random() < (0.25 if self.style == "park" else 0.5))
         lane = rng.uniform(1.5, 1.9) if sign < 0 else LANE + rng.uniform(1.4, 2)
         self.kerb = lane + 2.1 * self.parked + (0 if narrow else rng.uniform(0, 1.2))
-        self.front = self.kerb + (rng.uniform(1.2, 2) if narrow else rng.uniform(2, 4.5))  # the pavement ends
+        self.front = self.kerb + (rng.uniform(1.2, 2) if narrow else rng.uniform(2, 4.5))  # where the pavement ends
         turning = junction > 0 and rng.random() < 0.75
         self.gap = (junction, junction + rng.uniform(5, 8)) if turning else None  # z of a side street
         self.blocks = self._row(rng, end)
 
     def _row(self, rng: np.random.Generator, end: float) -> list[Block]:
-        """Buildings from behind the camera to the end of the street; neighbours are about as high."""
+        """Buildings from behind the camera to the end of the street; neighbours are of similar height."""
         houses, blocks = self.style == "houses", list[Block]()
         lowest, highest = (1, 2) if houses else (2, 5)  # floors
         z, floors = rng.uniform(-8, 4), int(rng.integers(lowest, 3 if houses else 5))
@@ -52,16 +52,16 @@ class Side:
         return blocks
 
     def blocked(self, z: float) -> bool:
-        """Whether a side street leaves no room here."""
+        """Whether a side street takes up this place."""
         return self.gap is not None and self.gap[0] - 1 < z < self.gap[1] + 1
 
 
 class Street:
-    """Both sides, and what they share."""
+    """Both sides, the end, and the junction."""
 
     def __init__(self, rng: np.random.Generator) -> None:
         narrow = bool(rng.random() < 0.25)
         self.end = rng.uniform(35, 80) if rng.random() < 0.3 else rng.uniform(110, 160)  # z
-        self.junction = rng.uniform(14, 32) if rng.random() < 0.4 else 0.0  # z of a street that crosses; 0: none
+        self.junction = rng.uniform(14, 32) if rng.random() < 0.4 else 0.0  # z of a street that crosses, 0 for none
         self.left, self.right = (Side(rng, sign, narrow, self.end, self.junction) for sign in (-1, 1))
         self.sides = (self.left, self.right)

@@ -1,4 +1,4 @@
-"""Noise, and the last step of a picture: from clean polygons towards a photograph."""
+"""Noise, and the last step of a picture: makes clean polygons look more like a photograph."""
 
 from __future__ import annotations
 
@@ -7,24 +7,24 @@ from PIL import Image, ImageFilter
 
 from crn_hub.scenes.labels import BICYCLIST, BUILDING, CAR, COUNT, FENCE, PEDESTRIAN, POLE, SIGN, SKY, TREE
 
-ROUGHNESS = np.zeros(COUNT, np.float32)  # how much noise a class shows; sky and ground bring their own
+ROUGHNESS = np.zeros(COUNT, np.float32)  # strength of the noise by class; sky and ground have their own
 ROUGHNESS[[BUILDING, POLE, TREE, SIGN, FENCE]] = 0.05, 0.05, 0.24, 0.02, 0.06
 ROUGHNESS[[CAR, PEDESTRIAN, BICYCLIST]] = 0.03, 0.06, 0.06
 
 
 def resized(values: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Values (h, w) float32 brought to size (H, W), smooth in between."""
+    """Values (h, w) float32 -> (H, W), interpolated bilinearly."""
     return np.asarray(Image.fromarray(values).resize(size[::-1], Image.Resampling.BILINEAR))
 
 
 def noise(rng: np.random.Generator, rows: int, columns: int, size: tuple[int, int]) -> np.ndarray:
-    """Noise (H, W) float32 in about -1..1 with rows x columns grains, smooth between them."""
+    """Noise (H, W) float32, about -1..1, interpolated between rows x columns grains."""
     grains = rng.integers(0, 256, (rows, columns), dtype=np.uint8).astype(np.float32) / 127.5 - 1
     return resized(grains, size)
 
 
 def develop(rng: np.random.Generator, ids: np.ndarray, picture: Image.Image) -> Image.Image:
-    """The picture with soft edges, texture by class, a vignette and grain."""
+    """Adds soft edges, texture by class, a vignette and grain to a picture."""
     size = ids.shape
     fine, middle, wide = noise(rng, 192, 384, size), noise(rng, 72, 144, size), noise(rng, 9, 18, size)
     light = 1 + ROUGHNESS[ids] * (0.7 * fine + 0.9 * middle) + 0.04 * wide * (ids != SKY) + 0.012 * fine

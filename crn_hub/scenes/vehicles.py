@@ -7,18 +7,18 @@ from collections.abc import Iterator
 from itertools import pairwise
 from typing import NamedTuple
 
-from crn_hub.scenes.canvas import RUBBER, STEEL, WHITE, Canvas, Colour, Point, box, disc
+from crn_hub.scenes.canvas import RUBBER, STEEL, WHITE, Canvas, Colour, Point, disc, rectangle
 from crn_hub.scenes.labels import CAR
 
 Layer = tuple[list[Point], Colour, float]  # polygon, colour, shade
-Face = tuple[float, list[Layer]]  # metres from the camera; what is painted, lowest first
+Face = tuple[float, list[Layer]]  # metres from the camera; layers from bottom to top
 
 
 class Body(NamedTuple):
     """The shape of a vehicle in metres."""
 
-    outline: list[Point]  # from the side, rear to front: (along, up)
-    belt: float  # where the glass begins
+    outline: list[Point]  # seen from the side, rear to front: (along, up)
+    belt: float  # height at which the glass begins
     broad: float  # half the width
 
     @property
@@ -48,7 +48,7 @@ PAINTS: list[Colour] = [
 
 
 class _Vehicle:
-    """A vehicle where it stands, in pixels."""
+    """A vehicle in its place, projected to pixels."""
 
     def __init__(self, canvas: Canvas, x: float, z: float, yaw: float, body: Body) -> None:
         self.canvas, self.x, self.z, self.cos, self.sin = canvas, x, z, math.cos(yaw), math.sin(yaw)
@@ -57,7 +57,7 @@ class _Vehicle:
         self.middle, self.wheels = self.length / 2, (self.length * 0.18, self.length * 0.81)
 
     def point(self, along: float, aside: float, y: float) -> Point:
-        """The pixel of a point counted from the rear, from the middle to the right, and from the ground."""
+        """The pixel of a point: metres from the rear, to the right of the middle, and above the ground."""
         a, cos, sin = along - self.middle, self.cos, self.sin
         return self.canvas.at(self.x + a * sin + aside * cos, y, self.z + a * cos - aside * sin)
 
@@ -66,12 +66,12 @@ class _Vehicle:
         taper = max(0.0, y - self.belt) / (self.height - self.belt) * (0.2 if self.height < 1.8 else 0.06)
         return self.broad * (1 - taper - (0 if 0.2 < along < self.length - 0.2 else 0.08))
 
-    def rectangle(self, along: float, a0: float, y0: float, a1: float, y1: float) -> list[Point]:
+    def rectangle_across(self, along: float, a0: float, y0: float, a1: float, y1: float) -> list[Point]:
         """A rectangle across the vehicle."""
-        return [self.point(along, a, y) for a, y in box(a0, y0, a1, y1)]
+        return [self.point(along, a, y) for a, y in rectangle(a0, y0, a1, y1)]
 
     def across(self) -> Iterator[Face]:
-        """Rear, windows, roof, bonnet and front, as far as they look at the camera."""
+        """Those of rear, windows, roof, bonnet and front that face the camera."""
         for (a0, y0), (a1, y1) in pairwise(self.outline):
             h0, h1 = self.half(a0, y0), self.half(a1, y1)
             quad = [self.point(a0, -h0, y0), self.point(a0, h0, y0), self.point(a1, h1, y1), self.point(a1, -h1, y1)]
@@ -83,7 +83,7 @@ class _Vehicle:
                 yield self.z + ((a0 + a1) / 2 - self.middle) * self.cos, layers
 
     def along(self) -> Iterator[Face]:
-        """The flank that looks at the camera: body, cabin with glass and pillars, wheels."""
+        """The flank that faces the camera: body, cabin with glass and pillars, wheels."""
         for side in (-1, 1):
             flank = [(a, min(y, self.belt)) for a, y in self.outline]
             low = [self.point(a, side * self.half(a, y), y) for a, y in flank]
@@ -94,7 +94,7 @@ class _Vehicle:
             layers: list[Layer] = [(low, self.paint, light), (cabin, self.paint, light)]
             layers.append((_within(cabin, 0.9, 0.8), (48, 56, 64), 1))
             for a in (self.length * 0.47, self.length * 0.69):
-                pillar = box(a, self.belt, a + 0.08, self.height)
+                pillar = rectangle(a, self.belt, a + 0.08, self.height)
                 pixels = [self.point(b, side * self.half(a, y), y) for b, y in pillar]
                 layers.append((pixels, self.paint, light))
             for wheel in self.wheels:
@@ -104,27 +104,27 @@ class _Vehicle:
             yield self.z - side * self.broad * self.sin, layers
 
     def paint_lights(self) -> None:
-        """Lamps and number plate at the end that looks at the camera."""
+        """Lamps and number plate at the end that faces the camera."""
         rear = self.cos > 0
         end = 0.0 if rear else self.length
         lamp: Colour = (200, 30, 28) if rear else (240, 240, 228)
         low, high = (0.68, 0.9) if rear else (0.6, 0.76)
         half = self.half(end, 0.7)
         for a in (-half, half - 0.24):
-            self.canvas.fill(self.rectangle(end, a, low, a + 0.24, high), CAR, lamp, self.z, 1.1)
+            self.canvas.fill(self.rectangle_across(end, a, low, a + 0.24, high), CAR, lamp, self.z, 1.1)
         plate: Colour = (214, 190, 70) if rear else WHITE
-        self.canvas.fill(self.rectangle(end, -0.26, 0.5, 0.26, 0.61), CAR, plate, self.z)
+        self.canvas.fill(self.rectangle_across(end, -0.26, 0.5, 0.26, 0.61), CAR, plate, self.z)
 
 
 def paint_vehicle(canvas: Canvas, x: float, z: float, yaw: float, kind: str) -> None:
     """One of BODIES with its middle at (x, z); yaw 0 drives away from the camera, pi comes towards it."""
     car = _Vehicle(canvas, x, z, yaw, BODIES[kind])
     wide = 1.05 * car.broad + 0.1
-    shadow = [car.point(a, w, 0) for a, w in box(-0.2, -wide, car.length + 0.2, wide)]
+    shadow = [car.point(a, w, 0) for a, w in rectangle(-0.2, -wide, car.length + 0.2, wide)]
     canvas.fill(shadow, None, (20, 20, 22), z, 0.6, 170)
     for wheel in car.wheels:  # tyres seen under the bumpers
         for a in (-car.broad + 0.12, car.broad - 0.12):
-            canvas.fill(car.rectangle(wheel, a - 0.1, 0, a + 0.1, 0.45), CAR, RUBBER, z)
+            canvas.fill(car.rectangle_across(wheel, a - 0.1, 0, a + 0.1, 0.45), CAR, RUBBER, z)
     for _, layers in sorted([*car.across(), *car.along()], key=lambda face: -face[0]):
         for points, colour, shade in layers:
             canvas.fill(points, CAR, colour, z, shade)
@@ -133,7 +133,7 @@ def paint_vehicle(canvas: Canvas, x: float, z: float, yaw: float, kind: str) -> 
 
 
 def _area(p: list[Point]) -> float:
-    """Twice the area of a polygon; its sign tells whether a face looks at the camera."""
+    """Twice the area of a polygon; its sign tells whether a face points to the camera."""
     return sum(a[0] * b[1] - b[0] * a[1] for a, b in zip(p, p[1:] + p[:1], strict=True))
 
 

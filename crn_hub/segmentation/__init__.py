@@ -1,4 +1,4 @@
-"""Semantic segmentation networks, which say what a photograph shows: to measure whether it conforms to its layout."""
+"""Semantic segmentation networks, which label photographs, to measure whether these conform to their layouts."""
 
 from crn_hub.segmentation.segmenters import Segmenter, SmallSegmenter, load_segmenter
 

@@ -1,7 +1,7 @@
 """Segmentation networks behind one interface: a small one trained here from scratch, and checkpoints of transformers.
 
 The small one is LR-ASPP on MobileNetV3-Large (Howard et al., "Searching for MobileNetV3", ICCV 2019), torchvision's
-implementation without its weights: it shares nothing with the VGG that the perceptual loss looks through.
+implementation without its weights, so it has nothing in common with the VGG of the perceptual loss.
 """
 
 import json
@@ -27,18 +27,18 @@ from crn_hub.text import clause, some
 
 CONFIG, WEIGHTS, MAX_BYTES = "config.json", "model.safetensors", 2**26  # the small network has 13 MB
 ARCHITECTURE = "lraspp_mobilenet_v3_large"
-MASKS_OF_QUERIES = ("mask2former", "maskformer")  # kinds of networks that find masks and what each is
-NORM_MOMENTUM = 0.1  # torchvision's 0.01 is for training of many thousands of steps
+MASKS_OF_QUERIES = ("mask2former", "maskformer")  # model types that predict masks, each with a class
+NORM_MOMENTUM = 0.1  # torchvision's 0.01 suits training for many thousands of steps
 
 
 class Segmenter(nn.Module, ABC):
-    """What every segmentation network does here.
+    """The interface of all segmentation networks.
 
     Args:
-        name: what reports call it.
-        classes: the classes to answer in.
+        name: its name in reports.
+        classes: the classes of its output.
         ids: for each of the network's own labels the id in `classes`, 255 for a label that is none of them.
-        settings: what its answers depend on beside weights and `ids`; plain JSON.
+        settings: what its output depends on besides weights and `ids`; plain JSON.
     """
 
     channels: Tensor
@@ -46,7 +46,7 @@ class Segmenter(nn.Module, ABC):
     def __init__(self, name: str, classes: ClassSet, ids: np.ndarray, settings: Any):
         super().__init__()
         self.name, self.classes, self.settings = name, classes, [ids.tolist(), settings]
-        self.known = [index in ids for index in range(len(classes))]  # the classes that it can find
+        self.known = [index in ids for index in range(len(classes))]  # for each class, whether it can be found
         channels = np.where(ids == UNLABELLED, len(classes), ids).astype(np.int64)
         self.register_buffer("channels", torch.from_numpy(channels), persistent=False)
         if not any(self.known):
@@ -55,8 +55,8 @@ class Segmenter(nn.Module, ABC):
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """RGB (B, 3, H, W) on the 0..255 scale -> scores (B, n + 1, H, W) and features (B, C).
 
-        The last channel of the scores is for labels that are no class; a class that the network cannot find has -inf.
-        Where several labels are one class, the highest counts. Features are the means over the picture.
+        The last channel of the scores is for labels that are no class; classes that the network cannot find have -inf.
+        If several labels are one class, its score is the highest of theirs. Features are means over the picture.
         """
         scores, features = self.scores_of_labels(images)
         scores = F.interpolate(scores, images.shape[-2:], mode="bilinear", align_corners=False)
@@ -70,21 +70,21 @@ class Segmenter(nn.Module, ABC):
         """RGB (B, 3, H, W) on the 0..255 scale -> scores of its own labels (B, labels, h, w), features (B, C)."""
 
     def label(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """RGB (B, 3, H, W) on the 0..255 scale -> ids uint8 (B, H, W), 255 for what is no class; features (B, C)."""
+        """RGB (B, 3, H, W) on the 0..255 scale -> ids uint8 (B, H, W), 255 for no class; features (B, C)."""
         scores, features = self(images)
         best = scores.argmax(dim=1)
         return best.masked_fill(best == len(self.classes), UNLABELLED).byte(), features
 
 
 class SmallSegmenter(Segmenter):
-    """LR-ASPP on MobileNetV3-Large, 3.2 M parameters, which looks at pictures brought to one size.
+    """LR-ASPP on MobileNetV3-Large, 3.2 M parameters, which resizes pictures to one size.
 
     Args:
         own_classes: the classes it is trained for.
-        size: (height, width) in pixels that pictures are brought to.
-        classes: the classes to answer in, by names; its own by default.
-        name: what reports call it.
-        training: a record of its training, plain JSON, with what `validate_segmenter` found as "validation".
+        size: (height, width) in pixels to which pictures are resized.
+        classes: the classes of its output, matched by name; its own by default.
+        name: its name in reports.
+        training: a record of its training, plain JSON, with the result of `validate_segmenter` as "validation".
     """
 
     def __init__(
@@ -110,7 +110,7 @@ class SmallSegmenter(Segmenter):
         return self.network.classifier(features), features["high"].mean(dim=(2, 3))
 
     def save_pretrained(self, folder: str | os.PathLike[str]) -> None:
-        """Writes config.json and model.safetensors, each by renaming."""
+        """Writes config.json and model.safetensors; each appears whole or not at all."""
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         config = {
@@ -128,49 +128,49 @@ class SmallSegmenter(Segmenter):
 class TransformersSegmenter(Segmenter):
     """A checkpoint of the transformers library for semantic or universal segmentation, with its own preprocessing.
 
-    Its labels are matched to classes by name and alias.
+    Labels are matched to classes by name and alias.
     """
 
     def __init__(self, name: str, classes: ClassSet, network: Any, processor: Any):
         labels = network.config.id2label
-        # "building, edifice" and "car;auto" are how some checkpoints write several names.
+        # Some checkpoints give several names in one label: "building, edifice" or "car;auto".
         ids = [classes.find_name(*map(str.strip, labels[i].replace(";", ",").split(","))) for i in sorted(labels)]
         super().__init__(name, classes, np.array(ids), processor.to_dict())
         self.network, self.processor = network, processor
         if getattr(processor, "do_center_crop", False):
-            processor.do_center_crop = False  # the answer is for the whole picture
+            processor.do_center_crop = False  # the whole picture is labelled
 
     def scores_of_labels(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        # Pictures are measured as their files would be; a gradient needs numbers between the whole ones.
+        # Pictures are rounded to 8 bits as in their files, but a gradient needs values in between.
         pictures = list(images if images.requires_grad else images.round().clamp(0, 255).byte().cpu())
         inputs = self.processor(images=pictures, return_tensors="pt", input_data_format="channels_first")
         given = self.network(**inputs.to(images.device), output_hidden_states=True)
         if "logits" in given:
             scores, last = given.logits, given.hidden_states[-1]
-        else:  # masks of queries, each with its classes and "none": Cheng et al., NeurIPS 2021, section 3.4
+        else:  # masks of queries, each with scores of classes and "none": Cheng et al., NeurIPS 2021, section 3.4
             classes, masks = given.class_queries_logits.softmax(dim=-1)[..., :-1], given.masks_queries_logits.sigmoid()
             scores, last = torch.einsum("bqc,bqhw->bchw", classes, masks), given.encoder_last_hidden_state
-        if "pixel_mask" in inputs:  # some processors add a rim on the right and below
+        if "pixel_mask" in inputs:  # some processors pad pictures on the right and below
             inside = inputs["pixel_mask"][0].float()
             height, width = (
                 round(n * inside.amax(dim=d).mean().item()) for n, d in zip(scores.shape[-2:], (1, 0), strict=True)
             )
             scores = scores[..., :height, :width]
-        # (B, C, h, w) of convolutions, (B, tokens, C) of some transformers
+        # (B, C, h, w) from convolutions, (B, tokens, C) from some transformers
         return scores, last.mean(dim=(2, 3)) if last.ndim == 4 else last.mean(dim=1)
 
 
 def load_segmenter(name: str, classes: ClassSet) -> Segmenter:
-    """A segmentation network by folder or Hub id: one of `crn train-segmenter`, or a checkpoint of transformers.
+    """A segmentation network made by `crn train-segmenter`, or a checkpoint of the transformers library.
 
     Args:
         name: a folder or a Hub id.
-        classes: the classes to answer in, matched by names.
+        classes: the classes of its output, matched by name.
 
     Raises:
         FileNotFoundError: if there is neither such a folder nor such a repo.
         ConnectionError: if the Hub could not be reached or refused.
-        ValueError: if it is no segmentation network, or knows none of the classes.
+        ValueError: if it is not a segmentation network, or knows none of the classes.
     """
     with Source(name) as source:
         try:
@@ -178,7 +178,7 @@ def load_segmenter(name: str, classes: ClassSet) -> Segmenter:
         except (ValueError, RecursionError) as error:
             raise ValueError(f"{name}: {CONFIG} is not readable JSON ({clause(error)}).") from error
         if isinstance(config, dict) and {"classes", "num_images"} <= set(config):
-            raise ValueError(f"{name}: makes photographs; here a network is needed that labels them.")
+            raise ValueError(f"{name}: makes photographs, but a network that labels them is needed here.")
         if not isinstance(config, dict) or config.get("architecture") != ARCHITECTURE:
             return _load_transformers(name, classes)
         try:
@@ -187,12 +187,14 @@ def load_segmenter(name: str, classes: ClassSet) -> Segmenter:
                 raise ValueError(f"size {height} x {width}")
             own, training = ClassSet.from_list(config["classes"]), config.get("training")
         except (KeyError, TypeError, ValueError) as error:
-            raise ValueError(f"{name}: {CONFIG} is of no segmentation network ({clause(repr(error))}).") from error
+            raise ValueError(
+                f"{name}: {CONFIG} does not describe a segmentation network ({clause(repr(error))})."
+            ) from error
         segmenter = SmallSegmenter(own, (height, width), classes, short_name(name), training)
         try:
             segmenter.network.load_state_dict(load_file(source.fetch(WEIGHTS, MAX_BYTES)))
         except (RuntimeError, SafetensorError) as error:
-            raise ValueError(f"{name}: {WEIGHTS} is not that of the network ({clause(error)}).") from error
+            raise ValueError(f"{name}: {WEIGHTS} does not fit the network ({clause(error)}).") from error
     return segmenter.requires_grad_(False).eval()
 
 
@@ -205,7 +207,7 @@ def _load_transformers(name: str, classes: ClassSet) -> Segmenter:
             AutoModelForUniversalSegmentation,
         )
     except ImportError as error:
-        raise ValueError(f"{name}: needs the package transformers; pip install transformers brings it.") from error
+        raise ValueError(f"{name}: needs the package transformers; pip install transformers installs it.") from error
     try:
         kind = AutoConfig.from_pretrained(name, trust_remote_code=False).model_type
         auto = AutoModelForUniversalSegmentation if kind in MASKS_OF_QUERIES else AutoModelForSemanticSegmentation
@@ -213,7 +215,7 @@ def _load_transformers(name: str, classes: ClassSet) -> Segmenter:
         network, loading = auto.from_pretrained(
             name, use_safetensors=True, trust_remote_code=False, dtype=torch.float32, output_loading_info=True
         )
-    except Exception as error:  # of many kinds of models, each in its own way
+    except Exception as error:  # models of many kinds fail in many different ways
         if trouble := client_error(error):
             raise ConnectionError(f"{name}: could not be fetched from the Hub: {reason(trouble)}.") from error
         raise ValueError(f"{name}: cannot be read as a network for semantic segmentation ({clause(error)}).") from error

@@ -14,18 +14,18 @@ from tqdm import tqdm
 
 from crn_hub.classes import UNLABELLED
 from crn_hub.data import PairDataset, check_rows, find_classes, load_rows
-from crn_hub.files import check_folder
 from crn_hub.hub.source import short_name
 from crn_hub.pictures import to_255
 from crn_hub.segmentation.agreement import class_iou, count_pixels, pixel_accuracy
 from crn_hub.segmentation.segmenters import Segmenter, SmallSegmenter
 
 BATCH_SIZE, LEARNING_RATE, WEIGHT_DECAY = 8, 4e-3, 1e-2
-WARM_UP = 0.1000001  # of the steps; not 1/10, for which OneCycleLR divides by zero where there are ten
+WARM_UP = 0.1000001  # of the steps; with exactly 1/10 and ten steps, OneCycleLR divides by zero
 SMALLEST_CROP = 0.35  # of the area
-ASPECTS = (0.8, 1.25)  # of crops, times the picture's
-COLOR_JITTER = 0.3  # of brightness, contrast and saturation
-SMALLEST, CACHE_BYTES = 32, 2**31  # pixels of each side; decoded rows in memory
+ASPECTS = (0.8, 1.25)  # range of the aspect ratio of crops, times the picture's
+COLOR_JITTER = 0.3  # range of brightness, contrast and saturation, up and down
+SMALLEST = 32  # pixels of each side
+CACHE_BYTES = 2**31  # for decoded rows
 
 
 def make_segmenter(
@@ -40,25 +40,25 @@ def make_segmenter(
 ) -> dict[str, Any]:
     """Trains a network on a data set and saves it in `output`; the arguments are those of `crn train-segmenter`.
 
-    Returns what `validate_segmenter` finds on held-out rows.
+    Returns:
+        What `validate_segmenter` returns for the held-out rows.
 
     Raises:
-        FileNotFoundError, ConnectionError: the data set is not to be had.
-        ValueError: what is wrong with the data or the arguments; one sentence.
+        FileNotFoundError, ConnectionError: if the data set cannot be found or fetched.
+        ValueError: if anything else is wrong with the data or the arguments; one sentence.
     """
     if min(size) < SMALLEST:
         raise ValueError(f"--size {size[0]} {size[1]}: each side must be at least {SMALLEST} pixels.")
-    check_folder("--output", output)
-    rows, held_out = load_rows(dataset, *columns)
+    rows, held_out_rows = load_rows(dataset, *columns)
     class_set = find_classes(dataset, classes)
     # Twice the size, so that crops are sharp.
     data = PairDataset(rows, class_set, (2 * size[0], 2 * size[1]), *columns, cache_bytes=CACHE_BYTES)
-    unseen = PairDataset(held_out, class_set, size, *columns, called="held-out row")
-    for some_rows in (unseen, data):
-        check_rows(some_rows, skip_bad_rows)
-        if all((some_rows.decode(row)[1] == UNLABELLED).all() for row in some_rows.used):
-            raise ValueError(f"{dataset}: no pixel of the {some_rows.called}s is labelled.")
-    output.mkdir(parents=True, exist_ok=True)  # if that fails, it should before the training
+    held_out = PairDataset(held_out_rows, class_set, size, *columns, called="held-out row")
+    for part in (held_out, data):
+        check_rows(part, skip_bad_rows)
+        if all((part.decode(row)[1] == UNLABELLED).all() for row in part.used):
+            raise ValueError(f"{dataset}: no pixel of the {part.called}s is labelled.")
+    output.mkdir(parents=True, exist_ok=True)  # if this fails, it should fail before the training
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     with torch.random.fork_rng():
         torch.manual_seed(seed)
@@ -66,7 +66,7 @@ def make_segmenter(
     began = time.perf_counter()
     train_segmenter(segmenter, data, steps, seed, device)
     hours = (time.perf_counter() - began) / 3600
-    scores = validate_segmenter(segmenter, unseen)
+    scores = validate_segmenter(segmenter, held_out)
     segmenter.training_record = {
         "dataset": short_name(dataset),
         "rows": len(data),
@@ -83,13 +83,13 @@ def make_segmenter(
 def train_segmenter(segmenter: SmallSegmenter, data: PairDataset, steps: int, seed: int, device: torch.device) -> None:
     """Trains the network in place: cross-entropy, AdamW, one cycle of the learning rate, random crops and colours.
 
-    Classes count by the inverse root of their share of the pixels, so that small ones are not given up.
+    Classes are weighted by the inverse square root of their share of the pixels, so that small ones are learned too.
 
     Args:
-        data: pairs of the classes of the segmenter, best of twice its size, so that crops are sharp.
-        steps: of `BATCH_SIZE` pairs.
+        data: pairs in the classes of the segmenter, best at twice its size, so that crops are sharp.
+        steps: optimiser steps of `BATCH_SIZE` pairs.
         seed: of order and augmentation.
-        device: where to train; the network stays there.
+        device: the device to train on; the network stays there.
     """
     network, n = segmenter.to(device).network.train(), len(segmenter.own_classes)
     weights = _class_weights(data, n).to(device)
@@ -133,7 +133,7 @@ def train_segmenter(segmenter: SmallSegmenter, data: PairDataset, steps: int, se
 
 
 def _class_weights(data: PairDataset, n: int) -> Tensor:
-    """(n,): the inverse root of each class's share of the labelled pixels, 1 on average over these; 0 for no pixel."""
+    """(n,): the inverse square root of each class's share of the pixels, 1 on average over pixels; 0 without pixels."""
     counts = np.zeros(n)
     for row in tqdm(data.used, desc="counting classes", unit="row"):
         counts += np.bincount(data.decode(row)[1].ravel(), minlength=256)[:n]
@@ -144,7 +144,7 @@ def _class_weights(data: PairDataset, n: int) -> Tensor:
 
 @torch.inference_mode()
 def validate_segmenter(segmenter: Segmenter, data: PairDataset) -> dict[str, Any]:
-    """How well it does on photographs with labels: {"miou", "pixel_accuracy", "class_iou", "rows"}; see `agreement`."""
+    """Its measures on labelled photographs: {"miou", "pixel_accuracy", "class_iou", "rows"}; see `agreement`."""
     device, n, counts = segmenter.channels.device, len(data.classes), []
     for i in tqdm(range(len(data)), desc="validating the segmenter", unit="row"):
         pair = data[i]

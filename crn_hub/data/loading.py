@@ -1,4 +1,4 @@
-"""Where pairs come from: rows of a Hugging Face data set, its classes and its licence, or procedural scenes."""
+"""Loads what pairs are made from: rows, classes and licence of a Hugging Face data set, or procedural scenes."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,13 +13,13 @@ from crn_hub.hub.source import TEXT_BYTES, Source
 from crn_hub.scenes import SCENE_CLASSES, street_scene
 
 CLASSES_FILE = "classes.json"
-CARD_BYTES = 2**24  # the most that a data set's card may have; some list thousands of configurations
+CARD_BYTES = 2**24  # the largest card that is read; some list thousands of configurations
 VALIDATION_SPLITS = ("validation", "val", "test")
-HELD_OUT = 8  # rows kept from training where a data set has no validation split
+HELD_OUT = 8  # rows held out from training if a data set has no validation split
 
 
 class SceneRows(Sequence[dict[str, Any]]):
-    """`length` street scenes of `size` = (height, width) from seed `first` on, as rows with "image" and "label"."""
+    """`length` street scenes of `size` = (height, width), with seeds from `first`, as rows with "image" and "label"."""
 
     def __init__(self, first: int, length: int, size: tuple[int, int]):
         self.first, self.length, self.size = first, length, size
@@ -35,14 +35,14 @@ class SceneRows(Sequence[dict[str, Any]]):
 
 
 def scene_rows(length: int, size: tuple[int, int]) -> tuple[SceneRows, SceneRows, ClassSet]:
-    """Street scenes to train on, others held out, and their classes."""
+    """Street scenes to train on, held-out ones, and their classes."""
     return SceneRows(0, length, size), SceneRows(1_000_000, HELD_OUT, size), ClassSet.load(SCENE_CLASSES)
 
 
 def load_rows(
     name: str, image_column: str = "image", label_column: str = "label", max_train_samples: int | None = None
 ) -> tuple[Any, Any]:
-    """(training rows, held-out rows) of a data set.
+    """Training rows, at most `max_train_samples` of them, and held-out rows of a data set.
 
     Raises:
         FileNotFoundError, ConnectionError, ValueError: as `load_splits` and `hold_out`.
@@ -54,7 +54,7 @@ def load_rows(
 
 
 def hold_out(name: str, splits: dict[str, Any], columns: tuple[str, str]) -> tuple[Any, Any, str]:
-    """Training rows, held-out rows, and what these are called: a split, or "last rows" of a data set without one.
+    """Training rows, held-out rows, and the name of the latter: a split, or "last rows" if there is no such split.
 
     Raises:
         ValueError: if the data set `name` has too few rows, or these lack a column.
@@ -67,22 +67,25 @@ def hold_out(name: str, splits: dict[str, Any], columns: tuple[str, str]) -> tup
         check_columns(name, held_out, columns)
     else:
         if len(train) < 2:
-            raise ValueError(f"{name}: {len(train)} rows are too few: one is held out, so 2 are the least.")
+            raise ValueError(f"{name}: {len(train)} rows; at least 2 are needed, because one is held out.")
         kept = len(train) - min(HELD_OUT, max(1, len(train) // 10))
         train, held_out = train.select(range(kept)), train.select(range(kept, len(train)))
     if not len(train) or not len(held_out):
-        raise ValueError(f"{name}: {len(train)} rows to train on and {len(held_out)} held out; each needs at least 1.")
+        raise ValueError(f"{name}: {len(train)} rows to train on and {len(held_out)} held out; both need at least 1.")
     return train, held_out, called
 
 
 def load_splits(name: str) -> dict[str, Any]:
-    """The splits of a data set, by name: a Hub id, a folder that `load_dataset` reads, or one that
-    `Dataset.save_to_disk` wrote, which counts as "train".
+    """The splits of a data set, by their names.
+
+    Args:
+        name: a Hub id, a folder that `load_dataset` reads, or a folder that `save_to_disk` wrote. A single data set
+            there becomes the split "train".
 
     Raises:
         FileNotFoundError: if there is no such data set.
         ConnectionError: if the Hub could not be reached or refused.
-        ValueError: if it cannot be read.
+        ValueError: if the data set cannot be read.
     """
     from datasets import Dataset, load_dataset, load_from_disk
     from datasets.exceptions import DatasetNotFoundError
@@ -93,9 +96,9 @@ def load_splits(name: str) -> dict[str, Any]:
             loaded = load_from_disk(folder)
         else:
             loaded = load_dataset(name)
-    except Exception as error:  # files of all kinds are read here, and readers fail in ways of their own
+    except Exception as error:  # readers of the many kinds of files fail in many different ways
         trouble = client_error(error)
-        # The library forgets the client's error in one of its ways, but not in its message.
+        # On one path the library drops the client's error and keeps only its message.
         if isinstance(trouble, GatedRepoError) or "is a gated dataset on the Hub" in str(error):
             raise ConnectionError(f"{name}: could not be fetched from the Hub: {GATED}.") from error
         if isinstance(trouble, RepositoryNotFoundError) or (
@@ -136,17 +139,17 @@ def find_classes(name: str, given: str | None = None) -> ClassSet:
     except FileNotFoundError as error:
         raise LayoutError(f"{str(error).rstrip('.')}; give the classes with --classes NAME|FILE.") from error
     except ConnectionError as error:
-        raise ConnectionError(f"{str(error).rstrip('.')}; --classes NAME|FILE does without.") from error
+        raise ConnectionError(f"{str(error).rstrip('.')}; --classes NAME|FILE makes it unnecessary.") from error
 
 
 def dataset_license(name: str) -> str | None:
     """The licence that a data set's card states, as the Hub's identifier.
 
-    None if it states none, or if the client is in offline mode and the card not in its cache.
+    None if it states none, or if the client is offline and the card is not in its cache.
 
     Raises:
         ConnectionError: if the Hub could not be reached or refused.
-        ValueError: if the card is longer than any.
+        ValueError: if the card is larger than `CARD_BYTES`.
     """
     try:
         with Source(name, kind="dataset") as source:
@@ -159,6 +162,6 @@ def dataset_license(name: str) -> str | None:
         raise
     try:
         licence = DatasetCard.load(file).data.license
-    except Exception:  # front matter in which the client's YAML reader finds a fault of any kind
+    except Exception:  # malformed front matter makes the client's YAML reader fail in many different ways
         return None
     return licence if isinstance(licence, str) else None

@@ -1,6 +1,6 @@
-"""What is measured of one row: the photographs made of a layout, beside the recorded one.
+"""Measures one row: the images made from its layout, against its recorded photograph.
 
-Every measure is taken of what a user gets: 8 bits per channel, at the size of the evaluation.
+Everything is measured on what a user gets: 8 bits per channel, at the size of the evaluation.
 """
 
 from collections.abc import Iterable
@@ -20,11 +20,11 @@ from crn_hub.segmentation import Segmenter
 from crn_hub.segmentation.agreement import count_pixels
 from crn_hub.vgg import LAYERS, FeatureNetwork
 
-Record = dict[str, np.ndarray]  # what is known of one row and one model
+RowMeasurements = dict[str, np.ndarray]  # of one row and one source of pictures
 
 
 class Reference(NamedTuple):
-    """The recorded photograph of a row, ready to be compared with."""
+    """The recorded photograph of a row, prepared for comparisons."""
 
     pixels: Tensor  # uint8 (1, 3, H, W)
     features: list[Tensor]  # (1, C, h, w) of each layer
@@ -33,22 +33,20 @@ class Reference(NamedTuple):
 
 
 class Meter:
-    """The networks that measures look through.
-
-    `layer_weights` (layers,) are set by `calibrate`.
+    """Measures images with its networks; `calibrate` sets the weights of the layers first.
 
     Args:
         num_classes: n of the layouts.
-        features: of the perceptual distance.
+        features: the feature network of the perceptual distance.
         segmenter: finds the classes in a picture; without one conformity is not measured.
-        device: where the networks work.
+        device: where the networks run.
     """
 
     def __init__(self, num_classes: int, features: FeatureNetwork, segmenter: Segmenter | None, device: torch.device):
         self.num_classes, self.device = num_classes, device
         self.features = features.to(memory_format=torch.channels_last).to(device)
         self.segmenter = segmenter.to(device) if segmenter is not None else None
-        self.findable = np.full(256, UNLABELLED, np.uint8)  # without the classes that the segmenter doesn't know
+        self.findable = np.full(256, UNLABELLED, np.uint8)  # maps classes that the segmenter doesn't know to unlabelled
         if segmenter is not None:
             known = np.flatnonzero(segmenter.known)
             self.findable[known] = known
@@ -60,8 +58,8 @@ class Meter:
         self.layer_weights = torch.ones(len(LAYERS), device=device)
 
     @torch.inference_mode()
-    def look(self, pixels: np.ndarray, ids: np.ndarray) -> Reference:
-        """A recorded photograph, uint8 (H, W, 3), and its layout (H, W), made ready."""
+    def prepare(self, pixels: np.ndarray, ids: np.ndarray) -> Reference:
+        """Prepares a recorded photograph, uint8 (H, W, 3), with its layout (H, W)."""
         images = self._tensor(pixels[None])
         features = self.features(images.float())
         masks = class_masks(torch.from_numpy(ids)[None].to(self.device), self.num_classes, features)
@@ -69,28 +67,28 @@ class Meter:
 
     @torch.inference_mode()
     def calibrate(self, pairs: Iterable[tuple[Reference, Reference]]) -> None:
-        """Sets the layer weights so that the photographs of a pair are 1 apart on average, each layer equally.
+        """Sets the layer weights so that the average distance of a pair is 1, with equal parts of all layers.
 
         Raises:
-            ValueError: if the photographs are all alike.
+            ValueError: if the photographs are all the same.
         """
         errors = torch.stack([self._errors(one.features, other).sum(dim=0) for one, other in pairs]).mean(dim=0)
         if not (errors > 0).all():
-            raise ValueError("the photographs of the rows are all alike: no distance can be measured by them.")
+            raise ValueError("the photographs of the rows are all the same: distances cannot be calibrated with them.")
         self.layer_weights = 1 / (len(LAYERS) * errors)
 
     @torch.inference_mode()
-    def measure(self, images: np.ndarray, chosen: int, reference: Reference) -> Record:
+    def measure(self, images: np.ndarray, chosen: int, reference: Reference) -> RowMeasurements:
         """
         Args:
             images: uint8 (K, H, W, 3).
-            chosen: which of the K is measured; the others count for diversity only.
+            chosen: the index of the image to measure; the others only count for diversity.
             reference: the recorded photograph of the same layout.
 
         Returns:
-            Numbers, by name: "perceptual" (n + 1,), the classes' shares of the distance; "share" (n + 1,) of the
-            pixels; "psnr" in dB, "ssim", "lpips"; "diversity", "lpips_diversity" for K > 1; "counts" (3, n) of
-            `count_pixels`; "frechet_..." (C,), the features for distances between sets of pictures.
+            By name: "perceptual" (n + 1,), the parts of the distance that each class has; "share" (n + 1,), the share
+            of the pixels of each class; "psnr" in dB, "ssim", "lpips"; "diversity" and "lpips_diversity" for K > 1;
+            "counts" (3, n) of `count_pixels`; "features_..." (C,) for distances between sets of pictures.
         """
         pixels = self._tensor(images)
         features = [self.features(image[None].float()) for image in pixels]
@@ -121,7 +119,7 @@ class Meter:
         return {name: v if isinstance(v, np.ndarray) else v.float().cpu().numpy() for name, v in record.items()}
 
     def _errors(self, given: list[Tensor], reference: Reference) -> Tensor:
-        """(n + 1, layers), unweighted."""
+        """The error of each class in each layer (n + 1, layers), unweighted."""
         return class_errors([layer[:, None] for layer in given], reference.features, reference.masks)[0, 0]
 
     def _distance(self, one: list[Tensor], other: list[Tensor]) -> Tensor:

@@ -1,0 +1,96 @@
+"""`crn evaluate`: models on the rows of a data set -> measures, tables and contact sheets."""
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+from cyclopts.validators import Number
+
+
+def evaluate(
+    models: Annotated[list[str], Parameter(name="MODEL", negative=())],
+    /,
+    *,
+    dataset: str,
+    output: Path,
+    segmenter: str | None = None,
+    split: str | None = None,
+    size: tuple[int, int] | None = None,
+    max_rows: Annotated[int | None, Parameter(validator=Number(gte=2))] = None,
+    image_column: str = "image",
+    label_column: str = "label",
+    classes: str | None = None,
+    perceptual_net: str = "vgg16",
+    skip_bad_rows: bool = False,
+    update_cards: bool = False,
+) -> None:
+    """Measure how realistic, faithful and diverse the photographs of models are, on the same layouts.
+
+    Example: crn evaluate box crn-camvid --dataset org/streets --segmenter segmenter --output evaluation
+
+    Prints one table and writes it to OUTPUT as table.md, table.csv and results.json, with contact-sheet.png and .html,
+    classes.png and arithmetic.png. Measurements are saved row by row in OUTPUT/measured: the same command resumes
+    where it was stopped, and a command with further models measures only these.
+
+    Parameters
+    ----------
+    models
+        Folders, Hub ids, or "box" for the model that comes with the package.
+    dataset
+        Hub id or folder of a data set.
+    output
+        The folder for the results.
+    segmenter
+        Network for mIoU and pixel accuracy: one made by crn train-segmenter, or any checkpoint of the transformers
+        library for semantic segmentation. Without one these are not measured.
+    split
+        Split of the data set to measure on; by default the rows that training holds out.
+    size
+        Height and width in pixels to compare at; by default the size of the largest model.
+    max_rows
+        Use at most this many rows, spread evenly.
+    image_column
+        Column with the photographs.
+    label_column
+        Column with the label maps.
+    classes
+        Preset (cityscapes, camvid) or classes.json of the data; by default the classes.json beside it.
+    perceptual_net
+        Feature network of the perceptual distance, as in training.
+    skip_bad_rows
+        Leave out unusable rows instead of stopping at the first.
+    update_cards
+        Write the results into training.json and the card of each model that is a local folder (never for "box").
+    """
+    try:  # takes seconds, and other commands don't need it
+        from crn_hub.metrics.contact_sheet import write_contact_sheets
+        from crn_hub.metrics.evaluation import evaluate as measure
+        from crn_hub.metrics.plots import write_plots
+        from crn_hub.metrics.report import update_cards as write_cards
+        from crn_hub.metrics.report import write_report
+        from crn_hub.metrics.table import print_table
+    except ModuleNotFoundError as error:
+        package = str(error.name).partition(".")[0]
+        raise ValueError(f"evaluate needs {package}: pip install 'crn_hub[eval]' installs it.") from error
+
+    evaluation = measure(
+        models,
+        dataset,
+        output,
+        split=split,
+        columns=(image_column, label_column),
+        classes=classes,
+        segmenter=segmenter,
+        perceptual_net=perceptual_net,
+        size=size,
+        max_rows=max_rows,
+        skip_bad_rows=skip_bad_rows,
+    )
+    files = write_report(evaluation, output)
+    files += write_contact_sheets(evaluation, output) + write_plots(evaluation, output)
+    print_table(evaluation)
+    if update_cards:
+        files += write_cards(evaluation)
+    print()
+    for file in files:
+        print(file)

@@ -1,0 +1,18 @@
+"""`crn info`: a model on one screen."""
+
+from crn_hub.box import BOX, resolve
+from crn_hub.info import print_info
+from crn_hub.networks.hub_model import HubModel
+
+
+def info(model: str, /) -> None:
+    """Show what a model is: classes, size, parameters, arithmetic, training record and licence.
+
+    Example: crn info org/crn-cityscapes
+
+    Parameters
+    ----------
+    model
+        A folder, a Hub id, or "box" for the model that comes with the package.
+    """
+    print_info(None if model == BOX else model, HubModel.from_pretrained(resolve(model)))

@@ -1,0 +1,69 @@
+"""`crn synthesize`: layout files -> photographs."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from crn_hub.box import resolve
+from crn_hub.classes import LayoutError, read_layout
+from crn_hub.files import check_folder
+from crn_hub.networks.hub_model import HubModel
+from crn_hub.pictures import save_picture
+from crn_hub.text import one_line
+
+
+def synthesize(
+    model: str,
+    layouts: Annotated[list[Path], Parameter(name="LAYOUT", negative=())],
+    /,
+    *,
+    output: Path,
+    num_images: int | None = None,
+    size: tuple[int, int] | None = None,
+    layout_classes: str | None = None,
+    snap: bool = False,
+) -> None:
+    """Make photographs of layouts.
+
+    Example: crn synthesize org/crn-cityscapes street.png --output photographs
+
+    Writes OUTPUT/NAME.png for each layout, or NAME_1.png, NAME_2.png, ... if the model makes several images of one.
+    All layouts are read before the first photograph is written.
+
+    Parameters
+    ----------
+    model
+        A folder, a Hub id, or "box" for the model that comes with the package.
+    layouts
+        Layout files: ids in one channel, a palette PNG, or a picture in class colours.
+    output
+        The folder for the photographs, which is made if it does not exist.
+    num_images
+        How many images per layout; by default all that the model makes.
+    size
+        Height and width of the photographs in pixels; by default the size of each layout.
+    layout_classes
+        The classes that the layouts are drawn in, if they are not the model's: cityscapes, camvid,
+        cityscapes-label-ids (raw ids 0..33) or a classes.json. They are translated by name.
+    snap
+        Read colours of no class as the nearest class colour, for layouts that have been saved as JPEG.
+    """
+    network = HubModel.from_pretrained(resolve(model))
+    stems = [layout.stem for layout in layouts]
+    if repeated := sorted({stem for stem in stems if stems.count(stem) > 1}):
+        raise LayoutError(f"two layouts would both be written as {repeated[0]}.png; give them one at a time.")
+    check_folder("--output", output)
+    if inside := [layout for layout in layouts if layout.resolve().parent == output.resolve()]:
+        raise LayoutError(f"{inside[0]} lies in the output folder and could be overwritten; choose another --output.")
+    readings = [read_layout(layout, network.classes, layout_classes=layout_classes, snap=snap) for layout in layouts]
+    for layout, reading in zip(layouts, readings, strict=True):
+        for note in reading.notes:
+            print(f"{one_line(str(layout))}: {note}", file=sys.stderr)
+    for stem, reading in zip(stems, readings, strict=True):
+        photographs = network.synthesize(reading.ids, num_images, size)
+        for number, photograph in enumerate(photographs, start=1):
+            file = output / (f"{stem}.png" if len(photographs) == 1 else f"{stem}_{number}.png")
+            save_picture(photograph, file)
+            print(file)

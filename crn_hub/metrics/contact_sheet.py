@@ -1,0 +1,145 @@
+"""Contact sheets of an evaluation, PNG and HTML: layouts of some rows, the images of each model, photographs."""
+
+import base64
+from html import escape
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from crn_hub.files import write_text
+from crn_hub.metrics.evaluation import Evaluation
+from crn_hub.metrics.picture_sources import chosen_image
+from crn_hub.metrics.table import columns_of, iou_lines, lines_of, notes_of
+from crn_hub.pictures import resize_picture, save_picture, to_pixels
+from crn_hub.text import one_line, three_digits
+
+DRAWN_ROWS, EXTREME_ROWS = 4, 2  # how many rows are drawn at random; how many best and how many worst ones
+SEED = 0
+TILE_HEIGHT, MARGIN, HEAD = 128, 4, 22  # pixels in the PNG
+JPEG_QUALITY = 90  # of the pictures in the HTML
+
+
+def write_contact_sheets(evaluation: Evaluation, output: Path) -> list[Path]:
+    """Writes contact-sheet.png and contact-sheet.html into a folder; returns them."""
+    rows = _choose_rows(evaluation)
+    tiles = {i: _tiles(evaluation, i) for i in dict.fromkeys(i for several in rows.values() for i in several)}
+    save_picture(_sheet(evaluation, rows, tiles), output / "contact-sheet.png")
+    write_text(output / "contact-sheet.html", _page(evaluation, rows, tiles))
+    return [output / "contact-sheet.png", output / "contact-sheet.html"]
+
+
+def _choose_rows(evaluation: Evaluation) -> dict[str, list[int]]:
+    """The rows with the smallest and the greatest distance, and some others drawn at random, by their headings."""
+    distance = np.mean([summary.row_perceptual for _, summary in evaluation.models], axis=0)
+    order = np.argsort(distance, kind="stable").tolist()
+    extreme = min(EXTREME_ROWS, len(order) // 2)
+    between = order[extreme : len(order) - extreme]
+    drawn = np.random.default_rng(SEED).permutation(between)[:DRAWN_ROWS].tolist()
+    rows = {"by seed": sorted(drawn), "best": order[:extreme], "worst": order[::-1][:extreme]}
+    return {heading: several for heading, several in rows.items() if several}
+
+
+def _tiles(evaluation: Evaluation, index: int) -> list[Image.Image]:
+    """Layout, the measured image of each model, and photograph, at the size of the evaluation."""
+    pair = evaluation.data[index]
+    outputs = [model.images(index) for model, _ in evaluation.models]
+    return [
+        Image.fromarray(pixels)
+        for pixels in (
+            evaluation.data.classes.to_colors(pair["ids"].numpy()),
+            *(images[chosen_image(index, len(images))] for images in outputs),
+            to_pixels(pair["photograph"]),
+        )
+    ]
+
+
+def _column_names(evaluation: Evaluation) -> list[str]:
+    return ["layout", *(model.name for model, _ in evaluation.models), "photograph"]
+
+
+def _sheet(evaluation: Evaluation, rows: dict[str, list[int]], tiles: dict[int, list[Image.Image]]) -> Image.Image:
+    height, width = evaluation.data.size
+    tile = (TILE_HEIGHT, max(1, round(TILE_HEIGHT * width / height)))
+    font = ImageFont.load_default(14)
+    labels = [(heading, i) for heading, several in rows.items() for i in several]
+    names = _column_names(evaluation)
+    left = 90
+    across, down = left + len(names) * (tile[1] + MARGIN), HEAD + len(labels) * (tile[0] + MARGIN)
+    sheet = Image.new("RGB", (across, down), "white")
+    draw = ImageDraw.Draw(sheet)
+    for column, name in enumerate(names):
+        at = left + column * (tile[1] + MARGIN)
+        draw.text((at + 2, 2), _fitting(one_line(name), tile[1] - 4, font), "black", font)
+    for line, (heading, i) in enumerate(labels):
+        top = HEAD + line * (tile[0] + MARGIN)
+        draw.text((4, top + 4), f"{heading}\nrow {evaluation.data.used[i]}", "black", font)
+        for column, picture in enumerate(tiles[i]):
+            sheet.paste(resize_picture(picture, tile), (left + column * (tile[1] + MARGIN), top))
+    return sheet
+
+
+def _fitting(text: str, width: int, font: ImageFont.ImageFont | ImageFont.FreeTypeFont) -> str:
+    """The text, shortened if it is wider than `width` pixels."""
+    if font.getlength(text) <= width:
+        return text
+    while text and font.getlength(f"{text}…") > width:
+        text = text[:-1]
+    return f"{text}…"
+
+
+def _page(evaluation: Evaluation, rows: dict[str, list[int]], tiles: dict[int, list[Image.Image]]) -> str:
+    """One HTML file with all its pictures: the table, the notes, and the rows of the contact sheet."""
+    names = _column_names(evaluation)
+    head = "".join(f"<th scope=col>{escape(one_line(name))}</th>" for name in columns_of(evaluation))
+
+    def table(lines: list[tuple[str, list[str]]]) -> str:
+        body = "".join(
+            f"<tr><th scope=row>{escape(one_line(title))}</th>{''.join(f'<td>{escape(c)}</td>' for c in cells)}</tr>"
+            for title, cells in lines
+        )
+        return f"<table><thead><tr><td></td>{head}</tr></thead><tbody>{body}</tbody></table>"
+
+    iou = iou_lines(evaluation)
+    sections = []
+    for heading, several in rows.items():
+        lines = []
+        for i in several:
+            distances = ["", *(three_digits(summary.row_perceptual[i]) for _, summary in evaluation.models), ""]
+            figures = "".join(
+                f"<figure><img src='{_inline(picture)}' alt='{escape(name)} of row {evaluation.data.used[i]}'>"
+                f"<figcaption>{escape(one_line(name))}{f', distance {d}' if d else ''}</figcaption></figure>"
+                for name, picture, d in zip(names, tiles[i], distances, strict=True)
+            )
+            lines.append(f"<h3>row {evaluation.data.used[i]}</h3><div class=row>{figures}</div>")
+        sections.append(f"<h2>{heading}</h2>{''.join(lines)}")
+    notes = "".join(f"<li>{escape(note)}</li>" for note in notes_of(evaluation))
+    title = f"Evaluation on {escape(one_line(evaluation.facts['dataset']))}"
+    return f"""<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
+<title>{title}</title>
+<style>
+body {{ font: 15px/1.45 system-ui, sans-serif; margin: 1.5rem; color: #1c1c1c; background: #fff }}
+table {{ border-collapse: collapse; display: block; overflow-x: auto }}
+th[scope=row] {{ position: sticky; left: 0; background: #fff }}
+th, td {{ padding: .25rem .8rem; text-align: left; white-space: nowrap; border-bottom: 1px solid #ddd }}
+.row {{ display: grid; gap: .5rem; grid-template-columns: repeat({len(names)}, minmax(12rem, 1fr)); overflow-x: auto }}
+figure {{ margin: 0 }} img {{ width: 100%; display: block }} figcaption {{ font-size: .85em; color: #444 }}
+li {{ max-width: 60rem }} h3 {{ margin: 1rem 0 .3rem; font-size: 1em }}
+</style></head><body>
+<h1>{title}</h1>
+{table(lines_of(evaluation))}
+<ul>{notes}</ul>
+{"<h2>IoU of each class</h2>" + table(iou) if iou else ""}
+<p>Below: some rows drawn at random (seed {SEED}), then those with the smallest and the greatest perceptual distance,
+averaged over the models.</p>
+{"".join(sections)}
+</body></html>
+"""
+
+
+def _inline(picture: Image.Image) -> str:
+    data = BytesIO()
+    picture.save(data, "JPEG", quality=JPEG_QUALITY)
+    return f"data:image/jpeg;base64,{base64.b64encode(data.getvalue()).decode()}"
