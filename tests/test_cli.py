@@ -13,6 +13,7 @@ from support import ROOT
 from support.command_line import crn
 
 from crn_hub import CRN, ClassSet
+from crn_hub.cli import COMMANDS, app
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +57,7 @@ def test_number_and_size_of_photographs(model_folder: Path, tmp_path: Path, monk
         assert written.size == (30, 10)
 
 
-def test_layouts_of_another_set_are_translated_and_told_on_stderr(
+def test_layouts_of_another_set_are_translated_and_reported_on_stderr(
     model_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     cityscapes = ClassSet.cityscapes()
@@ -165,6 +166,27 @@ def test_an_unwritable_folder_is_a_failure(
     code = crn(monkeypatch, "synthesize", model_folder, layout(tmp_path / "a.png", 1), "--output", tmp_path / "out")
     assert code == 2
     assert "a file, not a folder" in capsys.readouterr().err
+
+
+def test_every_module_of_commands_is_a_command_with_an_example(capsys: pytest.CaptureFixture[str]) -> None:
+    modules = {file.stem for file in (ROOT / "crn_hub" / "commands").glob("*.py")} - {"__init__"}
+    assert modules == {command.__name__ for command in COMMANDS}
+    for name in sorted(module.replace("_", "-") for module in modules):
+        app([name, "--help"], exit_on_error=False, result_action="return_value")
+        assert f"Example: crn {name} " in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", ["box", "", None])
+def test_the_page_knows_the_model_in_the_box(name: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    served: list[CRN] = []
+    monkeypatch.setattr("crn_hub.demo.launch", lambda model, inbrowser: served.append(model))
+    monkeypatch.delenv("CRN_MODEL", raising=False)
+    if name is not None:
+        monkeypatch.setenv("CRN_MODEL", name)
+    import app as page
+
+    assert page.main() == 0
+    assert served[0].config == CRN.from_pretrained().config
 
 
 def test_the_module_is_the_command() -> None:

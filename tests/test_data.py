@@ -122,7 +122,7 @@ def test_bad_rows_of_files_are_named_with_the_file(tmp_path: Path) -> None:
         PairDataset(held_out, CAMVID, (16, 32), called="held-out row")[1]
 
 
-def test_bad_rows_are_left_out_on_wish(tmp_path: Path) -> None:
+def test_bad_rows_are_left_out_on_request(tmp_path: Path) -> None:
     rows, _ = load_rows(str(bad_folder(tmp_path / "streets")))
     data, whole = (PairDataset(rows, CAMVID, (16, 32), seed=0, random_flip=True) for _ in range(2))
     with pytest.raises(LayoutError, match="row 1 "):

@@ -475,6 +475,12 @@ def test_the_box_is_no_local_folder(camvid: Path, tmp_path: Path, monkeypatch: p
     assert [model["name"] for model in results(tmp_path / "out")["models"]] == ["box"]
 
 
+def test_a_model_that_is_named_twice_is_measured_once(camvid: Path, tmp_path: Path) -> None:
+    names = ["box", str(MODEL_IN_THE_BOX), f"{MODEL_IN_THE_BOX}/"]
+    found = evaluate(names, str(camvid), tmp_path / "out", max_rows=2, size=(64, 128))
+    assert [(model.name, model.folder) for model, _ in found.models] == [("box", None)]
+
+
 def test_names_that_are_the_same_are_told_apart(pairs: Path, models: Path, tmp_path: Path) -> None:
     twins = [str(shutil.copytree(models / "small", tmp_path / name / "twin")) for name in ("a", "b")]
     found = evaluate([*twins, f"{twins[0]}/"], str(pairs), tmp_path / "out", max_rows=2)

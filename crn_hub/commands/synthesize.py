@@ -56,7 +56,7 @@ def synthesize(
         raise LayoutError(f"two layouts would both be written as {repeated[0]}.png; give them one at a time.")
     check_folder("--output", output)
     if inside := [layout for layout in layouts if layout.resolve().parent == output.resolve()]:
-        raise LayoutError(f"{inside[0]} lies in the output folder and could be overwritten; choose another --output.")
+        raise LayoutError(f"{inside[0]} is in the output folder and could be overwritten; choose another --output.")
     readings = [read_layout(layout, network.classes, layout_classes=layout_classes, snap=snap) for layout in layouts]
     for layout, reading in zip(layouts, readings, strict=True):
         for note in reading.notes:

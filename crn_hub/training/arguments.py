@@ -9,7 +9,6 @@ from cyclopts.validators import Number
 
 from crn_hub.hub.source import short_name
 from crn_hub.losses import BestImage
-from crn_hub.training.systems import SystemName
 from crn_hub.vgg import LAYERS, Layer
 
 # Settings that the result does not depend on, so that they may change without notice when a run is resumed.
@@ -18,6 +17,7 @@ FREE_SETTINGS = {
     "push_to_hub", "hub_model_id", "dataloader_num_workers", "dry_run",
 }  # fmt: skip
 
+SystemName = Literal["crn", "image-space", "gan-segmentation", "pix2pix", "encoder-decoder", "full-resolution", "spade"]
 Positive = Parameter(validator=Number(gte=1))
 
 

@@ -1,10 +1,8 @@
 """The systems to compare: which network is trained by which loss (section 5, "Baselines"; and SPADE)."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import Any, get_args
 
 import torch
 
@@ -13,12 +11,8 @@ from crn_hub.losses import PUBLISHED_WEIGHTS, AdversarialLoss, ImageLoss, Loss, 
 from crn_hub.networks import CRN, FullResolutionNetwork, HubModel, PatchDiscriminator, SPADEGenerator, UNet
 from crn_hub.networks.fixed_size import FixedSizeNetwork
 from crn_hub.segmentation import load_segmenter
+from crn_hub.training.arguments import Arguments, SystemName
 from crn_hub.vgg import load_features
-
-if TYPE_CHECKING:
-    from crn_hub.training.arguments import Arguments
-
-SystemName = Literal["crn", "image-space", "gan-segmentation", "pix2pix", "encoder-decoder", "full-resolution", "spade"]
 
 
 @dataclass(frozen=True)
