@@ -166,7 +166,7 @@ def _claim(folder: Path, facts: dict[str, Any]) -> None:
 def _load(file: Path) -> Record | None:
     """A record; None if there is none, or a damaged one, which will be measured again."""
     try:
-        with np.load(file, allow_pickle=False) as stored:
+        with file.open("rb") as opened, np.load(opened, allow_pickle=False) as stored:
             return dict(stored)
     except (OSError, ValueError, EOFError, BadZipFile):
         return None
