@@ -47,10 +47,10 @@ def python(environment: dict[str, str], *arguments: Any) -> subprocess.Completed
 
 @pytest.fixture(scope="module")
 def street() -> np.ndarray:
-    """Train ids (1024, 2048): a street with every class of Cityscapes and unlabelled somewhere."""
-    ids, _ = street_scene(0, (1024, 2048))
+    """Train ids (512, 1024): a street with every class of Cityscapes and unlabelled somewhere."""
+    ids, _ = street_scene(0, (512, 1024))
     ids = ClassSet.load(SCENE_CLASSES).translation_to(CITYSCAPES)[ids]
-    ids[:64, : 20 * 64] = np.array([*range(19), 255], np.uint8).repeat(64)
+    ids[:32, : 20 * 32] = np.array([*range(19), 255], np.uint8).repeat(32)
     return ids
 
 
@@ -83,7 +83,7 @@ def test_official_layouts_give_the_photographs_of_the_converted_model(
     environment: dict[str, str], converted: CRN, street: np.ndarray, tmp_path: Path
 ) -> None:
     expected = converted.synthesize(street)
-    assert expected[0].size == (2048, 1024)
+    assert expected[0].size == (1024, 512)
     files = official_files(street, tmp_path)
     done = python(environment, "-m", "crn_hub", "synthesize", NAME, *files, "--output", tmp_path / "out")
     for file in files:

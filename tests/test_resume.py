@@ -16,7 +16,7 @@ import pytest
 from support import ROOT
 from support.data_folders import write_folder
 from support.resumed_runs import EVERY, STEPS, Run, assert_same, die
-from support.training_script import ENVIRONMENT, TINY, command, fails, launch, log_of, torchrun, train
+from support.training_script import ENVIRONMENT, TINY, command, fails, log_of, run_script, torchrun, train
 
 from crn_hub import CRN
 
@@ -280,7 +280,7 @@ def test_a_finished_run_is_not_run_again(one_stage: Run, tmp_path: Path) -> None
 
 def test_workers_change_nothing(one_stage: Run, tmp_path: Path) -> None:
     common, whole = one_stage
-    launch(*common, "--dataloader_num_workers", 3, "--output_dir", tmp_path / "run")
+    run_script(*common, "--dataloader_num_workers", 3, "--output_dir", tmp_path / "run")
     assert_same(whole, tmp_path / "run")
 
 

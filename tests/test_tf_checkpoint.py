@@ -1,13 +1,10 @@
 """Checkpoints of TensorFlow: plans of the published ones, parity of the two small ones, and what is refused."""
 
 import json
-import os
 import random
 import re
 import resource
 import shutil
-import subprocess
-import sys
 import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
@@ -16,11 +13,10 @@ import google_crc32c
 import numpy as np
 import pytest
 import torch
-from support import ROOT
+from support.command_line import crn
 from support.hub_client import refusal
 
 from crn_hub import CRN, ClassSet, LayoutError
-from crn_hub.cli import app, run
 from crn_hub.tf_checkpoint import convert, plan_conversion
 
 DATA = Path(__file__).parent / "data"
@@ -132,15 +128,6 @@ def copy(prefix: Path, folder: Path) -> tuple[Path, Path]:
     return folder / shutil.copy(files[0], folder), folder / shutil.copy(files[1], folder)
 
 
-def crn(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> int:
-    monkeypatch.setattr(sys, "argv", ["crn", "convert-tf", *map(str, arguments)])
-    try:
-        run(app)
-    except SystemExit as ended:
-        return int(ended.code or 0)
-    return 0
-
-
 # -- the published checkpoints -----------------------------------------------------------------------------------
 
 
@@ -166,13 +153,14 @@ def test_published_checkpoints_are_planned_from_their_index(
 
 
 @pytest.mark.parametrize("prefix", [SINGLE, DIVERSE], ids=["single", "diverse"])
-def test_the_command_makes_a_model_with_the_published_operations_outputs(prefix: Path, tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "crn_hub", "convert-tf", str(prefix), str(tmp_path / "new" / "model")]
-    environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    done = subprocess.run(command, capture_output=True, text=True, env=environment)
-    assert (done.returncode, done.stderr) == (0, "")
+def test_the_command_makes_a_model_with_the_published_operations_outputs(
+    prefix: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert crn(monkeypatch, "convert-tf", prefix, tmp_path / "new" / "model") == 0
+    output, errors = capsys.readouterr()
+    assert errors == ""
     facts = json.loads((prefix.parent / "case.json").read_text())
-    what, folder = done.stdout.splitlines()
+    what, folder = output.splitlines()
     assert f"{', '.join(map(str, facts['widths']))} channels" in what
     assert f"19 classes, images per layout: {facts['num_outputs']}" in what
     assert [file.name for file in (tmp_path / "new").iterdir()] == ["model"]
@@ -500,7 +488,7 @@ def test_bad_input_ends_with_one_line_and_nothing_written(
 ) -> None:
     arguments = make(tmp_path)
     before = sorted(tmp_path.rglob("*"))
-    assert crn(monkeypatch, *arguments) == 2
+    assert crn(monkeypatch, "convert-tf", *arguments) == 2
     captured = capsys.readouterr()
     (line,) = captured.err.strip().splitlines()
     assert message in line
@@ -514,7 +502,7 @@ def test_a_failure_while_writing_leaves_nothing(
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, limits[1]))  # the weights take 86 kB
     try:
-        code = crn(monkeypatch, SINGLE, tmp_path / "model")
+        code = crn(monkeypatch, "convert-tf", SINGLE, tmp_path / "model")
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert code == 1
@@ -530,6 +518,6 @@ def test_an_empty_folder_is_filled_and_the_classes_of_a_file_are_taken(
     (tmp_path / "out").mkdir()
     monkeypatch.chdir(tmp_path / "out")
     (tmp_path / "classes.json").write_text(json.dumps(ClassSet.camvid().to_list()))
-    assert crn(monkeypatch, checkpoint, ".", "--classes", tmp_path / "classes.json") == 0
+    assert crn(monkeypatch, "convert-tf", checkpoint, ".", "--classes", tmp_path / "classes.json") == 0
     assert Path("model.safetensors").is_file()
     assert CRN.from_pretrained(str(output)).classes == ClassSet.camvid()

@@ -108,7 +108,7 @@ def _claim(folder: Path, facts: dict[str, Any]) -> None:
 def _load(file: Path) -> RowMeasurements | None:
     """Saved measurements; None if there are none, or if the file is damaged, so that the row is measured again."""
     try:
-        with np.load(file, allow_pickle=False) as stored:
+        with file.open("rb") as opened, np.load(opened, allow_pickle=False) as stored:
             return dict(stored)
     except (OSError, ValueError, EOFError, BadZipFile):
         return None

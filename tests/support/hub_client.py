@@ -7,12 +7,15 @@ module (`push`, `load`, ...); `client(function, ...)` calls it there and gives b
 import multiprocessing
 import re
 import resource
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import huggingface_hub
 import pytest
 import torch
 
@@ -49,10 +52,17 @@ def load_and_measure(name: str, kind: type[Exception]) -> tuple[str, int]:
 # -- fixtures ----------------------------------------------------------------------------------------
 
 
+def _try_again_at_once() -> None:
+    """The client waits up to 8 seconds before it tries again; here it tries as often, without waiting."""
+    for module in (huggingface_hub.utils._http, huggingface_hub.file_download):
+        module.time = SimpleNamespace(**{**vars(time), "sleep": lambda seconds: None})
+
+
 @contextmanager
 def child_process(environment: dict[str, str]) -> Iterator[Client]:
     """A fresh Python with these variables in its environment, for several calls."""
-    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+    spawn = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(1, mp_context=spawn, initializer=_try_again_at_once) as pool:
         with pytest.MonkeyPatch.context() as patch:
             for name, value in environment.items():
                 patch.setenv(name, value)

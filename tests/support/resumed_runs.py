@@ -1,44 +1,25 @@
 """Runs of train_accelerate.py that are killed, and how they compare with one that never was."""
 
+import importlib
+import multiprocessing
+import os
 import signal
-import subprocess
 import sys
+import tempfile
 from pathlib import Path
+from typing import Any
+from unittest import mock
 
 import torch
 
-from support.training_script import ENVIRONMENT, log_of, same_weights
+import train_accelerate
+from crn_hub.cli import run
+from support.training_script import SETTINGS, log_of, same_weights
 
 STEPS, EVERY = 11, 2  # a run's steps, and those between checkpoints; 4 steps make an epoch
 NOISE = {"images_per_second", "data_share", "memory_gb"}  # what differs from run to run
 
 Run = tuple[list[str], Path]  # a command line without its output folder, and the folder of a run never killed
-
-# The script in a process that kills itself, by the signal that nobody can catch, at one call of one function:
-# before it or after it.
-SUICIDAL = """
-import os, signal, sys
-module, name, count, when = sys.argv[1:5]
-del sys.argv[1:5]
-import importlib, train_accelerate
-from crn_hub.cli import run
-owner = importlib.import_module(module)
-*path, last = name.split(".")
-for part in path:
-    owner = getattr(owner, part)
-original, calls = getattr(owner, last), 0
-def dying(*args, **kwargs):
-    global calls
-    calls += 1
-    if calls == int(count) and when == "before":
-        os.kill(os.getpid(), signal.SIGKILL)
-    result = original(*args, **kwargs)
-    if calls == int(count) and when == "after":
-        os.kill(os.getpid(), signal.SIGKILL)
-    return result
-setattr(owner, last, dying)
-run(train_accelerate.app)
-"""
 
 
 def comparable(folder: Path) -> list[dict]:
@@ -58,14 +39,50 @@ def assert_same(whole: Path, other: Path) -> None:
     assert not list(other.glob(".*"))
 
 
+# Processes that are forked from one that has imported what takes seconds, and has done nothing else.
+FORKED = multiprocessing.get_context("forkserver")
+FORKED.set_forkserver_preload(["train_accelerate", "datasets"])
+
+
 def die(arguments: list[str], at: str, count: int, when: str) -> None:
-    """Runs the script until the `count`-th call of "module:function"."""
+    """Runs the script in a process of its own, which kills itself by the signal that nobody can catch.
+
+    Args:
+        arguments: of the script.
+        at: "module:function".
+        count, when: at the `count`-th call of it, "before" or "after".
+    """
+    with tempfile.NamedTemporaryFile() as said, mock.patch.dict(os.environ, SETTINGS):
+        process = FORKED.Process(target=_run_and_die, args=(arguments, at, count, when, said.name))
+        process.start()
+        process.join(200)
+        process.kill()  # if it is still there
+        process.join()
+        assert process.exitcode == -signal.SIGKILL, said.read().decode()[-2000:]
+    process.close()
+
+
+def _run_and_die(arguments: list[str], at: str, count: int, when: str, said: str) -> None:
+    with open(said, "w") as file:
+        for stream in (1, 2):
+            os.dup2(file.fileno(), stream)
     module, name = at.split(":")
-    done = subprocess.run(
-        [sys.executable, "-c", SUICIDAL, module, name, str(count), when, *arguments],
-        env=ENVIRONMENT,
-        capture_output=True,
-        text=True,
-        timeout=200,
-    )
-    assert done.returncode == -signal.SIGKILL, done.stderr[-2000:]
+    owner = importlib.import_module(module)
+    *path, last = name.split(".")
+    for part in path:
+        owner = getattr(owner, part)
+    original, calls = getattr(owner, last), 0
+
+    def dying(*args: Any, **options: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        if calls == count and when == "before":
+            os.kill(os.getpid(), signal.SIGKILL)
+        result = original(*args, **options)
+        if calls == count and when == "after":
+            os.kill(os.getpid(), signal.SIGKILL)
+        return result
+
+    setattr(owner, last, dying)
+    sys.argv = ["train_accelerate.py", *map(str, arguments)]
+    run(train_accelerate.app)

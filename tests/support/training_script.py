@@ -87,6 +87,13 @@ def launch(*arguments: object, environment: dict[str, str] = ENVIRONMENT) -> sub
     return done
 
 
+def run_script(*arguments: object, environment: dict[str, str] = ENVIRONMENT) -> None:
+    """A run in a process of its own, without a launcher, which must succeed."""
+    command = [sys.executable, str(ROOT / "train_accelerate.py"), *map(str, arguments)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr[-3000:]
+
+
 def torchrun(*arguments: object) -> subprocess.CompletedProcess[str]:
     """Two processes; `accelerate launch --cpu` starts only one."""
     launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
