@@ -297,6 +297,15 @@ def test_a_painting_of_other_classes_does_not_come_along(actions: Actions) -> No
         actions.change_model("", Painting(np.full((4, 4), 77, np.uint8)), "")
 
 
+@pytest.mark.parametrize("folders", [True, False])
+def test_the_model_in_the_box_can_be_asked_for(model: CRN, folders: bool) -> None:
+    actions = Actions(Models(model, folders), set())
+    actions.load_model("box")
+    assert actions.models.classes_of("box") == CRN.from_pretrained().classes
+    with pytest.raises(gr.Error, match="chest"):
+        actions.load_model("./chest")
+
+
 def test_a_model_that_has_not_been_loaded_is_not_shown(actions: Actions) -> None:
     with pytest.raises(gr.Error, match="org/unknown: others have loaded models in the meantime"):
         actions.change_model("org/unknown", Painting(IDS), "")

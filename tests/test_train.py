@@ -257,6 +257,20 @@ def test_fine_tuning_onto_other_classes_and_only_the_last_modules(scenes_run: Pa
         assert kept == (index < 2)
 
 
+def test_training_starts_from_the_model_in_the_box(
+    scenes_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("crn_hub.box.MODEL_IN_THE_BOX", scenes_run)  # a small one
+    common = "--resolution 32 --max_train_samples 4 --max_train_steps 1".split()
+    done = train(*common, "--init_from", "box", "--output_dir", tmp_path / "model")
+    assert "4 of 4 modules start from box" in done.stdout
+    assert json.loads((tmp_path / "model" / "training.json").read_text())["settings"]["init_from"] == "box"
+    monkeypatch.setattr("crn_hub.box.MODEL_IN_THE_BOX", tmp_path / "nothing")
+    assert "box: the model that comes with crn_hub is missing" in fails(
+        *common, "--init_from", "box", "--output_dir", tmp_path / "other"
+    )
+
+
 def test_half_precision_that_a_cpu_lacks_is_refused(tmp_path: Path) -> None:
     line = fails(*TINY, "--mixed_precision", "fp16", "--output_dir", tmp_path / "model")
     assert "--mixed_precision fp16 needs a GPU" in line

@@ -6,7 +6,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from crn_hub.classes import ClassSet
-from crn_hub.files import appearing_in, check_new_folder
+from crn_hub.files import check_new_folder
 from crn_hub.tf_checkpoint import convert, plan_conversion
 
 
@@ -38,8 +38,7 @@ def convert_tf(
     check_new_folder("", output, "the model")
     plan = plan_conversion(checkpoint)
     network = convert(plan, None if classes is None else ClassSet.load(classes))
-    with appearing_in(output) as draft:
-        network.save_pretrained(draft)
+    network.save_pretrained(output)
     widths = ", ".join(map(str, plan.widths))
     print(
         f"{len(plan.widths)} modules of {widths} channels, {plan.num_parameters:,} parameters, "

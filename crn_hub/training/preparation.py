@@ -164,12 +164,29 @@ def prepare(args: Arguments, rehearsed_steps: int | None = None) -> Run:
     accelerator.wait_for_everyone()
     check_room(args.output_dir, parameters, args.checkpoints_total_limit)
     fresh_name = f"{args.output_dir.resolve().name}-{time.strftime('%Y%m%d-%H%M%S')}"
-    name = progress["run_name"] if progress else fresh_name
     return Run(
-        args, accelerator, learning_rate, adam_beta1, system, loss, num_images, start, rows, stages, trained_modules,
-        steps_per_epoch, calibration_step, settings, facts, name, hub_id, checkpoint, progress, finished,
+        args=args,
+        accelerator=accelerator,
+        learning_rate=learning_rate,
+        adam_beta1=adam_beta1,
+        system=system,
+        loss=loss,
+        num_images=num_images,
+        start=start,
+        rows=rows,
+        stages=stages,
+        trained_modules=trained_modules,
+        steps_per_epoch=steps_per_epoch,
+        calibration_step=calibration_step,
+        settings=settings,
+        facts=facts,
+        name=progress["run_name"] if progress else fresh_name,
+        hub_id=hub_id,
+        checkpoint=checkpoint,
+        progress=progress,
+        finished=finished,
         is_rehearsal=rehearsed_steps is not None,
-    )  # fmt: skip
+    )
 
 
 def hub_name(args: Arguments) -> str:
