@@ -57,7 +57,7 @@ def address(model: CRN) -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def client(address: str, tmp_path_factory: pytest.TempPathFactory) -> Client:
+def api_client(address: str, tmp_path_factory: pytest.TempPathFactory) -> Client:
     return Client(address, verbose=False, download_files=tmp_path_factory.mktemp("downloads"), analytics_enabled=False)
 
 
@@ -465,6 +465,7 @@ def test_servers_for_others_read_no_folders(model: CRN, tmp_path: Path, monkeypa
             models.load(name)
     with pytest.raises(ValueError, match="give the id of a model on the Hub"):
         models.load("org/name")
+    Models(model, folders=True).load(str(tmp_path / "org" / "name"))  # which a server of one's own may
 
 
 def test_only_the_last_models_stay_in_memory(model: CRN, tmp_path: Path) -> None:
@@ -486,6 +487,8 @@ def test_only_the_last_models_stay_in_memory(model: CRN, tmp_path: Path) -> None
 
 def test_too_large_models_are_refused(model: CRN, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     model.save_pretrained(tmp_path / "model")
+    monkeypatch.setattr("crn_hub.demo.models.MAX_PARAMETERS", model.num_parameters)
+    Models(model, folders=True).load(str(tmp_path / "model"))
     monkeypatch.setattr("crn_hub.demo.models.MAX_PARAMETERS", model.num_parameters - 1)
     with pytest.raises(ValueError, match=rf"{model.num_parameters:,} parameters are more than the"):
         Models(model, folders=True).load(str(tmp_path / "model"))
@@ -502,12 +505,12 @@ def test_too_large_models_are_refused(model: CRN, tmp_path: Path, monkeypatch: p
 # -- by the API client -------------------------------------------------------------------------------
 
 
-def test_one_public_endpoint(client: Client) -> None:
-    assert list(client.view_api(return_format="dict")["named_endpoints"]) == ["/synthesize"]
+def test_one_public_endpoint(api_client: Client) -> None:
+    assert list(api_client.view_api(return_format="dict")["named_endpoints"]) == ["/synthesize"]
 
 
 @pytest.mark.parametrize("kind", ["ids", "palette", "colours"])
-def test_synthesize(client: Client, model: CRN, tmp_path: Path, kind: str) -> None:
+def test_synthesize(api_client: Client, model: CRN, tmp_path: Path, kind: str) -> None:
     ids = random_ids(model, (96, 160))
     images = {
         "ids": Image.fromarray(ids),
@@ -515,7 +518,7 @@ def test_synthesize(client: Client, model: CRN, tmp_path: Path, kind: str) -> No
         "colours": Image.fromarray(model.classes.to_colors(ids)),
     }
     images[kind].save(tmp_path / "layout.png")
-    result = client.predict(handle_file(tmp_path / "layout.png"), api_name="/synthesize")
+    result = api_client.predict(handle_file(tmp_path / "layout.png"), api_name="/synthesize")
     with Image.open(result) as photograph:
         assert photograph.format == "PNG"
         assert np.array_equal(np.array(photograph), np.array(model.synthesize(ids)[0]))
@@ -530,26 +533,26 @@ def test_synthesize(client: Client, model: CRN, tmp_path: Path, kind: str) -> No
     ],
     ids=["other ids", "too many pixels", "far too many pixels"],
 )
-def test_synthesize_refuses(client: Client, tmp_path: Path, image: Image.Image, message: str) -> None:
+def test_synthesize_refuses(api_client: Client, tmp_path: Path, image: Image.Image, message: str) -> None:
     image.save(tmp_path / "layout.png")
     with pytest.raises(AppError, match=re.escape(message)):
-        client.predict(handle_file(tmp_path / "layout.png"), api_name="/synthesize")
+        api_client.predict(handle_file(tmp_path / "layout.png"), api_name="/synthesize")
 
 
-def test_synthesize_needs_a_file(client: Client) -> None:
+def test_synthesize_needs_a_file(api_client: Client) -> None:
     with pytest.raises(AppError, match="a layout file is needed"):
-        client.predict(None, api_name="/synthesize")
+        api_client.predict(None, api_name="/synthesize")
 
 
 def test_unexpected_failure_gives_a_message(
-    client: Client, model: CRN, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    api_client: Client, model: CRN, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def fail(*_: object) -> None:
         raise RuntimeError("secret of the house")
 
     monkeypatch.setattr(model, "synthesize", fail)
     with pytest.raises(AppError, match="something failed in the server"):
-        client.predict(handle_file(EXAMPLES_FOLDER / "avenue.png"), api_name="/synthesize")
+        api_client.predict(handle_file(EXAMPLES_FOLDER / "avenue.png"), api_name="/synthesize")
     assert "secret of the house" in caplog.text
 
 
@@ -587,6 +590,7 @@ def test_too_large_requests_are_refused(address: str) -> None:
 # Python imports this at its start: a machine without internet, and a note of every name that was asked for.
 NO_INTERNET = """
 import socket, sys
+print("there is no internet here", file=sys.stderr, flush=True)
 
 def getaddrinfo(host, *args, resolve=socket.getaddrinfo, **options):
     if host not in ("127.0.0.1", "localhost"):
@@ -615,4 +619,6 @@ def test_app_serves_the_model_in_the_box_without_internet(tmp_path: Path) -> Non
         assert config.status_code == 200
         assert config.json()["title"] == "Cascaded Refinement Networks"
         time.sleep(1)  # look-ups would come from a thread
-        assert "looked up" not in (tmp_path / "errors").read_text()
+        said = (tmp_path / "errors").read_text()
+        assert "there is no internet here" in said
+        assert "looked up" not in said

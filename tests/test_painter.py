@@ -260,7 +260,7 @@ def test_open_by_key_and_by_dropping(hand: Hand, tmp_path: Path) -> None:
         assert np.array_equal(hand.ids(), state)
 
 
-def test_a_link_reproduces_the_layout(visit: Open, hand: Hand, address: str) -> None:
+def test_a_link_reproduces_the_layout(visit: Open, hand: Hand, painter_address: str) -> None:
     tab = hand.tab
     tab.keyboard.press("4")
     hand.drag((10, 10), (100, 50))
@@ -302,9 +302,9 @@ def test_a_link_reproduces_the_layout(visit: Open, hand: Hand, address: str) -> 
     ],
 )
 def test_bad_links_are_said_and_harm_nothing(
-    visit: Open, address: str, seen: Seen, fragment: str, message: str
+    visit: Open, painter_address: str, seen: Seen, fragment: str, message: str
 ) -> None:
-    hand = Hand(visit(f"{address}#layout={fragment}"), seen)
+    hand = Hand(visit(f"{painter_address}#layout={fragment}"), seen)
     expect(hand.tab.locator(".lp-status")).to_have_text(f"The layout of this link can't be shown. {message}")
     expect(hand.tab.locator("[data-do=undo]")).to_be_disabled()
     hand.tab.keyboard.press("4")
@@ -313,7 +313,7 @@ def test_bad_links_are_said_and_harm_nothing(
     hand.ids()
 
 
-def test_a_link_of_other_classes_is_told_apart_by_their_names(visit: Open, hand: Hand, address: str) -> None:
+def test_a_link_of_other_classes_is_told_apart_by_their_names(visit: Open, hand: Hand, painter_address: str) -> None:
     hand.tab.keyboard.press("k")
     expect(hand.tab.locator(".lp-status")).to_contain_text("The link is")
     fragment = hand.tab.evaluate("location.hash")
@@ -322,7 +322,7 @@ def test_a_link_of_other_classes_is_told_apart_by_their_names(visit: Open, hand:
         tab = visit(f"{other}/{fragment}")
         expect(tab.locator(".lp-notes")).to_contain_text("It is for a model of other classes.")
         # The same names, and the link is understood.
-        tab = visit(f"{address}/{fragment}")
+        tab = visit(f"{painter_address}/{fragment}")
         expect(tab.locator(".lp-notes li")).to_have_count(0)
 
 
@@ -343,7 +343,7 @@ def test_full_storage_brings_nothing_older_back(hand: Hand) -> None:
     assert not np.array_equal(hand.ids(), first)
 
 
-def test_tabs_keep_layouts_of_their_own(hand: Hand, address: str) -> None:
+def test_tabs_keep_layouts_of_their_own(hand: Hand, painter_address: str) -> None:
     tab = hand.tab
     tab.keyboard.press("4")
     hand.drag((10, 10), (100, 50))
@@ -351,7 +351,7 @@ def test_tabs_keep_layouts_of_their_own(hand: Hand, address: str) -> None:
     tab.wait_for_function("Object.values(localStorage).some((text) => text.includes('painting'))")
     other = Hand(tab, hand.seen)
     other.tab = tab.context.new_page()
-    other.tab.goto(address)
+    other.tab.goto(painter_address)
     settled(other.tab, 1)
     assert np.array_equal(plane(other.tab), first)  # a new tab goes on with what was painted last
     frame(other.tab)

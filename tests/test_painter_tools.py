@@ -32,8 +32,10 @@ from crn_hub.demo.painting import Painting
 
 
 @pytest.mark.parametrize("device_scale", [1, 1.25, 2])
-def test_every_operation_is_exact_and_can_be_undone(visit: Open, address: str, seen: Seen, device_scale: float) -> None:
-    tab = visit(address, device_scale_factor=device_scale)
+def test_every_operation_is_exact_and_can_be_undone(
+    visit: Open, painter_address: str, seen: Seen, device_scale: float
+) -> None:
+    tab = visit(painter_address, device_scale_factor=device_scale)
     hand = Hand(tab, seen)
     states = [hand.ids()]
 

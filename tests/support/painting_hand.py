@@ -38,7 +38,7 @@ def seen() -> Seen:
 
 
 @pytest.fixture(scope="module")
-def address(seen: Seen) -> Iterator[str]:
+def painter_address(seen: Seen) -> Iterator[str]:
     with served(seen.model) as address:
         yield address
 
@@ -96,8 +96,8 @@ class Hand:
 
 
 @pytest.fixture
-def hand(visit: Open, address: str, seen: Seen) -> Hand:
-    return Hand(visit(address), seen)
+def hand(visit: Open, painter_address: str, seen: Seen) -> Hand:
+    return Hand(visit(painter_address), seen)
 
 
 # -- what operations should paint, by other means ----------------------------------------------------
@@ -161,5 +161,5 @@ class Fingers:
 
 
 @pytest.fixture
-def phone(visit: Open, address: str, seen: Seen) -> Hand:
-    return Hand(visit(address, 390, 844, device_scale_factor=3, has_touch=True, is_mobile=True), seen)
+def phone(visit: Open, painter_address: str, seen: Seen) -> Hand:
+    return Hand(visit(painter_address, 390, 844, device_scale_factor=3, has_touch=True, is_mobile=True), seen)
