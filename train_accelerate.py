@@ -1,12 +1,12 @@
-"""Trains a network on pairs of photograph and label map (Chen and Koltun, ICCV 2017): the cascade, or another system.
+"""Trains a network on photographs and their label maps (Chen and Koltun, ICCV 2017): the cascade, or another system.
 
     accelerate launch train_accelerate.py                                  # procedural street scenes, a few minutes
     accelerate launch train_accelerate.py --dataset_name org/streets --resolution 256 --output_dir crn-streets
     accelerate launch train_accelerate.py --system pix2pix --dataset_name org/streets --output_dir pix2pix-streets
 
-Leaves a model folder that `HubModel.from_pretrained` loads, with its card, grids (layout | outputs | photograph), loss
-curves and training_log.jsonl. What is prepared before the first step is in crn_hub/training/preparation.py, a stage and
-its state in crn_hub/training/stage_run.py.
+The result is a model folder for `HubModel.from_pretrained`, with its card, grids (layout | outputs | photograph), loss
+curves and training_log.jsonl. Everything before the first step is in crn_hub/training/preparation.py; a stage and its
+state are in crn_hub/training/stage_run.py.
 """
 
 from contextlib import nullcontext
@@ -42,7 +42,7 @@ app = App(
 
 @app.default
 def main(args: Arguments = Arguments()) -> None:  # noqa: B008 - cyclopts takes the defaults from it
-    """Train a cascaded refinement network, or a system to compare it with, on pairs of photograph and label map.
+    """Train a cascaded refinement network, or a system to compare it with, on photographs and their label maps.
 
     Example: accelerate launch train_accelerate.py --dataset_name org/streets --resolution 256
     """
@@ -55,14 +55,14 @@ def main(args: Arguments = Arguments()) -> None:  # noqa: B008 - cyclopts takes 
 
 
 def train(run: Run) -> list[StageCost]:
-    """Trains all stages and saves the model; returns what each stage has cost."""
+    """Trains all stages and saves the model; returns what each stage cost."""
     log = begin(run)
     model, costs, stop = run.start, [], StopRequest()
     with stop if not run.is_rehearsal else nullcontext():  # a rehearsal has nothing to save
         for stage in run.stages[run.progress["stage"] if run.progress else 0 :]:
             try:
                 model, cost = train_stage(run, stage, model, log, stop)
-            except OSError as error:  # a full disk, mostly: without the file's name
+            except OSError as error:  # usually a full disk, for which the file doesn't matter
                 raise OSError(
                     f"--output_dir {run.output_dir}: {clause(error)}; {what_is_safe(run.output_dir)}."
                 ) from error
@@ -75,9 +75,9 @@ def train(run: Run) -> list[StageCost]:
 def train_stage(
     run: Run, stage: Stage, start: HubModel | None, log: TrainingLog, stop: StopRequest
 ) -> tuple[HubModel, StageCost]:
-    """Trains one stage, from `start` or from the run's checkpoint; returns its model and what it has cost."""
+    """Trains one stage, from `start` or from the run's checkpoint; returns its model and what it cost."""
     state, accelerator = StageRun(run, stage, start), run.accelerator
-    with progress_bar(run, state) as bar:  # closed before the one line of an error is printed
+    with progress_bar(run, state) as bar:  # closed before an error is printed
         for batch in state.batches():
             with accelerator.accumulate(*state.trained):
                 images = state.model(batch["ids"])  # (B, K, 3, H, W)
@@ -85,7 +85,7 @@ def train_stage(
                 loss, terms = run.loss(*seen)
                 state.learn(loss, terms, seen)
             if not accelerator.sync_gradients:
-                continue  # more batches make up this step
+                continue  # the step has more batches
 
             entry = state.end_step()
             if state.validation_is_due:
@@ -115,12 +115,12 @@ def train_stage(
 
 
 def begin(run: Run) -> TrainingLog:
-    """Writes what is known before the first step; starts or continues the log and the trackers."""
+    """Lists the rows left out; starts or continues the log and the trackers."""
     args, accelerator = run.args, run.accelerator
     if accelerator.is_main_process and run.rows.left_out:
         (args.output_dir / LEFT_OUT).write_text("\n".join(run.rows.left_out) + "\n")
     if args.resume_from_checkpoint is not None and run.checkpoint is None:
-        accelerator.print(f"{args.output_dir} holds no checkpoint yet: beginning at the beginning")
+        accelerator.print(f"{args.output_dir} holds no checkpoint yet: starting from the beginning")
     step = run.progress["step"] if run.progress else 0
     resumed_from = (run.checkpoint.parent, step) if run.checkpoint else None
     log = TrainingLog(args.output_dir, run.terms, resumed_from, accelerator.is_main_process)
@@ -130,7 +130,7 @@ def begin(run: Run) -> TrainingLog:
 
 
 def progress_bar(run: Run, state: StageRun) -> tqdm:
-    """A bar over the steps of a stage, from where it stands."""
+    """A bar over the steps of a stage, starting at the current one."""
     stage = state.stage
     of_several = f", stage {stage.number + 1} of {len(run.stages)}" if len(run.stages) > 1 else ""
     return tqdm(

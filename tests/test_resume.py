@@ -331,7 +331,7 @@ def test_a_disk_that_fills_up_costs_no_checkpoint(one_stage: Run, tmp_path: Path
         (["--loss_layers", "input"], "loss_layers was ['input', 'conv2_2'], now ['input']"),
         (["--max_train_samples", "5"], "rows was 7, now 5"),
         (["--dataset_name", "OTHER"], "checksum_of_two_rows was "),
-        (["--max_train_steps", "3", "--calibration_step", "0"], "is at step 10, after the 3 steps asked for"),
+        (["--max_train_steps", "3", "--calibration_step", "0"], "is at step 10, beyond the 3 steps of its stage"),
     ],
 )
 def test_another_run_is_not_resumed(one_stage: Run, tmp_path: Path, change: list[str], message: str) -> None:
@@ -364,4 +364,4 @@ def test_settings_that_changed_are_told(one_stage: Run, tmp_path: Path) -> None:
         *replaced(common, ["--learning_rate", "0.001"]),
         *["--resume_from_checkpoint", "latest", "--output_dir", tmp_path / "run"],
     )
-    assert "other settings than before: learning_rate 0.0003 -> 0.001" in done.stdout
+    assert "settings that have changed: learning_rate 0.0003 -> 0.001" in done.stdout

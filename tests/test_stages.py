@@ -41,14 +41,14 @@ def test_steps_are_counted_through_all_stages() -> None:
 @pytest.mark.parametrize(
     ("resolution", "widths", "stages", "message"),
     [
-        (None, None, ("64", "x"), "--stages x: right is HEIGHT or HEIGHT:STEPS"),
+        (None, None, ("64", "x"), "--stages x: use HEIGHT or HEIGHT:STEPS"),
         (None, None, ("64:0",), "--stages 64:0"),
         (None, None, ("128", "64"), "each stage must be higher"),
         (None, None, ("64", "64"), "each stage must be higher"),
         (256, None, ("64", "128"), "--stages end at 128, but --resolution is 256"),
         (None, None, ("48", "64"), "--stages 48: no height of this cascade"),
         (None, None, ("2", "64"), "--stages 2: no height of this cascade"),
-        (48, None, (), "--resolution 48: right is one of 32, 64"),
+        (48, None, (), "--resolution 48: use one of 32, 64"),
         (32, (4, 4), (), "2 widths make images 8 pixels high"),
     ],
 )

@@ -185,7 +185,7 @@ def test_a_dry_run_of_two_optimisers(tmp_path: Path) -> None:
             "--system encoder-decoder --resolution 34",
             "--widths: size 34 x 68: both sides must be multiples of 4",
         ),
-        ("--system pix2pix --train_modules last:1", "--train_modules last:1: only of a cascade"),
+        ("--system pix2pix --train_modules last:1", "--train_modules last:1: only for a cascade"),
         ("--system pix2pix --loss_layers input", "--loss_layers: the system pix2pix has no perceptual loss"),
         ("--system image-space --perceptual_net vgg19", "--perceptual_net: the system image-space has no perceptual"),
         ("--system image-space --num_images 2", "--num_images 2: the system image-space makes one image per layout"),
@@ -194,7 +194,7 @@ def test_a_dry_run_of_two_optimisers(tmp_path: Path) -> None:
         ("--system crn --segmenter x", "--segmenter: the system crn has no segmentation loss"),
         ("--system gan-segmentation --segmenter x --loss_window 32", "looks at whole images; leave it out"),
         ("--system spade --resolution 96 --widths 2000", "--resolution, --widths: width must be whole numbers 1..1024"),
-        ("--system pix2pix --loss_window 16", "no side of the window may be below 32; right is a height from 32 to 64"),
+        ("--system pix2pix --loss_window 16", "no side of the window may be below 32; use a height from 32 to 64"),
         (
             "--system pix2pix --dataset_name {data} --resolution 16",
             "images of 16 pixels of height are too small",
@@ -202,7 +202,7 @@ def test_a_dry_run_of_two_optimisers(tmp_path: Path) -> None:
         ("--system pix2pix --adam_beta1 1", 'Invalid value "1.0" for --adam_beta1. Must be < 1'),
         (
             "--system pix2pix --mixed_precision fp16 --gradient_accumulation_steps 2",
-            "fp16 and --gradient_accumulation_steps do not go together in --system pix2pix; bf16 does",
+            "fp16 and --gradient_accumulation_steps do not go together in --system pix2pix; use bf16",
         ),
         ("--system crn --resolution 32 --widths 6 6 6 6 --init_from {crn}", "cannot grow widths [4, 4, 4, 4] into [6,"),
         ("--system crn --init_from {unet}", "a U-Net and no cascaded refinement network"),

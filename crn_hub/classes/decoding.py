@@ -81,7 +81,7 @@ def decode(image: Image.Image, classes: ClassSet, presets: Sequence[ClassSet], m
     if image.mode not in ("L", "LA", "I", "I;16", "I;16B", "I;16L", "P", "PA", "RGB", "RGBA"):
         raise LayoutError(
             f"{source}: a picture of mode {image.mode} is not a layout; "
-            "right are ids in one channel, a palette PNG or a picture in class colours."
+            "use ids in one channel, a palette PNG or a picture in class colours."
         )
     if pictures > 1:
         raise LayoutError(f"{source}: holds {pictures} pictures, but a layout is one; save the right one by itself.")

@@ -98,7 +98,7 @@ def read_layout(
     except Image.DecompressionBombError as error:
         raise LayoutError(f"{source}: more pixels than the {max_pixels:,} allowed ({clause(error)}).") from None
     except Image.UnidentifiedImageError:
-        raise LayoutError(f"{source}: not a picture; right are files of the formats {', '.join(FORMATS)}.") from None
+        raise LayoutError(f"{source}: not a picture; use files of the formats {', '.join(FORMATS)}.") from None
     except (OSError, SyntaxError, ValueError) as error:
         raise LayoutError(f"{source}: not a readable picture ({clause(error)}).") from error
 

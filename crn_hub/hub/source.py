@@ -203,7 +203,7 @@ def check_repo_id(repo_id: str) -> None:
         validate_repo_id(repo_id or "")
     except HFValidationError as error:
         raise ValueError(
-            f"{repo_id!r} is no id of a Hub repo; right is organisation/name, each of letters, digits and single "
+            f"{repo_id!r} is no id of a Hub repo; use organisation/name, each of letters, digits and single "
             "'-', '_' and '.' between them."
         ) from error
 

@@ -1,4 +1,4 @@
-"""The losses of the systems: each takes images, photographs and ids, and returns the loss and its terms."""
+"""The losses of the systems: each compares images with photographs and ids, and returns the loss and its terms."""
 
 from crn_hub.losses.adversarial import AdversarialLoss
 from crn_hub.losses.image import ImageLoss

@@ -13,14 +13,14 @@ from crn_hub.networks.patch_discriminator import PatchDiscriminator
 
 
 class AdversarialLoss(Loss):
-    """How well the discriminator sees through the images, and another loss beside it (Isola et al., CVPR 2017,
-    section 3.1).
+    """How well the discriminator tells images from photographs, plus another loss (Isola et al., CVPR 2017, section
+    3.1).
 
-    The generator's part is the form that does not saturate, -log D; the discriminator's own loss is halved, as there
-    (section 3.3), to slow it down relative to the generator. Of several images per layout it looks at the first.
+    The generator minimises -log D, which does not saturate; the discriminator's own loss is halved to slow it down
+    relative to the generator (both as in section 3.3 there). Of several images per layout it looks at the first.
 
     Args:
-        discriminator: the adversary. It takes its own steps, by `discriminator_loss`.
+        discriminator: the adversary, which is trained on `discriminator_loss`.
         num_classes: n.
         beside: the other loss.
         weight: of the other loss.
@@ -52,10 +52,10 @@ class AdversarialLoss(Loss):
         layouts = one_hot(ids, self.num_classes)
         # One call for both halves: with several processes, a wrapped network must be called once per backward pass.
         logits = discriminator(torch.cat([layouts, layouts]), torch.cat([photographs, images[:, 0].detach()]))
-        recorded, made = logits.chunk(2)
-        return (_cross_entropy(recorded, 1.0) + _cross_entropy(made, 0.0)) / 2
+        real, fake = logits.chunk(2)
+        return (_cross_entropy(real, 1.0) + _cross_entropy(fake, 0.0)) / 2
 
-    # -- what the loss beside it needs ----------------------------------------------------------------
+    # -- passed on to the other loss ------------------------------------------------------------------
 
     @property
     def weights(self) -> dict[str, float]:
@@ -75,6 +75,6 @@ class AdversarialLoss(Loss):
         return self.beside.facts
 
 
-def _cross_entropy(logits: Tensor, wanted: float) -> Tensor:
+def _cross_entropy(logits: Tensor, target: float) -> Tensor:
     logits = logits.float()
-    return F.binary_cross_entropy_with_logits(logits, torch.full_like(logits, wanted))
+    return F.binary_cross_entropy_with_logits(logits, torch.full_like(logits, target))

@@ -8,7 +8,7 @@ from crn_hub.losses.loss import Loss
 class ImageLoss(Loss):
     """The mean absolute difference to the photograph in RGB, on the -1..1 scale (L1).
 
-    It compares one image per layout; of several it looks at the first.
+    Of several images per layout it looks at the first.
     """
 
     terms = ("l1",)

@@ -1,4 +1,4 @@
-"""What every loss does here, and what a training run may ask of any of them."""
+"""The interface of the losses: what a training run may ask of any of them."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from torch import Tensor, nn
 
-Seen = tuple[Tensor, Tensor, Tensor]  # what a loss looks at: images, photographs and ids, as for `Loss.forward`
+Seen = tuple[Tensor, Tensor, Tensor]  # the arguments of `Loss.forward`: images, photographs and ids
 
 
 class Opponent(NamedTuple):
@@ -14,8 +14,8 @@ class Opponent(NamedTuple):
 
     Attributes:
         name: what logs and messages call it.
-        network: the network; training wraps it before it is called.
-        loss: its own loss, from the wrapped network and from what `Loss.forward` takes.
+        network: the network, which training wraps before it is called.
+        loss: its own loss; takes the wrapped network and the arguments of `Loss.forward`.
     """
 
     name: str
@@ -24,10 +24,11 @@ class Opponent(NamedTuple):
 
 
 class Loss(nn.Module, ABC):
-    """
+    """A loss of the network that makes images.
+
     Attributes:
         terms: the names of the parts that add up to the loss.
-        opponent: the network trained against this loss's; None for most losses.
+        opponent: the network that is trained against that one; None for most losses.
         needs_calibration: whether the weights of its terms are to be measured in training, by `calibrate`.
     """
 
@@ -49,14 +50,14 @@ class Loss(nn.Module, ABC):
 
     @property
     def weights(self) -> dict[str, float]:
-        """The weights of its terms that logs, checkpoints and the training record keep; {} if it has none."""
+        """The weights of its terms, for logs, checkpoints and the training record; {} if it has none."""
         return {}
 
     def load_weights(self, weights: Mapping[str, float]) -> None:
-        """Sets `weights` to what a checkpoint has kept, or another process has measured."""
+        """Sets `weights` to those of a checkpoint or another process."""
 
     def reset_weights(self) -> None:
-        """Sets `weights` to what they are before they are measured."""
+        """Sets `weights` to what they are before calibration."""
 
     def calibrate(self, batches: Iterable[Seen]) -> None:
         """Measures `weights` on a few batches."""

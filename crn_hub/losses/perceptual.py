@@ -119,7 +119,7 @@ class PerceptualLoss(Loss):
         self.layer_weights.copy_(torch.tensor([weights[layer] for layer in LAYERS]))
 
     def reset_weights(self) -> None:
-        """Sets the layer weights to 1, of layers that do not count to 0."""
+        """Sets the layer weights to 1, and to 0 for layers that do not count."""
         self.layer_weights.copy_(torch.tensor([float(layer in self.layers) for layer in LAYERS]))
 
     @torch.no_grad()
@@ -153,18 +153,19 @@ class PerceptualLoss(Loss):
         """Sets the layer weights to those of a published checkpoint (see `PUBLISHED_WEIGHTS`), which then stay.
 
         Raises:
-            ValueError: for another feature network than the one they were measured on, VGG-19 on the 0..255 scale, or
-                if not all layers count.
+            ValueError: if the feature network is not the one they were measured on, VGG-19 on the 0..255 scale, or if
+                not all layers count.
         """
         if len(self.layers) < len(LAYERS):
             raise ValueError(
                 f"the loss weights {name} are for all of {', '.join(LAYERS)}, not for {', '.join(self.layers)} alone."
             )
-        of, scale = self.features.architecture, self.features.preprocessing
-        if (of, scale) != ("vgg19", PREPROCESSING["caffe"]):
+        architecture, scale = self.features.architecture, self.features.preprocessing
+        if (architecture, scale) != ("vgg19", PREPROCESSING["caffe"]):
             raise ValueError(
-                f"the loss weights {name} belong to a VGG-19 fed with 0..255 minus the mean, not to this {of} "
-                f"(mean {scale.mean}, std {scale.std}): its features have other sizes; calibrate instead."
+                f"the loss weights {name} belong to a VGG-19 fed with 0..255 minus the mean, not to this "
+                f"{architecture} (mean {scale.mean}, std {scale.std}), whose features have other sizes; calibrate "
+                "instead."
             )
         self.layer_weights.copy_(torch.tensor(PUBLISHED_WEIGHTS[name]))
         self.needs_calibration = False
@@ -186,7 +187,8 @@ class PerceptualLoss(Loss):
     def _errors(self, images: Tensor, wanted: list[Tensor], masks: list[Tensor]) -> Tensor:
         """(B, K, n + 1, layers): the errors of the classes, times the layer weights."""
         given = self.features(to_255(images.flatten(0, 1)))
-        return class_errors([of.unflatten(0, images.shape[:2]) for of in given], wanted, masks) * self.layer_weights
+        given = [layer.unflatten(0, images.shape[:2]) for layer in given]
+        return class_errors(given, wanted, masks) * self.layer_weights
 
     def _gradient(self, images: Tensor, errors: Tensor, wanted: list[Tensor], masks: list[Tensor]) -> Tensor:
         """(B, K, 3, H, W): of the loss with respect to the images, one image at a time."""
@@ -209,6 +211,6 @@ class _WithGradient(torch.autograd.Function):
         return loss.clone()
 
     @staticmethod
-    def backward(ctx: Any, *of_loss: Tensor) -> tuple[Tensor, None, None]:
+    def backward(ctx: Any, *loss_gradient: Tensor) -> tuple[Tensor, None, None]:
         (gradient,) = ctx.saved_tensors
-        return of_loss[0] * gradient, None, None
+        return loss_gradient[0] * gradient, None, None

@@ -1,4 +1,4 @@
-"""The loss by a segmentation network, of the system "gan-segmentation"."""
+"""The loss of a segmentation network, of the system "gan-segmentation"."""
 
 from typing import Any
 
@@ -17,8 +17,8 @@ from crn_hub.text import clause
 class SegmentationLoss(Loss):
     """The cross-entropy of a fixed segmentation network, which should find the layout in the image.
 
-    It is the mean over all pixels labelled with a class that the network knows; 0 if there are none. It looks at one
-    image per layout; of several it looks at the first.
+    It is the mean over all pixels labelled with a class that the network knows; 0 if there are none. Of several images
+    per layout it looks at the first.
 
     Args:
         segmenter: the network, frozen.
@@ -33,14 +33,14 @@ class SegmentationLoss(Loss):
     def __init__(self, segmenter: Segmenter):
         super().__init__()
         try:
-            learns = segmenter(torch.zeros(1, 3, 64, 64, requires_grad=True))[0].requires_grad
-            trouble = "its preprocessing lets no gradient through"
-        except (RuntimeError, TypeError, ValueError) as error:  # of preprocessing that makes PIL images of tensors
-            learns, trouble = False, f"no gradient comes back through it ({clause(error)})"
-        if not learns:
+            is_differentiable = segmenter(torch.zeros(1, 3, 64, 64, requires_grad=True))[0].requires_grad
+            problem = "its preprocessing lets no gradient through"
+        except (RuntimeError, TypeError, ValueError) as error:  # from preprocessing that makes PIL images of tensors
+            is_differentiable, problem = False, f"no gradient comes back through it ({clause(error)})"
+        if not is_differentiable:
             raise ValueError(
-                f"{segmenter.name}: {trouble}, so nothing can be trained with it; networks of crn train-segmenter "
-                "serve, and those of transformers that preprocess with torchvision."
+                f"{segmenter.name}: {problem}, so nothing can be trained with it; use a network of crn "
+                "train-segmenter, or one of transformers that preprocesses with torchvision."
             )
         self.segmenter = segmenter
         known = torch.tensor(segmenter.known + [False] * (256 - len(segmenter.known)))
@@ -49,8 +49,8 @@ class SegmentationLoss(Loss):
     def forward(self, images: Tensor, photographs: Tensor, ids: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         scores, _ = self.segmenter(to_255(images[:, 0].float()))  # (B, n + 1, H, W)
         counted = self.findable[ids.long()]
-        wanted = ids.long().masked_fill(~counted, UNLABELLED)
-        total = F.cross_entropy(scores.float(), wanted, ignore_index=UNLABELLED, reduction="sum")
+        target = ids.long().masked_fill(~counted, UNLABELLED)
+        total = F.cross_entropy(scores.float(), target, ignore_index=UNLABELLED, reduction="sum")
         loss = total / counted.sum().clamp(min=1)
         return loss, {"segmentation": loss.detach()}
 

@@ -11,7 +11,7 @@ from crn_hub.hub.source import short_name
 from crn_hub.losses import BestImage
 from crn_hub.vgg import LAYERS, Layer
 
-# Settings that the result does not depend on, so that they may change without notice when a run is resumed.
+# Settings that don't affect the result, and so may change without a message when a run is resumed.
 FREE_SETTINGS = {
     "output_dir", "resume_from_checkpoint", "checkpointing_steps", "checkpoints_total_limit", "report_to",
     "push_to_hub", "hub_model_id", "dataloader_num_workers", "dry_run",
@@ -41,25 +41,25 @@ class Arguments:
     skip_bad_rows: bool = False
     """Leave out rows that cannot be used, and list them, instead of stopping at the first."""
     max_train_samples: Annotated[int | None, Positive] = None
-    """Only so many rows of the data set, for trials."""
+    """Use at most this many rows of the data set, for trials."""
     dataloader_num_workers: Annotated[int, Parameter(validator=Number(gte=0))] = 0
-    """Processes that prepare pairs; with 0 the training process does."""
+    """Worker processes that prepare pairs; with 0, the training process prepares them itself."""
     random_flip: bool = False
     """Mirror every other pair."""
     color_jitter: Annotated[float, Parameter(validator=Number(gte=0, lt=1))] = 0.0
     """How far brightness, contrast and saturation vary; 0.1 is mild."""
     simplify_layouts: Annotated[float, Parameter(validator=Number(gte=0, lte=1))] = 0.0
-    """Share of the layouts that are simplified, to look as people paint them."""
+    """Share of the layouts that are simplified, to look like what people paint."""
     output_dir: Path = Path("crn-out")
     """Folder for the trained model, its card, grids and checkpoints."""
     resolution: Annotated[int | None, Positive] = None
-    """Height of the images in pixels; the width is twice that. A cascade's is 4 * 2 ** (number of modules - 1). 64 by
-    default."""
+    """Height of the images in pixels, 64 by default; the width is twice that. For a cascade it is 4 * 2 ** (number of
+    modules - 1)."""
     widths: Annotated[tuple[int, ...] | None, Parameter(consume_multiple=True)] = None
-    """Channels of each module, coarse to fine; by default from a table by resolution. For other networks one number: of
-    a U-Net's first level, of all layers of a full-resolution network, of a SPADE generator's last block."""
+    """Channels of each module, coarse to fine; by default from a table by resolution. For other networks, one number:
+    that of a U-Net's first level, of all layers of a full-resolution network, or of a SPADE generator's last block."""
     stages: Annotated[tuple[str, ...], Parameter(consume_multiple=True)] = ()
-    """Train small images first, then grow: heights, with steps if they differ, such as 64:1500 128:600 256:500."""
+    """Train on small images first, then grow: heights, with steps if they differ, such as 64:1500 128:600 256:500."""
     num_images: Annotated[int | None, Positive] = None
     """k, different images per layout; by default that of --init_from, else 1."""
     init_from: str | None = None
@@ -71,41 +71,41 @@ class Arguments:
     gradient_accumulation_steps: Annotated[int, Positive] = 1
     """Batches per optimiser step."""
     learning_rate: Annotated[float | None, Parameter(validator=Number(gt=0))] = None
-    """Of Adam; 3e-4 by default, 2e-4 with a discriminator. The paper's is 1e-4."""
+    """Adam's learning rate; 3e-4 by default, 2e-4 with a discriminator. The paper's is 1e-4."""
     adam_beta1: Annotated[float | None, Parameter(validator=Number(gte=0, lt=1))] = None
-    """Of Adam; 0.9 by default, 0.5 with a discriminator."""
+    """Adam's beta1; 0.9 by default, 0.5 with a discriminator."""
     lr_scheduler: Literal["constant", "linear", "cosine"] = "cosine"
     """Whether, and how, the learning rate falls to 0 by the end of a stage."""
     max_grad_norm: Annotated[float | None, Parameter(validator=Number(gt=0))] = None
-    """Shorten gradients that are longer than this."""
+    """Clip the norm of the gradient to this."""
     max_train_steps: Annotated[int | None, Positive] = None
     """Optimiser steps of each stage; overrides --num_train_epochs."""
     num_train_epochs: Annotated[int | None, Positive] = None
     """Passes over the data in each stage; 200 by default (scenes: 1200 steps)."""
     seed: Annotated[int, Parameter(validator=Number(gte=0))] = 0
-    """Of the weights, the order of rows and augmentation."""
+    """Seed of the initial weights, the order of rows and the augmentation."""
     use_ema: bool = False
-    """Average the weights over the steps and save the average."""
+    """Keep an exponential moving average of the weights, and save that."""
     segmenter: str | None = None
-    """Folder or Hub id of the segmentation network for --system gan-segmentation, as crn train-segmenter makes one."""
+    """Folder or Hub id of the segmentation network for --system gan-segmentation; crn train-segmenter makes one."""
     perceptual_net: str = "vgg16"
     """vgg16 (in the box), vgg19, timm/vgg16.tv_in1k (from the Hub) or a safetensors file."""
     loss_layers: Annotated[tuple[Layer, ...], Parameter(consume_multiple=True)] = LAYERS
-    """Layers of the feature network that count; all six by default, as in the paper."""
+    """Layers of the feature network that the loss uses; all six by default, as in the paper."""
     best_image: BestImage = "per_class"
     """With several images per layout, which of them counts: the best one for each class, or for all classes at once."""
     loss_window: Annotated[int | None, Positive] = None
-    """Height in pixels of the random part of each image that the loss looks at; by default it looks at all of it."""
+    """Compute the loss on a random crop of each image, this many pixels high; by default on whole images."""
     loss_weights: Literal["calibrate", "cityscapes-256p", "cityscapes-512p", "cityscapes-1024p", "gta5-256p"] = (
         "calibrate"
     )
-    """Measured so that all terms count equally, or those of a published checkpoint, for its own feature network."""
+    """Measured so that all terms count equally, or those of a published checkpoint, which need its feature network."""
     calibration_step: Annotated[int | None, Parameter(validator=Number(gte=0))] = None
-    """Measure the loss weights after this step of each stage; until then they are 1. By default before the first."""
+    """Measure the loss weights after this step of each stage; until then they are 1. By default, before the first."""
     calibration_epoch: Annotated[float | None, Parameter(validator=Number(gt=0))] = None
     """The same in epochs; 100 in the paper."""
     mixed_precision: Literal["no", "fp16", "bf16"] | None = None
-    """For the networks trained; the loss stays in float32. By default as accelerate is configured, else no."""
+    """For the trained networks; the loss stays in float32. By default as configured for accelerate, else no."""
     gradient_checkpointing: bool = False
     """Keep less of each part of the network for the gradient and recompute it: less memory, more time."""
     loss_image_by_image: bool = False
@@ -119,9 +119,9 @@ class Arguments:
     checkpointing_steps: Annotated[int, Positive] = 500
     """Steps between checkpoints."""
     checkpoints_total_limit: Annotated[int | None, Positive] = 2
-    """How many checkpoints stay."""
+    """How many checkpoints to keep."""
     resume_from_checkpoint: str | None = None
-    """A checkpoint's folder, or "latest": the last one in the output folder; if there is none yet, the run begins."""
+    """A checkpoint's folder, or "latest": the last one in the output folder; if there is none yet, the run starts."""
     validation_steps: Annotated[int, Positive] = 250
     """Steps between grids and validation losses on held-out rows."""
     report_to: Annotated[tuple[Literal["tensorboard", "trackio", "wandb"], ...], Parameter(consume_multiple=True)] = ()
@@ -131,11 +131,11 @@ class Arguments:
     hub_model_id: str | None = None
     """organisation/name on the Hub; the output folder's name by default."""
     dry_run: bool = False
-    """Try everything with two steps of each stage, leave nothing behind, and say what the run will take."""
+    """Try everything with two steps of each stage, leave nothing behind, and report what the run will cost."""
 
 
 def public(value: Any) -> Any:
-    """A setting as it may be published in the training record: of a local file or folder only the name."""
+    """A setting as it may be published in the training record: for a local file or folder, only its name."""
     if isinstance(value, Path):
         return value.resolve().name
     if isinstance(value, str):

@@ -1,7 +1,7 @@
-"""Checkpoints of a run: folders checkpoint-{step} that appear whole by renaming, and what must hold to resume.
+"""Checkpoints of a run: folders checkpoint-{step}, which appear whole and are checked before a run is resumed.
 
-A kill may come at any moment. A checkpoint is written under a hidden name and renamed; an old one is renamed before it
-is removed. So every folder called checkpoint-* is whole, and once there is one there is always one.
+A run may be killed at any moment. So a checkpoint is written under a hidden name and then renamed, and an old one is
+renamed before it is removed: every folder called checkpoint-* is whole, and once there is one there is always one.
 """
 
 import json
@@ -18,11 +18,11 @@ from crn_hub.text import clause
 
 DRAFT, DISCARDED, PROBE = ".checkpoint-draft", ".checkpoint-discarded", ".probe"
 PROGRESS, MODEL = "progress.json", "model"
-VERSION = 2  # of what a checkpoint says
+VERSION = 2  # of the contents of progress.json
 
 
 class Progress(TypedDict):
-    """How far a run has come, and what it is: what progress.json says, beside accelerate's files."""
+    """What progress.json says, beside accelerate's files: which run this is, and how far it has come."""
 
     version: int
     step: int  # optimiser steps done, counted through all stages
@@ -46,7 +46,7 @@ def _step_of(checkpoint: Path) -> int:
 
 
 def find_checkpoint(output_dir: Path, asked: str | None) -> Path | None:
-    """The checkpoint to resume from; None to begin at the beginning.
+    """The checkpoint to resume from; None to start from the beginning.
 
     Args:
         output_dir: the folder of the run.
@@ -75,18 +75,18 @@ def find_checkpoint(output_dir: Path, asked: str | None) -> Path | None:
 
 
 def what_is_safe(output_dir: Path) -> str:
-    """For the message with which a run fails: what of it is not lost."""
+    """What is left of a run that fails, for its error message."""
     there = checkpoints(output_dir)
     if not there:
         return "there is no checkpoint yet"
-    return f"{there[-1].name} is whole, --resume_from_checkpoint latest goes on from it"
+    return f"{there[-1].name} is whole, and --resume_from_checkpoint latest continues from it"
 
 
 def read_progress(checkpoint: Path, facts: dict[str, Any]) -> Progress:
-    """What a checkpoint says of its run.
+    """Reads what a checkpoint says about its run.
 
     Raises:
-        ValueError: if it cannot be read, or belongs to another run than the one of `facts`; each difference is named.
+        ValueError: if it cannot be read, or belongs to a run with other `facts`; each difference is named.
     """
     try:
         progress: Progress = json.loads((checkpoint / PROGRESS).read_text())
@@ -98,8 +98,8 @@ def read_progress(checkpoint: Path, facts: dict[str, Any]) -> Progress:
     if version != VERSION:
         raise ValueError(
             f"{checkpoint} was written by another version of crn_hub (checkpoints of version {version}, here "
-            f"{VERSION}): finish that run with the version it was begun with, or give another --output_dir; its "
-            f"{MODEL} folder is a model that --init_from takes."
+            f"{VERSION}): finish that run with the version it was started with, or give another --output_dir; "
+            f"its {MODEL} folder is a model for --init_from."
         )
     if differing := [f"{key} was {before.get(key)}, now {now}" for key, now in facts.items() if before.get(key) != now]:
         raise ValueError(f"{checkpoint} belongs to another run: {'; '.join(differing)}.")
@@ -114,11 +114,11 @@ def save_checkpoint(
     Args:
         output_dir: the folder of the run.
         model: what goes into the model folder.
-        progress: of the run.
-        limit: how many checkpoints stay; None for all.
+        progress: what progress.json will hold.
+        limit: how many checkpoints to keep; None for all.
 
     Raises:
-        RuntimeError: if it cannot be written; the checkpoints that are there stay.
+        RuntimeError: if it cannot be written; earlier checkpoints stay.
     """
     draft, final = output_dir / DRAFT, output_dir / f"checkpoint-{progress['step']}"
     try:
@@ -131,8 +131,8 @@ def save_checkpoint(
             model.save_pretrained(draft / MODEL)
             (draft / PROGRESS).write_text(json.dumps(progress))
             for path in (*draft.rglob("*"), draft):
-                _to_the_disk(path)  # before it is called a checkpoint, because the power may fail, too
-    except Exception as error:  # OSError, and what the writers of safetensors and PyTorch make of it
+                _to_the_disk(path)  # before it becomes a checkpoint, in case the power fails
+    except Exception as error:  # OSError, or what safetensors and PyTorch turn it into
         if accelerator.is_main_process:
             shutil.rmtree(draft, ignore_errors=True)
         raise RuntimeError(f"{final} could not be written ({error}); {what_is_safe(output_dir)}.") from error
@@ -149,7 +149,7 @@ def _publish(draft: Path, final: Path, limit: int | None) -> None:
     _to_the_disk(final.parent)
     for other in checkpoints(final.parent):
         if _step_of(other) > _step_of(final):
-            _discard(other)  # an earlier checkpoint was resumed, and the run took another turn there
+            _discard(other)  # of the run as it went before an earlier checkpoint was resumed
     if limit is not None:
         for old in checkpoints(final.parent)[:-limit]:
             _discard(old)
@@ -164,7 +164,7 @@ def _to_the_disk(path: Path) -> None:
 
 
 def _discard(checkpoint: Path) -> None:
-    """Removes a checkpoint. A kill meanwhile leaves no half of it under its name."""
+    """Removes a checkpoint; if that is interrupted, no part of it is left under its name."""
     discarded = checkpoint.with_name(DISCARDED)
     shutil.rmtree(discarded, ignore_errors=True)
     checkpoint.rename(discarded)
@@ -172,7 +172,7 @@ def _discard(checkpoint: Path) -> None:
 
 
 def clear_leftovers(output_dir: Path) -> None:
-    """Removes what a kill has left half-written or half-removed."""
+    """Removes what an interrupted run has left half-written or half-removed."""
     with suppress(OSError):  # none there, or no folder yet
         (output_dir / PROBE).unlink()
     for leftover in (output_dir / DRAFT, output_dir / DISCARDED, *output_dir.glob(".saving-*")):
@@ -193,19 +193,19 @@ def load_checkpoint(accelerator: Accelerator, checkpoint: Path) -> HubModel:
 
 
 def check_room(output_dir: Path, parameters: int, limit: int | None) -> None:
-    """Makes `output_dir` and finds out whether its disk takes the checkpoints of a run, by writing there.
+    """Makes `output_dir` and checks, by writing there, that its disk has room for the checkpoints of a run.
 
     Args:
         output_dir: the folder of the run.
         parameters: of all networks trained. A checkpoint holds four numbers of 4 bytes for each: the weights, Adam's
             two averages, and the weights in the model folder.
-        limit: how many checkpoints stay.
+        limit: how many checkpoints are kept; None for all.
 
     Raises:
-        OSError: saying what is missing.
+        OSError: if there is no room, or nothing can be written; the message says how much is needed.
     """
     checkpoint = 16 * parameters
-    needed = checkpoint * max(1, (limit or 1) + 1 - len(checkpoints(output_dir)))  # one more while the next is written
+    needed = checkpoint * max(1, (limit or 1) + 1 - len(checkpoints(output_dir)))  # one more during writing
     probe = output_dir / PROBE
     try:
         output_dir.mkdir(parents=True, exist_ok=True)

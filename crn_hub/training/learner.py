@@ -7,7 +7,7 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
 
-# How the learning rate changes: share of the stage that is done, 0..1 -> factor, 1..0.
+# Learning-rate schedules: the share of the stage that is done, 0..1 -> a factor.
 SCHEDULES: dict[str, Callable[[float], float]] = {
     "constant": lambda done: 1.0,
     "linear": lambda done: 1 - done,
@@ -16,11 +16,11 @@ SCHEDULES: dict[str, Callable[[float], float]] = {
 
 
 class NotFiniteError(RuntimeError):
-    """A loss, gradient or weight is infinite or no number; the message says which, and its value."""
+    """A loss or gradient is infinite or not a number; the message says which, and its value."""
 
 
 class Learner:
-    """A network with Adam for what is to be trained of it.
+    """A network, and Adam for its parameters that are trained.
 
     Attributes:
         model: the network as accelerate has wrapped it.
@@ -28,10 +28,10 @@ class Learner:
 
     Args:
         accelerator: of the run.
-        network: on any device; parameters without gradient stay as they are.
-        name: what messages call it, "" for the network whose images are trained.
-        learning_rate, beta1: of Adam.
-        max_grad_norm: longer gradients are shortened to this; None for no limit.
+        network: on any device; parameters that need no gradient stay as they are.
+        name: whose loss it is, for messages, such as "discriminator's "; "" for the generator.
+        learning_rate, beta1: Adam's.
+        max_grad_norm: the norm of the gradient is clipped to this; None for no limit.
     """
 
     def __init__(
@@ -51,10 +51,10 @@ class Learner:
         self.gradient_norm = math.nan  # of the last step
 
     def learn(self, loss: Tensor, learning_rate: float) -> None:
-        """Adds the gradient of a batch and, with the last batch of a step, makes the step.
+        """Accumulates the gradient of a batch and, after the last batch of a step, updates the weights.
 
         Raises:
-            NotFiniteError: if the loss or its gradient is infinite or no number.
+            NotFiniteError: if the loss or its gradient is infinite or not a number.
         """
         accelerator = self.accelerator
         if not torch.isfinite(loss):
@@ -63,7 +63,7 @@ class Learner:
             group["lr"] = learning_rate
         accelerator.backward(loss)
         if accelerator.sync_gradients:
-            # Not accelerator.clip_grad_norm_, which unscales the gradients of all optimisers, also of those that have
+            # Not accelerator.clip_grad_norm_, which unscales the gradients of all optimisers, even of those that have
             # none yet.
             accelerator.unscale_gradients(self.optimizer)
             norm = nn.utils.clip_grad_norm_(self.model.parameters(), self.max_grad_norm or math.inf)

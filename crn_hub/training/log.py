@@ -14,7 +14,7 @@ from PIL import Image
 from crn_hub.pictures import save_picture
 
 LOG, CURVES = "training_log.jsonl", "samples/loss-curves.png"
-CURVE_POINTS = 400  # at most so many points in a line, each the mean of some steps
+CURVE_POINTS = 400  # the most points in a curve, each the mean of some steps
 
 
 class TrainingLog:
@@ -23,8 +23,8 @@ class TrainingLog:
     Args:
         output_dir: the folder of the run.
         terms: what each entry has beside its loss.
-        resumed_from: the folder whose log goes on here, and the last step of it that counts: later entries are
-            dropped, because these steps will be run again. None for a new log.
+        resumed_from: the folder whose log is continued, and the last step of it to keep: later entries are dropped,
+            because these steps will be run again. None for a new log.
         writes: whether this process is the one that writes.
     """
 
@@ -32,7 +32,7 @@ class TrainingLog:
         self.terms = terms
         self.file, self.curves, self.writes = output_dir / LOG, output_dir / CURVES, writes
         self._points = array("d")  # step, loss and terms of each step; a run may have a million
-        self._changes: list[int] = []  # steps at which a stage or other loss weights begin
+        self._changes: list[int] = []  # steps at which a stage or new loss weights begin
         self._height = 0
         self._validated: list[tuple[float, float]] = []  # step, loss
         draft = self.file.with_name(f".{LOG}.part")
@@ -60,14 +60,14 @@ class TrainingLog:
             self._validated.append((entry["step"], entry["validation_loss"]))
 
     def validation_loss(self, after: int) -> float | None:
-        """The last one, if it was measured after this step."""
+        """The last validation loss, if it was measured after the step `after`."""
         return self._validated[-1][1] if self._validated and self._validated[-1][0] > after else None
 
     def draw(self) -> None:
-        """Draws the loss curves: training and held-out rows, and the terms; upright lines are where stages begin."""
+        """Draws the loss curves: training and held-out rows, and the terms; vertical lines mark where stages begin."""
         if not self.writes:
             return
-        from matplotlib.figure import Figure  # seconds, which a start need not wait for
+        from matplotlib.figure import Figure  # takes seconds, which startup need not wait for
 
         steps, *lines = np.array(self._points).reshape(-1, 2 + len(self.terms)).T
         per_point = -(-len(steps) // CURVE_POINTS)
@@ -80,7 +80,7 @@ class TrainingLog:
         whole, terms = figure.subplots(1, 2, sharex=True)
         label = "training" + (f", means of {per_point} steps" if per_point > 1 else "")
         whole.plot(smooth(steps), smooth(lines[0]), label=label)
-        changes = self._changes[1:]  # losses before and after do not compare: a gap in the line
+        changes = self._changes[1:]  # losses before and after are not comparable: a gap in the line
         validated = sorted([*self._validated, *((change - 0.5, float("nan")) for change in changes)])
         whole.plot(*zip(*validated, strict=True), "o-", markersize=4, label="held-out rows")
         for term, values in zip(self.terms, lines[1:], strict=True):

@@ -31,7 +31,7 @@ from crn_hub.training.systems import PERCEPTUAL, RECIPES, SYSTEMS, System
 from crn_hub.training.trackers import check_trackers
 from crn_hub.vgg import LAYERS
 
-SCENE_STEPS, EPOCHS = 1200, 200  # lengths of training where none is given; 200 as in the paper
+SCENE_STEPS, EPOCHS = 1200, 200  # default lengths of training; 200 as in the paper
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,8 @@ class Run:
     """A training run, resolved and checked.
 
     Attributes:
-        args: the command line, completed by what the system settles.
+        args: the command line, with the system's defaults filled in.
+        accelerator: where it runs.
         learning_rate, adam_beta1: of all optimisers.
         system: which network is trained by which loss.
         loss: with its networks, on the run's device.
@@ -54,9 +55,9 @@ class Run:
         facts: what must be the same when the run is resumed.
         name: of the run, for trackers.
         hub_id: the model's name on the Hub, if it is going to be pushed.
-        checkpoint, progress: where to go on from, and how far that run had come; None for a run from the beginning.
+        checkpoint, progress: where to resume, and how far the run had come there; None for a run from the beginning.
         finished: whether the output folder holds the model of this very run.
-        is_rehearsal: whether it is only tried, with a few steps of each stage.
+        is_rehearsal: whether this is a dry run, with a few steps of each stage.
     """
 
     args: Arguments
@@ -106,7 +107,7 @@ def prepare(args: Arguments, rehearsed_steps: int | None = None) -> Run:
 
     Args:
         args: the command line.
-        rehearsed_steps: run only so many steps of each stage.
+        rehearsed_steps: for a dry run, how many steps of each stage to run.
 
     Raises:
         ValueError, FileNotFoundError, FileExistsError, ConnectionError, OSError: one sentence on what is wrong.
@@ -130,7 +131,7 @@ def prepare(args: Arguments, rehearsed_steps: int | None = None) -> Run:
     rows = load_training_rows(args, plans[-1].size, plans[0].size, accelerator)
     parameters = _check_networks(args, system, plans, rows.classes, num_images, start)
     with torch.random.fork_rng():
-        torch.manual_seed(args.seed)  # of the discriminator
+        torch.manual_seed(args.seed)  # for the discriminator's weights
         loss = system.make_loss(args, rows.classes).to(accelerator.device)
     if loss.opponent:
         parameters += sum(p.numel() for p in loss.opponent.network.parameters())
@@ -217,16 +218,15 @@ def _make_accelerator(args: Arguments) -> Accelerator:
 def _use_device(args: Arguments, accelerator: Accelerator) -> None:
     if accelerator.device.type == "cpu":
         if accelerator.mixed_precision == "fp16":
-            raise ValueError("--mixed_precision fp16 needs a GPU; right on a CPU are no and bf16.")
-        if (
-            accelerator.num_processes == 1 and torch.get_num_threads() == 1
-        ):  # the launcher's doing, unless told otherwise
+            raise ValueError("--mixed_precision fp16 needs a GPU; on a CPU use no or bf16.")
+        # One thread is what the launcher sets by default.
+        if accelerator.num_processes == 1 and torch.get_num_threads() == 1:
             allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
             torch.set_num_threads(allowed or 1)
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = args.allow_tf32
 
 
-# -- what is asked for -------------------------------------------------------------------------------
+# -- checks of the command line ----------------------------------------------------------------------
 
 
 def _check_arguments(args: Arguments, system: System, accelerator: Accelerator) -> None:
@@ -241,10 +241,10 @@ def _check_arguments(args: Arguments, system: System, accelerator: Accelerator) 
                 raise ValueError(f"--{argument}: the system {name} has no {recipe.kind} loss; leave it out.")
     if system.adversarial and accelerator.mixed_precision == "fp16" and args.gradient_accumulation_steps > 1:
         # accelerate has one scaler, which may change its scale between the steps of the two optimisers, while the
-        # second one still gathers gradients at the old scale.
+        # second one still accumulates gradients at the old scale.
         raise ValueError(
-            "--mixed_precision fp16 and --gradient_accumulation_steps do not go together in --system "
-            f"{name}; bf16 does, or a larger --train_batch_size."
+            f"--mixed_precision fp16 and --gradient_accumulation_steps do not go together in --system {name}; use "
+            "bf16, or a larger --train_batch_size."
         )
     if system.loss.required and getattr(args, system.loss.required[0]) is None:
         raise ValueError(f"--system {name} {system.loss.required[1]}.")
@@ -255,11 +255,11 @@ def _check_arguments(args: Arguments, system: System, accelerator: Accelerator) 
     if (args.num_images or 1) > 1 and not system.loss.several_images:
         raise ValueError(f"--num_images {args.num_images}: the system {name} makes one image per layout.")
     if args.calibration_step is not None and args.calibration_epoch is not None:
-        raise ValueError("--calibration_step and --calibration_epoch say the same; give one of them.")
+        raise ValueError("--calibration_step and --calibration_epoch set the same thing; give only one of them.")
     if args.loss_weights in PUBLISHED_WEIGHTS and (args.calibration_step, args.calibration_epoch) != (None, None):
-        raise ValueError(f"--loss_weights {args.loss_weights} are not measured: leave the calibration out.")
+        raise ValueError(f"--loss_weights {args.loss_weights} are not measured: leave out when to calibrate.")
     if not args.loss_layers:
-        raise ValueError(f"--loss_layers names no layer; right are some of {', '.join(LAYERS)}.")
+        raise ValueError(f"--loss_layers names no layer; use some of {', '.join(LAYERS)}.")
 
 
 def _plan(args: Arguments, system: System, start: HubModel | None) -> list[StagePlan]:
@@ -268,7 +268,7 @@ def _plan(args: Arguments, system: System, start: HubModel | None) -> list[Stage
             raise ValueError(f"--preset {args.preset} grows a model of half the height: give it with --init_from.")
         return plan_stages(args.resolution, args.widths, args.stages, cast(CRN | None, start))
     if args.train_modules != "all":
-        raise ValueError(f"--train_modules {args.train_modules}: only of a cascade; leave it out.")
+        raise ValueError(f"--train_modules {args.train_modules}: only for a cascade; leave it out.")
     own_kind = cast(FixedSizeNetwork | None, start)
     return plan_only_stage(system.generator, args.resolution, args.widths, args.stages, own_kind)
 
@@ -279,7 +279,7 @@ def _read_train_modules(text: str, modules: int, start: HubModel | None) -> int 
         return None
     match = re.fullmatch(r"last:([1-9]\d*)", text)
     if match is None or int(match[1]) > modules:
-        raise ValueError(f"--train_modules {text}: right is all, or last:N with N from 1 to {modules}.")
+        raise ValueError(f"--train_modules {text}: use all, or last:N with N from 1 to {modules}.")
     if start is None:
         raise ValueError(f"--train_modules {text}: the others come from a model: give --init_from.")
     return int(match[1])
@@ -295,12 +295,12 @@ def _check_sizes(args: Arguments, system: System, plans: Sequence[StagePlan]) ->
     if args.loss_window is not None and not least <= args.loss_window <= height:
         raise ValueError(
             f"--loss_window {args.loss_window}: images are {height} x {width} pixels (height x width) and no "
-            f"side of the window may be below {smallest}; right is a height from {least} to {height}."
+            f"side of the window may be below {smallest}; use a height from {least} to {height}."
         )
     if system.adversarial and (coarsest := plans[0].size[0]) < least:
         raise ValueError(
             f"images of {coarsest} pixels of height are too small for the discriminator of --system {args.system}; "
-            f"right is {least} or more."
+            f"use {least} or more."
         )
 
 
@@ -312,10 +312,10 @@ def _check_networks(
     num_images: int,
     start: HubModel | None,
 ) -> int:
-    """Builds the networks without memory; returns how many parameters the largest has.
+    """Builds the networks without taking memory; returns how many parameters the last, the largest, has.
 
     Raises:
-        ValueError: if a size or width is none for the network, or the start doesn't fit.
+        ValueError: if the network cannot have such a size or width, or cannot start from `start`.
     """
     try:
         with torch.device("meta"):
@@ -331,7 +331,7 @@ def _check_networks(
 
 
 def _lengths(args: Arguments, rows: int, processes: int) -> tuple[int, int]:
-    """Optimiser steps of an epoch, and of a stage for which `--stages` says nothing."""
+    """Optimiser steps of an epoch, and of a stage whose steps `--stages` doesn't give."""
     batches = math.ceil(rows / args.train_batch_size)
     steps_per_epoch = math.ceil(math.ceil(batches / processes) / args.gradient_accumulation_steps)
     if args.max_train_steps is not None:
@@ -341,11 +341,11 @@ def _lengths(args: Arguments, rows: int, processes: int) -> tuple[int, int]:
     return steps_per_epoch, (args.num_train_epochs or EPOCHS) * steps_per_epoch
 
 
-# -- what a run is known by --------------------------------------------------------------------------
+# -- what identifies a run ---------------------------------------------------------------------------
 
 
 def _settings(args: Arguments, system: System, accelerator: Accelerator) -> dict[str, Any]:
-    """The command line as the training record has it; without what is about a perceptual loss, where there is none."""
+    """The command line as the training record has it, without arguments of the perceptual loss if that isn't used."""
     foreign = () if system.loss is PERCEPTUAL else PERCEPTUAL.arguments
     settings = {name: public(value) for name, value in asdict(args).items() if name not in foreign}
     return settings | {
@@ -382,7 +382,7 @@ def _facts(
 def _check_stage(checkpoint: Path, progress: Progress, stages: Sequence[Stage]) -> None:
     """
     Raises:
-        ValueError: if the stages have other lengths now, so that the checkpoint is of none of their steps.
+        ValueError: if the stages have other lengths now, which the checkpoint doesn't fit.
     """
     stage = stages[progress["stage"]]
     if progress["first_step"] != stage.first_step:
@@ -391,7 +391,7 @@ def _check_stage(checkpoint: Path, progress: Progress, stages: Sequence[Stage]) 
         )
     if progress["step"] > stage.last_step:
         done, asked = progress["step"] - stage.first_step, stage.last_step - stage.first_step
-        raise ValueError(f"{checkpoint} is at step {done}, after the {asked} steps asked for.")
+        raise ValueError(f"{checkpoint} is at step {done}, beyond the {asked} steps of its stage.")
 
 
 def _report_changes(now: dict[str, Any], then: dict[str, Any], accelerator: Accelerator) -> None:
@@ -401,7 +401,7 @@ def _report_changes(now: dict[str, Any], then: dict[str, Any], accelerator: Acce
         if name not in FREE_SETTINGS and then.get(name) != value
     ]
     if changed:
-        accelerator.print(f"other settings than before: {', '.join(changed)}")
+        accelerator.print(f"settings that have changed: {', '.join(changed)}")
 
 
 def _has_finished(output_dir: Path, settings: dict[str, Any], last: Stage) -> bool:
@@ -411,6 +411,6 @@ def _has_finished(output_dir: Path, settings: dict[str, Any], last: Stage) -> bo
         steps, then = record["result"]["steps"], dict(record["settings"])
     except (OSError, ValueError, KeyError, TypeError):
         return False
-    of_stage = {"resolution", "widths", "num_images"}  # of which the record has the last stage's
+    of_stage = {"resolution", "widths", "num_images"}  # the record has those of the last stage
     same = all(then.get(name) == value for name, value in settings.items() if name not in FREE_SETTINGS | of_stage)
     return same and steps == last.last_step - last.first_step

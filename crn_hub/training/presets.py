@@ -8,8 +8,8 @@ from crn_hub.training.systems import SYSTEMS
 
 _PAPER_WIDTHS = [1024, 1024, 1024, 1024, 1024, 512, 512, 128, 32]
 
-# The settings of sections 3 and 4 and of the published code. What the command line says overrides them. The finer two
-# start from a model of the resolution before, given with --init_from.
+# The settings of sections 3 and 4 and of the published code. What the command line says overrides them. The last two
+# start from a model of half the resolution, given with --init_from.
 PRESETS: dict[str, dict[str, object]] = {
     "paper-256p": {
         "resolution": 256, "widths": _PAPER_WIDTHS[:7], "num_images": 9, "num_train_epochs": 200,

@@ -23,10 +23,10 @@ def rehearse(args: Arguments, train: Callable[[Run], list[StageCost]]) -> None:
 
     Args:
         args: the command line of the run.
-        train: carries out a run.
+        train: trains a prepared run; returns what each stage cost.
 
     Raises:
-        What the run itself would raise.
+        Whatever the run itself would raise.
     """
     find_checkpoint(args.output_dir, args.resume_from_checkpoint)
     check_trackers(args.report_to)
@@ -52,7 +52,7 @@ def rehearse(args: Arguments, train: Callable[[Run], list[StageCost]]) -> None:
         if is_main:
             shutil.rmtree(folder, ignore_errors=True)
             for path in made:
-                with suppress(OSError):  # not empty: others have written there
+                with suppress(OSError):  # not empty, because somebody else has written there
                     path.rmdir()
     run.accelerator.end_training()
     run.accelerator.print("\n".join(_report(args, costs, preparation)))

@@ -1,4 +1,4 @@
-"""The rows of a run: loaded, checked, and those that are held out."""
+"""The rows of a run, loaded and checked: those to train on, and held-out ones."""
 
 from dataclasses import dataclass
 
@@ -13,7 +13,7 @@ from crn_hub.training.arguments import Arguments
 
 SCENES_PER_EPOCH = 600
 SMALLEST_SCENE = 32  # pixels of height
-GRID_ROWS = 4  # held-out layouts in a grid; twice as many make the validation loss
+GRID_ROWS = 4  # held-out layouts in a grid; the validation loss is over twice as many
 CACHE_SHARE = 0.25  # of the free memory, for decoded photographs
 
 
@@ -22,8 +22,8 @@ class TrainingRows:
     """
     Attributes:
         data: the pairs to train on; each stage sets their size.
-        held_out: pairs that are only looked at.
-        count: rows to train on, with those left out.
+        held_out: pairs for validation only.
+        count: rows to train on, including those left out.
         left_out: what is wrong with each row that was left out.
         classes: what the ids mean.
         licence: of the data, if they name one.
@@ -41,7 +41,7 @@ class TrainingRows:
         self.data.size = self.held_out.size = size
 
     def pairs_to_show(self) -> list[dict[str, Tensor]]:
-        """The held-out pairs that validation losses, and the first of them grids, are made of."""
+        """The held-out pairs for validation losses; the first of them are for grids too."""
         return [self.held_out[i] for i in spread(len(self.held_out), 2 * GRID_ROWS)]
 
 
@@ -57,7 +57,7 @@ def load_training_rows(
         accelerator: of the run.
 
     Raises:
-        ValueError, FileNotFoundError, ConnectionError: if data, columns or classes are not to be had.
+        ValueError, FileNotFoundError, ConnectionError: if data, columns or classes cannot be found or loaded.
         LayoutError: naming a row that cannot be used.
     """
     licence = None

@@ -1,4 +1,4 @@
-"""Signals that end a run: it saves a checkpoint first."""
+"""Signals that stop a run, which saves a checkpoint first."""
 
 import ctypes
 import os
@@ -15,18 +15,18 @@ from accelerate import Accelerator
 from torch import Tensor
 from torch.utils.data import get_worker_info
 
-ECHO = 5.0  # seconds in which more signals are the same request, which may reach a process in several ways
+ECHO = 5.0  # seconds; signals in quick succession are one request, which may reach a process in several ways
 
 
 class StopRequest:
-    """SIGTERM and SIGINT (Ctrl-C) become a request that the loop heeds after a step; a second one ends at once.
+    """Makes SIGTERM and SIGINT (Ctrl-C) stop the loop after its current step; a second one ends the process at once.
 
-    `accelerate launch` doesn't hand signals on: where the system can do it (Linux), its death counts as SIGTERM.
+    `accelerate launch` doesn't forward signals; on Linux, its death counts as SIGTERM.
 
-    As a context manager it installs its handlers, and restores those that were there before.
+    As a context manager it installs its handlers, and restores the previous ones.
 
     Attributes:
-        signal: the signal that came, or None.
+        signal: the signal received, or None.
     """
 
     def __init__(self) -> None:
@@ -43,7 +43,7 @@ class StopRequest:
             signal.signal(number, handler)
 
     def heard_by_any(self, accelerator: Accelerator) -> bool:
-        """Whether a signal has come, to any of the processes: all of them stop after the same step."""
+        """Whether any of the processes has received a signal: all of them stop after the same step."""
         if accelerator.num_processes == 1:
             return self.signal is not None
         heard = torch.tensor(float(self.signal is not None), device=accelerator.device)
@@ -53,7 +53,7 @@ class StopRequest:
         """Ends the process as its signal would have, now that the checkpoint of `step` is saved."""
         number = self.signal or signal.SIGTERM
         accelerator.print(
-            f"stopped by {number.name}: checkpoint-{step} is saved; --resume_from_checkpoint latest goes on from it"
+            f"stopped by {number.name}: checkpoint-{step} is saved; --resume_from_checkpoint latest continues from it"
         )
         accelerator.end_training()
         sys.exit(128 + number)
@@ -61,16 +61,15 @@ class StopRequest:
     def _hear(self, number: int, _: FrameType | None) -> None:
         if self.signal is None:
             self.signal, self._heard = signal.Signals(number), time.monotonic()
-            os.write(
-                2, f"\n{self.signal.name}: saving a checkpoint after this step; later, another ends at once\n".encode()
-            )
+            then = f"after {ECHO:.0f} s, another signal ends the run at once"
+            os.write(2, f"\n{self.signal.name}: saving a checkpoint after this step; {then}\n".encode())
         elif time.monotonic() - self._heard > ECHO:
             signal.signal(number, signal.SIG_DFL)
             os.kill(os.getpid(), number)
 
 
 def _is_launcher(process: psutil.Process) -> bool:
-    """Whether a process is `accelerate launch`; the end of a shell, for one, means nothing."""
+    """Whether a process is `accelerate launch`, rather than a shell, whose end means nothing."""
     try:
         words = process.cmdline()[:4]
     except psutil.Error:
@@ -81,8 +80,8 @@ def _is_launcher(process: psutil.Process) -> bool:
 def prepare_worker(_: int) -> None:
     """Prepares a worker process of a data loader.
 
-    A signal to the whole group must not end it before the run has saved. And it lives for one epoch only, so keeping
-    decoded rows would be of no use.
+    It ignores signals, because one to the whole process group must not end it before the run has saved. And it keeps no
+    decoded rows, because it lives for one epoch only.
     """
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.SIG_IGN)

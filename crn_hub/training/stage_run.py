@@ -34,9 +34,9 @@ Tensors = tuple[Tensor, ...] | list[Tensor]
 
 
 class StageRun:
-    """A stage that is being trained, from its beginning or from the checkpoint that the run goes on from.
+    """A stage in training, started from its beginning or from the run's checkpoint.
 
-    `state` is what a checkpoint says of it, beside accelerate's files; `load` brings both back.
+    `state` is what a checkpoint says about it, beside accelerate's files; `load` restores both.
 
     Attributes:
         network: what is trained.
@@ -51,7 +51,7 @@ class StageRun:
         self.run, self.stage = run, stage
         self.step, self.cost = stage.first_step, StageCost(stage)
         self._began, self._seconds_before = time.perf_counter(), 0.0
-        set_seed(args.seed + stage.number)  # also when the stage before was not run in this process
+        set_seed(args.seed + stage.number)  # the same whether or not this process ran the stage before
         is_resumed = run.progress is not None and run.progress["stage"] == stage.number
         self.network = self._make_network(None if is_resumed else start)
         run.rows.set_size(self.network.size)
@@ -127,13 +127,13 @@ class StageRun:
         return self.run.learning_rate * SCHEDULES[self.run.args.lr_scheduler](done)
 
     def begin_step(self) -> None:
-        """Sets back what is gathered over the batches of a step."""
+        """Resets what is collected over the batches of a step."""
         self._tick, self._waited = time.perf_counter(), 0.0
         self._rows: list[int] = []  # of the batches that make a step
         self._losses: list[Tensor] = []  # for each batch the loss and its terms
 
     def batches(self) -> Iterator[dict[str, Tensor]]:
-        """Batches, epoch after epoch until the last step of the stage; a resumed one goes on with those that come next.
+        """Batches, epoch after epoch until the last step of the stage; a resumed stage continues with the next ones.
 
         Raises:
             LayoutError: naming a row that cannot be used.
@@ -143,13 +143,13 @@ class StageRun:
             done = self.step - stage.first_step
             epoch = self._first_epoch + done // run.steps_per_epoch
             self._loader.set_epoch(epoch)
-            run.rows.data.set_epoch(epoch)  # with several processes accelerate leaves this out
+            run.rows.data.set_epoch(epoch)  # accelerate doesn't call it with several processes
             skipped = (done % run.steps_per_epoch) * run.args.gradient_accumulation_steps
             loader = run.accelerator.skip_first_batches(self._loader, skipped) if skipped else self._loader
             for seconds, batch in _timed(loader):
                 self._waited += seconds
                 self._rows += batch["row"].tolist()
-                if not self._losses:  # dropout, like all that is random, is a function of the step
+                if not self._losses:  # dropout, like all randomness, depends only on the step
                     rng = np.random.default_rng((run.args.seed, self.step, run.accelerator.process_index))
                     torch.manual_seed(int(rng.integers(2**63)))
                 yield batch
@@ -157,25 +157,25 @@ class StageRun:
                     return
 
     def window(self, images: Tensor, photographs: Tensor, ids: Tensor) -> Seen:
-        """What the loss looks at: all of it, or with --loss_window the same part of each."""
+        """What the loss looks at: everything, or with --loss_window the same crop of each."""
         part = loss_window(self.run.args.loss_window, self.network.size, self.run.args.seed, self.step)
         return images[part], photographs[part], ids[part]
 
     def learn(self, loss: Tensor, terms: dict[str, Tensor], seen: Seen) -> None:
-        """Lets the network learn from the loss of a batch, and after it the loss's opponent from the same images.
+        """Trains the network on the loss of a batch, then the loss's opponent on the same images.
 
         Args:
             loss, terms: of the batch.
             seen: what they were computed from.
 
         Raises:
-            RuntimeError: if a loss or gradient is infinite or no number.
+            RuntimeError: if a loss or gradient is infinite or not a number.
         """
         opponent = self.run.loss.opponent
         try:
             self._generator.learn(loss, self._learning_rate)
             if opponent and self._opponent:
-                # Second, so that all batches of one step meet the same opponent.
+                # Second, so that all batches of one step face the same opponent.
                 opponents_loss = opponent.loss(self._opponent.model, *seen)
                 terms = {**terms, opponent.name: opponents_loss.detach()}
                 self._opponent.learn(opponents_loss, self._learning_rate)
@@ -184,7 +184,7 @@ class StageRun:
         self._losses.append(torch.stack([loss.detach(), *terms.values()]))
 
     def end_step(self) -> dict[str, Any]:
-        """Counts a step that has been made, and updates the averages; returns its entry for the log."""
+        """Counts the step just made, and updates the averages; returns its entry for the log."""
         run = self.run
         rate = self._learning_rate
         self.step += 1
@@ -238,7 +238,7 @@ class StageRun:
         run.accelerator.print(f"loss weights: {weights}")
 
     def validate(self) -> float:
-        """The loss of held-out pairs; what the network makes of the first of them goes to grids/ and the trackers."""
+        """The loss on held-out pairs; a grid of the first of them goes to grids/ and the trackers."""
         began, run = time.perf_counter(), self.run
         loss = validation_loss(self.current_model, run.loss, self._pairs)
         if run.accelerator.is_main_process:
@@ -249,16 +249,16 @@ class StageRun:
         return loss
 
     def save(self, validation_loss: float | None) -> None:
-        """Writes a checkpoint of the step that has been made.
+        """Writes a checkpoint after the current step.
 
         Args:
             validation_loss: the stage's last one, for the record.
 
         Raises:
-            RuntimeError: if a weight is infinite or no number, or the checkpoint cannot be written.
+            RuntimeError: if a weight is infinite or not a number, or the checkpoint cannot be written.
         """
         began, args = time.perf_counter(), self.run.args
-        for name, weight in self.network.named_parameters():  # which a step of finite gradients may have spoilt
+        for name, weight in self.network.named_parameters():  # one may overflow although its gradient is finite
             if not weight.isfinite().all():
                 raise self._failure(f"the weight {name} is {weight.sum().item()}", self.step)
         model = self.finished_model(validation_loss)
@@ -280,7 +280,7 @@ class StageRun:
         }
 
     def load(self, checkpoint: Path, progress: Progress) -> None:
-        """Brings the stage to where a checkpoint has it.
+        """Restores the stage from a checkpoint.
 
         Raises:
             ValueError: if a part of the checkpoint is missing or damaged.
@@ -299,11 +299,11 @@ class StageRun:
 
     @property
     def current_model(self) -> HubModel:
-        """The model to save and to look at: the average if there is one."""
+        """The model to save and to validate: the average if there is one."""
         return cast(HubModel, self._ema.module) if self._ema is not None else self.network
 
     def finished_model(self, validation_loss: float | None) -> HubModel:
-        """The same, with the record of its training so far."""
+        """`current_model`, with the record of its training so far."""
         run, stage, args = self.run, self.stage, self.run.args
         steps, model = self.step - stage.first_step, self.current_model
         is_on_the_hub = args.dataset_name is not None and not Path(args.dataset_name).exists()
@@ -334,7 +334,7 @@ class StageRun:
 
     @property
     def _seconds(self) -> float:
-        """That the stage has taken, in all the processes that it was trained in one after the other."""
+        """Seconds that the stage has taken so far, including those before the run was resumed."""
         return self._seconds_before + time.perf_counter() - self._began
 
     def _failure(self, what: object, step: int) -> RuntimeError:
@@ -345,10 +345,10 @@ class StageRun:
 
 
 def loss_window(asked: int | None, size: tuple[int, int], seed: int, step: int) -> tuple[Any, slice, slice]:
-    """A random part of images (..., height, width), of their aspect ratio, as an index; a function of (seed, step).
+    """The index of a random crop of images (..., height, width), with their aspect ratio; depends on (seed, step) only.
 
     Args:
-        asked: its height in pixels; None, or more than the images have, for all of them.
+        asked: its height in pixels; None, or more than the images have, for whole images.
         size: (height, width) of the images.
         seed, step: of the run.
     """
@@ -367,7 +367,7 @@ def ema_update(averages: Tensors, weights: Tensors, count: Tensor | int) -> None
 
 
 def _timed(batches: Iterable[Any]) -> Iterator[tuple[float, Any]]:
-    """Each batch with the seconds of waiting for it."""
+    """Each batch, with the seconds spent waiting for it."""
     iterator = iter(batches)
     while True:
         asked = time.perf_counter()
@@ -375,6 +375,6 @@ def _timed(batches: Iterable[Any]) -> Iterator[tuple[float, Any]]:
             batch = next(iterator)
         except StopIteration:
             return
-        except LayoutError as error:  # of a worker process: the sentence is the last line of a traceback
+        except LayoutError as error:  # from a worker process, which makes a traceback of it, our sentence last
             raise LayoutError(str(error).strip().splitlines()[-1].rpartition("LayoutError: ")[2]) from error
         yield time.perf_counter() - asked, batch

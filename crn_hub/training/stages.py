@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from crn_hub.networks.cascade import CRN, DEMO_WIDTHS
 from crn_hub.networks.fixed_size import FixedSizeNetwork
 
-BASE_SIZE = (4, 8)  # (height, width) in pixels of a cascade's first module, where no model to start from says it
+BASE_SIZE = (4, 8)  # (height, width) in pixels of a cascade's first module, unless it starts from a model
 
-# Height of the images -> widths of the modules, where none are given. Each row begins with the row above, so a
+# Height of the images -> widths of the modules, if none are given. Each row begins with the row above, so a
 # network can be grown from 64 to 128 to 256 and on.
 DEFAULT_WIDTHS = {
     32: DEMO_WIDTHS[:4],
@@ -43,9 +43,9 @@ class Stage:
     Attributes:
         number: 0 for the first.
         widths, size: as in `StagePlan`.
-        steps: optimiser steps over which the learning rate runs its course.
+        steps: optimiser steps over which the learning rate is scheduled.
         first_step: optimiser steps of the stages before.
-        last_step: the step, counted through all stages, with which it ends; a rehearsal ends sooner than `steps` says.
+        last_step: the step, counted through all stages, with which it ends; in a rehearsal, sooner than `steps` says.
     """
 
     number: int
@@ -65,8 +65,8 @@ def settle(plans: Sequence[StagePlan], steps: int, at_most: int | None) -> tuple
 
     Args:
         plans: what the command line says of them.
-        steps: of each stage for which it says nothing.
-        at_most: run only so many steps of each; None for all.
+        steps: of each stage whose steps it doesn't give.
+        at_most: run at most this many steps of each; None for all.
     """
     stages: list[Stage] = []
     for number, plan in enumerate(plans):
@@ -93,7 +93,7 @@ def plan_stages(
     asked: list[tuple[int, int | None]] = []
     for stage in stages:
         if not (match := re.fullmatch(r"([1-9]\d*)(?::([1-9]\d*))?", stage)):
-            raise ValueError(f"--stages {stage}: right is HEIGHT or HEIGHT:STEPS, such as 64:1500.")
+            raise ValueError(f"--stages {stage}: use HEIGHT or HEIGHT:STEPS, such as 64:1500.")
         asked.append((int(match[1]), int(match[2]) if match[2] else None))
     heights = [height for height, _ in asked]
     if heights != sorted(set(heights)):
@@ -111,12 +111,12 @@ def plan_stages(
         modules = (height // base_height).bit_length()
         if not modules or base_height * 2 ** (modules - 1) != height:
             raise ValueError(
-                f"--stages {height}: no height of this cascade; right are {base_height} * 2 ** (number of modules - 1)."
+                f"--stages {height}: not a height of this cascade; use {base_height} * 2 ** (number of modules - 1)."
             )
         if start is not None and modules < len(start.widths):
             raise ValueError(
                 f"--stages {height}: below the {start.size[0]} pixels of the model to start from; "
-                f"right is {start.size[0]} or more."
+                f"use {start.size[0]} or more."
             )
         plan.append(StagePlan(final[:modules], (height, base_width * 2 ** (modules - 1)), steps))
     return plan
@@ -129,16 +129,16 @@ def plan_only_stage(
     stages: Sequence[str],
     start: FixedSizeNetwork | None,
 ) -> list[StagePlan]:
-    """The one stage of a network that is no cascade and does not grow; the arguments are those of `plan_stages`.
+    """The only stage of a network other than the cascade, which doesn't grow; arguments as for `plan_stages`.
 
     Raises:
-        ValueError: if they are for a cascade, or don't fit the model to start from.
+        ValueError: if the arguments are for a cascade, or don't fit the model to start from.
     """
     title = generator.TITLE
     if stages:
         raise ValueError(f"--stages {' '.join(stages)}: a {title} is trained at one size; leave --stages out.")
     if widths is not None and len(widths) != 1:
-        raise ValueError(f"--widths {' '.join(map(str, widths))}: a {title} has one width; right is one number.")
+        raise ValueError(f"--widths {' '.join(map(str, widths))}: a {title} has one width; use one number.")
     height = resolution or (start.size[0] if start else 64)
     width = widths[0] if widths is not None else start.width if start else generator.DEFAULT_WIDTH
     if start is not None and (height, width) != (start.size[0], start.width):
@@ -163,13 +163,13 @@ def _choose_widths(resolution: int, widths: Sequence[int] | None, start: CRN | N
         chosen = (*known, *table[len(known) :])
     else:
         raise ValueError(
-            f"--resolution {resolution}: right is one of {', '.join(map(str, DEFAULT_WIDTHS))}, or with --widths "
+            f"--resolution {resolution}: use one of {', '.join(map(str, DEFAULT_WIDTHS))}, or with --widths "
             f"another {base_height} * 2 ** (number of modules - 1)."
         )
     height = base_height * 2 ** (len(chosen) - 1)
     if height != resolution:
         raise ValueError(
             f"{len(chosen)} widths make images {height} pixels high, but --resolution is {resolution}; "
-            f"right are {base_height} * 2 ** (number of modules - 1)."
+            f"use {base_height} * 2 ** (number of modules - 1)."
         )
     return chosen

@@ -17,11 +17,11 @@ from crn_hub.vgg import load_features
 
 @dataclass(frozen=True)
 class LossRecipe:
-    """How a loss is made of the command line.
+    """How a loss is made from the command line.
 
     Attributes:
         kind: what messages call it.
-        build: makes it, of the arguments and the classes.
+        build: makes it from the arguments and the classes.
         arguments: names of the arguments that only this loss understands.
         required: one of them that must be given, and what for.
         several_images: whether it compares several images per layout.
@@ -78,11 +78,11 @@ class System:
 
     Attributes:
         generator: the class of the network.
-        loss: what its images are compared by.
+        loss: how its images are compared with photographs.
         description: for the model card.
         adversarial: whether there is a discriminator too.
         weight: of the loss beside the discriminator.
-        learning_rate, adam_beta1: of all optimisers, where the command line doesn't say.
+        learning_rate, adam_beta1: of all optimisers, unless the command line says otherwise.
         settings: for the generator.
     """
 
@@ -96,7 +96,7 @@ class System:
     settings: Mapping[str, Any] = field(default_factory=dict)
 
     def knows(self, setting: str) -> bool:
-        """Whether a setting of `presets.PRESETS`, which are the cascade's, is one of this system too."""
+        """Whether a setting of `presets.PRESETS`, which are made for the cascade, applies to this system too."""
         if setting in ("widths", "train_modules"):
             return self.generator is CRN
         if setting == "num_images":
@@ -134,7 +134,7 @@ class System:
         Args:
             widths: of the cascade's modules, coarse to fine; for another network one number.
             size: (height, width) of the images in pixels.
-            start: the network whose weights it will take over; what else these depend on follows it.
+            start: the network whose weights it will take over, and with them the settings that they depend on.
 
         Raises:
             ValueError: if these make no network.

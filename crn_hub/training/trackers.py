@@ -20,13 +20,13 @@ def check_trackers(names: Iterable[str]) -> None:
 
 
 def start_trackers(accelerator: Accelerator, name: str, settings: dict[str, Any], step: int) -> None:
-    """Starts the trackers of `accelerator`, or goes on with those of the run called `name` after `step`."""
+    """Starts the trackers of `accelerator`, or continues those of the run called `name` after `step`."""
     plain = {key: value if isinstance(value, int | float | str) else str(value) for key, value in settings.items()}
     accelerator.init_trackers(
         "crn_hub",
         config=plain,
         init_kwargs={
-            "tensorboard": {"purge_step": step + 1},  # steps after the checkpoint come again
+            "tensorboard": {"purge_step": step + 1},  # steps after the checkpoint are run again
             "wandb": {"name": name, "id": name, "resume": "allow"},
             "trackio": {"name": name, "resume": "allow", "embed": False},
         },

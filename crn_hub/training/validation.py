@@ -16,7 +16,7 @@ from crn_hub.pictures import to_pixels
 
 @contextmanager
 def _as_in_use(model: HubModel) -> Iterator[torch.device]:
-    """Without gradient and dropout; yields the device of the model."""
+    """Turns off gradients and dropout; yields the model's device."""
     was_training = model.training
     model.eval()
     with torch.no_grad():
