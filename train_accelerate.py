@@ -16,6 +16,7 @@ from tqdm import tqdm
 
 from crn_hub import HubModel
 from crn_hub.cli import run as run_command
+from crn_hub.files import write_text
 from crn_hub.pictures import save_picture
 from crn_hub.text import clause
 from crn_hub.training.arguments import Arguments
@@ -59,7 +60,7 @@ def train(run: Run) -> list[StageCost]:
     log = begin(run)
     model, costs, stop = run.start, [], StopRequest()
     with stop if not run.is_rehearsal else nullcontext():  # a rehearsal has nothing to save
-        for stage in run.stages[run.progress["stage"] if run.progress else 0 :]:
+        for stage in run.stages[run.resumption.progress["stage"] if run.resumption else 0 :]:
             try:
                 model, cost = train_stage(run, stage, model, log, stop)
             except OSError as error:  # usually a full disk, for which the file doesn't matter
@@ -67,8 +68,8 @@ def train(run: Run) -> list[StageCost]:
                     f"--output_dir {run.output_dir}: {clause(error)}; {what_is_safe(run.output_dir)}."
                 ) from error
             costs.append(cost)
-    if model is not None:
-        finish(run, model, log)
+    assert model is not None  # a run has at least one stage
+    finish(run, model, log)
     return costs
 
 
@@ -107,7 +108,6 @@ def train_stage(
                 state.save(log.validation_loss(after=stage.first_step))
             if stopping:
                 stop.end(accelerator, state.step)
-            state.begin_step()
     state.cost.memory = peak_memory(accelerator.device)
     model = state.finished_model(log.validation_loss(after=stage.first_step))
     accelerator.free_memory()
@@ -117,12 +117,12 @@ def train_stage(
 def begin(run: Run) -> TrainingLog:
     """Lists the rows left out; starts or continues the log and the trackers."""
     args, accelerator = run.args, run.accelerator
-    if accelerator.is_main_process and run.rows.left_out:
-        (args.output_dir / LEFT_OUT).write_text("\n".join(run.rows.left_out) + "\n")
-    if args.resume_from_checkpoint is not None and run.checkpoint is None:
+    if accelerator.is_main_process and run.left_out:
+        write_text(args.output_dir / LEFT_OUT, "\n".join(run.left_out) + "\n")
+    if args.resume_from_checkpoint is not None and run.resumption is None:
         accelerator.print(f"{args.output_dir} holds no checkpoint yet: starting from the beginning")
-    step = run.progress["step"] if run.progress else 0
-    resumed_from = (run.checkpoint.parent, step) if run.checkpoint else None
+    step = run.resumption.progress["step"] if run.resumption else 0
+    resumed_from = (run.resumption.checkpoint.parent, step) if run.resumption else None
     log = TrainingLog(args.output_dir, run.terms, resumed_from, accelerator.is_main_process)
     if args.report_to:
         start_trackers(accelerator, run.name, run.settings, step)

@@ -21,6 +21,10 @@ PROGRESS, MODEL = "progress.json", "model"
 VERSION = 2  # of the contents of progress.json
 
 
+class OtherVersionError(ValueError):
+    """A checkpoint was written by another version of this package."""
+
+
 class Progress(TypedDict):
     """What progress.json says, beside accelerate's files: which run this is, and how far it has come."""
 
@@ -90,13 +94,13 @@ def read_progress(checkpoint: Path, facts: dict[str, Any]) -> Progress:
     """
     try:
         progress: Progress = json.loads((checkpoint / PROGRESS).read_text())
-        version, before = progress.get("version", 1), progress["facts"]
+        version, before = progress.get("version", 1), dict(progress["facts"])
         if version == VERSION and (missing := Progress.__required_keys__ - progress.keys()):
             raise KeyError(*sorted(missing))
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"{checkpoint}: not a whole checkpoint of this script ({PROGRESS}: {error!r}).") from error
     if version != VERSION:
-        raise ValueError(
+        raise OtherVersionError(
             f"{checkpoint} was written by another version of crn_hub (checkpoints of version {version}, here "
             f"{VERSION}): finish that run with the version it was started with, or give another --output_dir; "
             f"its {MODEL} folder is a model for --init_from."

@@ -32,6 +32,7 @@ class Learner:
         name: whose loss it is, for messages, such as "discriminator's "; "" for the generator.
         learning_rate, beta1: Adam's.
         max_grad_norm: the norm of the gradient is clipped to this; None for no limit.
+        is_alone: whether no other network is trained by the same accelerator.
     """
 
     def __init__(
@@ -42,8 +43,10 @@ class Learner:
         learning_rate: float,
         beta1: float,
         max_grad_norm: float | None,
+        is_alone: bool,
     ):
-        self.accelerator, self.name, self.max_grad_norm = accelerator, name, max_grad_norm
+        self.accelerator, self.name, self.is_alone = accelerator, name, is_alone
+        self.max_grad_norm = max_grad_norm or math.inf
         trained = (p for p in network.parameters() if p.requires_grad)
         self.model, self.optimizer = accelerator.prepare(
             network, torch.optim.Adam(trained, learning_rate, (beta1, 0.999))
@@ -63,10 +66,12 @@ class Learner:
             group["lr"] = learning_rate
         accelerator.backward(loss)
         if accelerator.sync_gradients:
-            # Not accelerator.clip_grad_norm_, which unscales the gradients of all optimisers, even of those that have
-            # none yet.
-            accelerator.unscale_gradients(self.optimizer)
-            norm = nn.utils.clip_grad_norm_(self.model.parameters(), self.max_grad_norm or math.inf)
+            parameters = self.model.parameters()
+            if self.is_alone:
+                norm = accelerator.clip_grad_norm_(parameters, self.max_grad_norm)
+            else:  # that would unscale the gradients of all optimisers, even of those that have none yet
+                accelerator.unscale_gradients(self.optimizer)
+                norm = nn.utils.clip_grad_norm_(parameters, self.max_grad_norm)
             # The scaler of fp16 tries larger and larger scales, and skips the steps for which they were too large.
             if not torch.isfinite(norm) and accelerator.scaler is None:
                 raise NotFiniteError(f"the {self.name}gradient is {norm.item()}")

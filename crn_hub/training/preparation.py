@@ -1,13 +1,12 @@
 """What a training run needs, as one value: everything that can be wrong is found here, before the first step."""
 
-import json
 import math
 import os
 import re
 import time
-import zlib
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, cast
 
@@ -18,18 +17,18 @@ from huggingface_hub import HfApi
 from crn_hub.box import resolve
 from crn_hub.classes import ClassSet
 from crn_hub.hub.client_errors import push_errors
-from crn_hub.hub.model_folder import TRAINING_RECORD, WEIGHTS
+from crn_hub.hub.model_folder import WEIGHTS
 from crn_hub.hub.source import check_repo_id
-from crn_hub.losses import PUBLISHED_WEIGHTS, Loss
+from crn_hub.losses import Loss
 from crn_hub.networks import CRN, HubModel
 from crn_hub.networks.fixed_size import FixedSizeNetwork
-from crn_hub.training.arguments import FREE_SETTINGS, Arguments, public
-from crn_hub.training.checkpoints import Progress, check_room, clear_leftovers, find_checkpoint, read_progress
+from crn_hub.training.arguments import Arguments
+from crn_hub.training.checkpoints import check_room, clear_leftovers, find_checkpoint
+from crn_hub.training.resumption import Resumption, facts_of, find_resumption, has_finished, settings_of
 from crn_hub.training.rows import TrainingRows, load_training_rows
 from crn_hub.training.stages import Stage, StagePlan, plan_only_stage, plan_stages, settle
-from crn_hub.training.systems import PERCEPTUAL, RECIPES, SYSTEMS, System
+from crn_hub.training.systems import RECIPES, SYSTEMS, System, complete
 from crn_hub.training.trackers import check_trackers
-from crn_hub.vgg import LAYERS
 
 SCENE_STEPS, EPOCHS = 1200, 200  # default lengths of training; 200 as in the paper
 
@@ -39,48 +38,61 @@ class Run:
     """A training run, resolved and checked.
 
     Attributes:
-        args: the command line, with the system's defaults filled in.
-        accelerator: where it runs.
-        learning_rate, adam_beta1: of all optimisers.
+        args: the command line, completed by what the system settles.
+        accelerator: accelerate's, for device, precision and processes.
         system: which network is trained by which loss.
         loss: with its networks, on the run's device.
         num_images: k, images per layout.
         start: the model that the first stage starts from.
         rows: data, classes and licence.
+        left_out: what is wrong with each row that is left out.
         stages: coarse to fine.
         trained_modules: how many of the last modules are trained; None for all.
         steps_per_epoch: optimiser steps.
         calibration_step: the step of each stage after which the loss weights are measured; 0 before the first.
         settings: the command line as the training record has it.
         facts: what must be the same when the run is resumed.
-        name: of the run, for trackers.
         hub_id: the model's name on the Hub, if it is going to be pushed.
-        checkpoint, progress: where to resume, and how far the run had come there; None for a run from the beginning.
+        resumption: where to go on; None for a run from the beginning.
         finished: whether the output folder holds the model of this very run.
-        is_rehearsal: whether this is a dry run, with a few steps of each stage.
+        is_rehearsal: whether it is only tried, with a few steps of each stage.
     """
 
     args: Arguments
     accelerator: Accelerator
-    learning_rate: float
-    adam_beta1: float
     system: System
     loss: Loss
     num_images: int
     start: HubModel | None
     rows: TrainingRows
+    left_out: list[str]
     stages: tuple[Stage, ...]
     trained_modules: int | None
     steps_per_epoch: int
     calibration_step: int
     settings: dict[str, Any]
     facts: dict[str, Any]
-    name: str
     hub_id: str
-    checkpoint: Path | None
-    progress: Progress | None
+    resumption: Resumption | None
     finished: bool
     is_rehearsal: bool
+
+    @cached_property
+    def name(self) -> str:
+        """For trackers; the same when the run is resumed."""
+        if self.resumption:
+            return self.resumption.progress["run_name"]
+        return f"{self.output_dir.resolve().name}-{time.strftime('%Y%m%d-%H%M%S')}"
+
+    @property
+    def learning_rate(self) -> float:
+        """Of all optimisers."""
+        return self.args.learning_rate or self.system.learning_rate
+
+    @property
+    def adam_beta1(self) -> float:
+        """Of all optimisers."""
+        return self.system.adam_beta1 if self.args.adam_beta1 is None else self.args.adam_beta1
 
     @property
     def output_dir(self) -> Path:
@@ -112,10 +124,7 @@ def prepare(args: Arguments, rehearsed_steps: int | None = None) -> Run:
     Raises:
         ValueError, FileNotFoundError, FileExistsError, ConnectionError, OSError: one sentence on what is wrong.
     """
-    system = SYSTEMS[args.system]
-    learning_rate = args.learning_rate or system.learning_rate
-    adam_beta1 = system.adam_beta1 if args.adam_beta1 is None else args.adam_beta1
-    args = replace(args, learning_rate=learning_rate, adam_beta1=adam_beta1)
+    args, system = complete(args), SYSTEMS[args.system]
     check_trackers(args.report_to)
     accelerator = _make_accelerator(args)
     _check_arguments(args, system, accelerator)
@@ -135,25 +144,17 @@ def prepare(args: Arguments, rehearsed_steps: int | None = None) -> Run:
         loss = system.make_loss(args, rows.classes).to(accelerator.device)
     if loss.opponent:
         parameters += sum(p.numel() for p in loss.opponent.network.parameters())
+    left_out = rows.check(args, accelerator)  # last, because it may take minutes
     steps_per_epoch, steps = _lengths(args, len(rows.data), accelerator.num_processes)
-    calibration_step = args.calibration_step or round((args.calibration_epoch or 0) * steps_per_epoch)
-    shortest = min(plan.steps or steps for plan in plans)
-    if calibration_step >= shortest:
-        raise ValueError(
-            f"the loss weights would be measured after step {calibration_step}, but a stage has only {shortest} "
-            "steps; give a smaller --calibration_step, or 0 for the beginning."
-        )
+    calibration_step = _calibration_step(args, steps_per_epoch, min(plan.steps or steps for plan in plans))
     stages = settle(plans, steps, rehearsed_steps)
 
-    settings = _settings(args, system, accelerator)
-    facts = _facts(args, rows, plans, num_images, loss)
-    progress = read_progress(checkpoint, facts) if checkpoint else None
-    if checkpoint and progress:
-        _check_stage(checkpoint, progress, stages)
-        _report_changes(settings, progress["settings"], accelerator)
-    finished = args.resume_from_checkpoint == "latest" and rehearsed_steps is None
-    finished = finished and _has_finished(args.output_dir, settings, stages[-1])
-    if checkpoint is None and not finished and (args.output_dir / WEIGHTS).exists():
+    settings = settings_of(args, accelerator)
+    facts = facts_of(args, rows, len(left_out), plans, num_images, loss)
+    may_have_finished = args.resume_from_checkpoint == "latest" and rehearsed_steps is None
+    finished = may_have_finished and has_finished(args.output_dir, settings, stages[-1])
+    resumption = find_resumption(checkpoint, facts, settings, stages, finished, accelerator) if checkpoint else None
+    if resumption is None and not finished and (args.output_dir / WEIGHTS).exists():
         raise FileExistsError(
             f"{args.output_dir} holds a trained model and no checkpoint to go on from: give another --output_dir."
         )
@@ -164,27 +165,23 @@ def prepare(args: Arguments, rehearsed_steps: int | None = None) -> Run:
         clear_leftovers(args.output_dir)
     accelerator.wait_for_everyone()
     check_room(args.output_dir, parameters, args.checkpoints_total_limit)
-    fresh_name = f"{args.output_dir.resolve().name}-{time.strftime('%Y%m%d-%H%M%S')}"
     return Run(
         args=args,
         accelerator=accelerator,
-        learning_rate=learning_rate,
-        adam_beta1=adam_beta1,
         system=system,
         loss=loss,
         num_images=num_images,
         start=start,
         rows=rows,
+        left_out=left_out,
         stages=stages,
         trained_modules=trained_modules,
         steps_per_epoch=steps_per_epoch,
         calibration_step=calibration_step,
         settings=settings,
         facts=facts,
-        name=progress["run_name"] if progress else fresh_name,
         hub_id=hub_id,
-        checkpoint=checkpoint,
-        progress=progress,
+        resumption=resumption,
         finished=finished,
         is_rehearsal=rehearsed_steps is not None,
     )
@@ -254,12 +251,7 @@ def _check_arguments(args: Arguments, system: System, accelerator: Accelerator) 
         )
     if (args.num_images or 1) > 1 and not system.loss.several_images:
         raise ValueError(f"--num_images {args.num_images}: the system {name} makes one image per layout.")
-    if args.calibration_step is not None and args.calibration_epoch is not None:
-        raise ValueError("--calibration_step and --calibration_epoch set the same thing; give only one of them.")
-    if args.loss_weights in PUBLISHED_WEIGHTS and (args.calibration_step, args.calibration_epoch) != (None, None):
-        raise ValueError(f"--loss_weights {args.loss_weights} are not measured: leave out when to calibrate.")
-    if not args.loss_layers:
-        raise ValueError(f"--loss_layers names no layer; use some of {', '.join(LAYERS)}.")
+    system.loss.check(args)
 
 
 def _plan(args: Arguments, system: System, start: HubModel | None) -> list[StagePlan]:
@@ -341,76 +333,12 @@ def _lengths(args: Arguments, rows: int, processes: int) -> tuple[int, int]:
     return steps_per_epoch, (args.num_train_epochs or EPOCHS) * steps_per_epoch
 
 
-# -- what identifies a run ---------------------------------------------------------------------------
-
-
-def _settings(args: Arguments, system: System, accelerator: Accelerator) -> dict[str, Any]:
-    """The command line as the training record has it, without arguments of the perceptual loss if that isn't used."""
-    foreign = () if system.loss is PERCEPTUAL else PERCEPTUAL.arguments
-    settings = {name: public(value) for name, value in asdict(args).items() if name not in foreign}
-    return settings | {
-        "mixed_precision": accelerator.mixed_precision,
-        "num_processes": accelerator.num_processes,
-    }
-
-
-def _facts(
-    args: Arguments, rows: TrainingRows, plans: Sequence[StagePlan], num_images: int, loss: Loss
-) -> dict[str, Any]:
-    """What must not change when the run is resumed."""
-    first_pairs = [*rows.data.decode(rows.data.used[0]), *rows.held_out.decode(rows.held_out.used[0])]
-    return {
-        "system": args.system,
-        "data": public(args.dataset_name),
-        "rows": rows.count,
-        "rows_left_out": len(rows.left_out),
-        "checksum_of_two_rows": zlib.crc32(b"".join(array.tobytes() for array in first_pairs)),
-        "classes": list(rows.classes.names),
-        "heights": [plan.size[0] for plan in plans],
-        "widths": list(plans[-1].widths),
-        "size": list(plans[-1].size),
-        "num_images": num_images,
-        **loss.facts,
-        "perceptual_net": public(args.perceptual_net),
-        "loss_layers": list(args.loss_layers),
-        "use_ema": args.use_ema,
-        "train_modules": args.train_modules,
-        "seed": args.seed,
-    }
-
-
-def _check_stage(checkpoint: Path, progress: Progress, stages: Sequence[Stage]) -> None:
-    """
-    Raises:
-        ValueError: if the stages have other lengths now, which the checkpoint doesn't fit.
-    """
-    stage = stages[progress["stage"]]
-    if progress["first_step"] != stage.first_step:
+def _calibration_step(args: Arguments, steps_per_epoch: int, shortest: int) -> int:
+    """The step of each stage after which the loss weights are measured; `shortest` is the length of the shortest."""
+    step = args.calibration_step or round((args.calibration_epoch or 0) * steps_per_epoch)
+    if step >= shortest:
         raise ValueError(
-            f"{checkpoint}: stages before {stage.height}p had {progress['first_step']} steps, now {stage.first_step}."
+            f"the loss weights would be measured after step {step}, but a stage has only {shortest} "
+            "steps; give a smaller --calibration_step, or 0 for the beginning."
         )
-    if progress["step"] > stage.last_step:
-        done, asked = progress["step"] - stage.first_step, stage.last_step - stage.first_step
-        raise ValueError(f"{checkpoint} is at step {done}, beyond the {asked} steps of its stage.")
-
-
-def _report_changes(now: dict[str, Any], then: dict[str, Any], accelerator: Accelerator) -> None:
-    changed = [
-        f"{name} {then.get(name)} -> {value}"
-        for name, value in now.items()
-        if name not in FREE_SETTINGS and then.get(name) != value
-    ]
-    if changed:
-        accelerator.print(f"settings that have changed: {', '.join(changed)}")
-
-
-def _has_finished(output_dir: Path, settings: dict[str, Any], last: Stage) -> bool:
-    """Whether a folder holds the model of a run with these settings; training.json is the last file that it writes."""
-    try:
-        record = json.loads((output_dir / TRAINING_RECORD).read_text())
-        steps, then = record["result"]["steps"], dict(record["settings"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return False
-    of_stage = {"resolution", "widths", "num_images"}  # the record has those of the last stage
-    same = all(then.get(name) == value for name, value in settings.items() if name not in FREE_SETTINGS | of_stage)
-    return same and steps == last.last_step - last.first_step
+    return step

@@ -1,10 +1,12 @@
 """The rows of a run, loaded and checked: those to train on, and held-out ones."""
 
+import signal
 from dataclasses import dataclass
 
 import psutil
 from accelerate import Accelerator
 from torch import Tensor
+from torch.utils.data import get_worker_info
 from tqdm import tqdm
 
 from crn_hub.classes import ClassSet, LayoutError
@@ -23,8 +25,8 @@ class TrainingRows:
     Attributes:
         data: the pairs to train on; each stage sets their size.
         held_out: pairs for validation only.
-        count: rows to train on, including those left out.
-        left_out: what is wrong with each row that was left out.
+        count: rows to train on, including those that `check` leaves out.
+        memory: bytes for decoded photographs.
         classes: what the ids mean.
         licence: of the data, if they name one.
     """
@@ -32,9 +34,34 @@ class TrainingRows:
     data: PairDataset
     held_out: PairDataset
     count: int
-    left_out: list[str]
+    memory: int
     classes: ClassSet
     licence: str | None
+
+    def check(self, args: Arguments, accelerator: Accelerator) -> list[str]:
+        """Checks the rows that are shown, and all rows if they fit into memory or if bad ones are to be left out.
+
+        Returns:
+            What is wrong with each row that is left out from now on.
+
+        Raises:
+            LayoutError: naming a row that cannot be used.
+        """
+        if args.dataset_name is None:  # scenes are never bad, and drawing them takes time
+            return []
+        data, held_out, skip = self.data, self.held_out, args.skip_bad_rows
+        try:
+            shown = held_out.used if skip else spread(len(held_out), 2 * GRID_ROWS)
+            bad = [*held_out.check(shown, skip).values()]
+            if skip or sum(array.nbytes for array in data.decode(0)) * len(data) <= self.memory:
+                rows = tqdm(data.used, desc="checking rows", unit="row", disable=not accelerator.is_main_process)
+                bad += data.check(rows, skip).values()
+        except LayoutError as error:
+            hint = "" if skip else " --skip_bad_rows leaves such rows out and lists them."
+            raise LayoutError(f"{error}{hint}") from error
+        if bad:
+            accelerator.print(f"rows left out: {len(bad)}", *bad, sep="\n  ")
+        return bad
 
     def set_size(self, size: tuple[int, int]) -> None:
         """Brings all pairs to (height, width) in pixels from now on."""
@@ -87,26 +114,15 @@ def load_training_rows(
         cache_bytes=memory,
     )
     to_show = PairDataset(held_out, classes, first_size, *columns, called="held-out row")
-    left_out = []
-    if args.dataset_name is not None:  # scenes are never bad, and drawing them takes time
-        try:
-            left_out = _check(data, to_show, memory, args.skip_bad_rows, accelerator)
-        except LayoutError as error:
-            hint = "" if args.skip_bad_rows else " --skip_bad_rows leaves such rows out and lists them."
-            raise LayoutError(f"{error}{hint}") from error
-    return TrainingRows(data, to_show, len(rows), left_out, classes, licence)
+    return TrainingRows(data, to_show, len(rows), memory, classes, licence)
 
 
-def _check(data: PairDataset, held_out: PairDataset, memory: int, skip: bool, accelerator: Accelerator) -> list[str]:
-    """Checks the rows that are shown, and all rows if they fit into memory or if bad ones are to be left out.
+def prepare_worker(_: int) -> None:
+    """Prepares a worker process of a data loader.
 
-    Returns what is wrong with each row that is left out.
+    It ignores signals, because one to the whole process group must not end it before the run has saved. And it keeps no
+    decoded rows, because it lives for one epoch only.
     """
-    shown = held_out.used if skip else spread(len(held_out), 2 * GRID_ROWS)
-    bad = [*held_out.check(shown, skip).values()]
-    if skip or sum(array.nbytes for array in data.decode(0)) * len(data) <= memory:
-        rows = tqdm(data.used, desc="checking rows", unit="row", disable=not accelerator.is_main_process)
-        bad += data.check(rows, skip).values()
-    if bad:
-        accelerator.print(f"rows left out: {len(bad)}", *bad, sep="\n  ")
-    return bad
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.SIG_IGN)
+    get_worker_info().dataset.cache_bytes = 0  # type: ignore[union-attr]

@@ -13,7 +13,6 @@ import psutil
 import torch
 from accelerate import Accelerator
 from torch import Tensor
-from torch.utils.data import get_worker_info
 
 ECHO = 5.0  # seconds; signals in quick succession are one request, which may reach a process in several ways
 
@@ -75,14 +74,3 @@ def _is_launcher(process: psutil.Process) -> bool:
     except psutil.Error:
         return False
     return any(Path(word).name == "accelerate" or word.startswith("accelerate.commands.") for word in words)
-
-
-def prepare_worker(_: int) -> None:
-    """Prepares a worker process of a data loader.
-
-    It ignores signals, because one to the whole process group must not end it before the run has saved. And it keeps no
-    decoded rows, because it lives for one epoch only.
-    """
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, signal.SIG_IGN)
-    get_worker_info().dataset.cache_bytes = 0  # type: ignore[union-attr]

@@ -14,7 +14,8 @@ from torch.optim.swa_utils import AveragedModel
 from torch.utils.data import DataLoader
 
 from crn_hub.classes import UNLABELLED, LayoutError
-from crn_hub.losses import Seen
+from crn_hub.hub.training_record import TrainingRecord
+from crn_hub.losses import Opponent, Seen
 from crn_hub.networks import CRN, HubModel
 from crn_hub.pictures import save_picture
 from crn_hub.training.arguments import public
@@ -22,8 +23,8 @@ from crn_hub.training.checkpoints import VERSION, Progress, load_checkpoint, sav
 from crn_hub.training.cost import StageCost, hardware, peak_memory
 from crn_hub.training.learner import SCHEDULES, Learner, NotFiniteError
 from crn_hub.training.preparation import Run
-from crn_hub.training.rows import GRID_ROWS
-from crn_hub.training.signals import prepare_worker
+from crn_hub.training.resumption import Resumption
+from crn_hub.training.rows import GRID_ROWS, prepare_worker
 from crn_hub.training.stages import Stage
 from crn_hub.training.trackers import track_grid
 from crn_hub.training.validation import sample_grid, validation_loss
@@ -52,30 +53,33 @@ class StageRun:
         self.step, self.cost = stage.first_step, StageCost(stage)
         self._began, self._seconds_before = time.perf_counter(), 0.0
         set_seed(args.seed + stage.number)  # the same whether or not this process ran the stage before
-        is_resumed = run.progress is not None and run.progress["stage"] == stage.number
-        self.network = self._make_network(None if is_resumed else start)
+        resumption = run.resumption if run.resumption and run.resumption.progress["stage"] == stage.number else None
+        self.network = self._make_network(None if resumption else start)
         run.rows.set_size(self.network.size)
         self._pairs = run.rows.pairs_to_show()
         self._ema = AveragedModel(self.network, accelerator.device, multi_avg_fn=ema_update) if args.use_ema else None
-        self._generator, self._opponent = self._learner(self.network), None
+        self._generator = self._learner(self.network)
         self.model = self._generator.model
         self.trained = [self.model]
+        self._opponent: tuple[Opponent, Learner] | None = None
         if (opponent := run.loss.opponent) is not None:
-            self._opponent = self._learner(opponent.network, f"{opponent.name}'s ")
-            self.trained.append(self._opponent.model)
+            if args.channels_last:
+                opponent.network.to(memory_format=torch.channels_last)
+            self._opponent = opponent, self._learner(opponent.network, f"{opponent.name}'s ")
+            self.trained.append(self._opponent[1].model)
         self._loader = accelerator.prepare(self._make_loader())
         if args.torch_compile:
             for module in (self.network, *run.loss.children()):
                 module.compile()
         self._started_from = start.training_record if start is not None else None
-        if is_resumed and run.checkpoint and run.progress:
-            self.load(run.checkpoint, run.progress)
+        if resumption:
+            self.load(resumption)
         elif run.loss.needs_calibration:
             run.loss.reset_weights()
             if run.calibration_step == 0:
                 run.rows.data.set_epoch(self._first_epoch)
                 self.calibrate()
-        self.begin_step()
+        self._begin_step()
 
     def _make_network(self, start: HubModel | None) -> HubModel:
         """The network of the stage, grown from `start` if there is one."""
@@ -90,10 +94,16 @@ class StageRun:
         return network.to(memory_format=torch.channels_last) if args.channels_last else network
 
     def _learner(self, network: nn.Module, name: str = "") -> Learner:
-        run, args = self.run, self.run.args
-        if args.channels_last:
-            network = network.to(memory_format=torch.channels_last)
-        return Learner(run.accelerator, network, name, run.learning_rate, run.adam_beta1, args.max_grad_norm)
+        run = self.run
+        return Learner(
+            run.accelerator,
+            network,
+            name,
+            run.learning_rate,
+            run.adam_beta1,
+            run.args.max_grad_norm,
+            is_alone=run.loss.opponent is None,
+        )
 
     def _grow(self, network: HubModel, start: HubModel) -> None:
         taken = network.grow_from(start.cpu())
@@ -126,11 +136,12 @@ class StageRun:
         done = (self.step - self.stage.first_step) / self.stage.steps
         return self.run.learning_rate * SCHEDULES[self.run.args.lr_scheduler](done)
 
-    def begin_step(self) -> None:
+    def _begin_step(self) -> None:
         """Resets what is collected over the batches of a step."""
         self._tick, self._waited = time.perf_counter(), 0.0
         self._rows: list[int] = []  # of the batches that make a step
         self._losses: list[Tensor] = []  # for each batch the loss and its terms
+        self._step_was_counted = False
 
     def batches(self) -> Iterator[dict[str, Tensor]]:
         """Batches, epoch after epoch until the last step of the stage; a resumed stage continues with the next ones.
@@ -153,8 +164,10 @@ class StageRun:
                     rng = np.random.default_rng((run.args.seed, self.step, run.accelerator.process_index))
                     torch.manual_seed(int(rng.integers(2**63)))
                 yield batch
-                if self.step == stage.last_step:
-                    return
+                if self._step_was_counted:
+                    if self.has_ended:
+                        return
+                    self._begin_step()
 
     def window(self, images: Tensor, photographs: Tensor, ids: Tensor) -> Seen:
         """What the loss looks at: everything, or with --loss_window the same crop of each."""
@@ -171,14 +184,13 @@ class StageRun:
         Raises:
             RuntimeError: if a loss or gradient is infinite or not a number.
         """
-        opponent = self.run.loss.opponent
         try:
             self._generator.learn(loss, self._learning_rate)
-            if opponent and self._opponent:
-                # Second, so that all batches of one step face the same opponent.
-                opponents_loss = opponent.loss(self._opponent.model, *seen)
+            if self._opponent:  # second, so that all batches of one step face the same one
+                opponent, learner = self._opponent
+                opponents_loss = opponent.loss(learner.model, *seen)
                 terms = {**terms, opponent.name: opponents_loss.detach()}
-                self._opponent.learn(opponents_loss, self._learning_rate)
+                learner.learn(opponents_loss, self._learning_rate)
         except NotFiniteError as error:
             raise self._failure(error, self.step + 1) from error
         self._losses.append(torch.stack([loss.detach(), *terms.values()]))
@@ -188,6 +200,7 @@ class StageRun:
         run = self.run
         rate = self._learning_rate
         self.step += 1
+        self._step_was_counted = True
         if self._ema is not None:
             self._ema.update_parameters(self.network)
         self.cost.step = time.perf_counter() - self._tick
@@ -201,9 +214,10 @@ class StageRun:
             "data_share": self._waited / self.cost.step,
             "memory_gb": peak_memory(run.accelerator.device) / 1e9,
         }
-        if run.loss.opponent and self._opponent:
-            entry[f"{run.loss.opponent.name}_gradient_norm"] = self._opponent.gradient_norm
-        if run.loss.weights and self.step - self.stage.first_step in (1, run.calibration_step + 1):
+        if self._opponent:
+            opponent, learner = self._opponent
+            entry[f"{opponent.name}_gradient_norm"] = learner.gradient_norm
+        if self.step - self.stage.first_step in (1, run.calibration_step + 1) and run.loss.weights:
             entry["loss_weights"] = [*run.loss.weights.values()]
         return entry
 
@@ -279,20 +293,24 @@ class StageRun:
             "loss_weights": self.run.loss.weights,
         }
 
-    def load(self, checkpoint: Path, progress: Progress) -> None:
+    def load(self, resumption: Resumption) -> None:
         """Restores the stage from a checkpoint.
 
         Raises:
             ValueError: if a part of the checkpoint is missing or damaged.
         """
+        checkpoint, progress = resumption.checkpoint, resumption.progress
         saved = load_checkpoint(self.run.accelerator, checkpoint)
         self.step, self._seconds_before = progress["step"], progress["seconds"]
         if self._ema is not None:
             self._ema.module.load_state_dict(saved.state_dict())
             self._ema.n_averaged.fill_(self.step - self.stage.first_step)
         self._started_from = saved.training_record.get("started_from")
-        if progress["loss_weights"]:
-            self.run.loss.load_weights(progress["loss_weights"])
+        try:
+            if progress["loss_weights"]:
+                self.run.loss.load_weights(progress["loss_weights"])
+        except (KeyError, TypeError) as error:
+            raise ValueError(f"{checkpoint}: its loss weights are not those of this loss ({error!r}).") from error
         self.run.accelerator.print(f"resumed from {checkpoint} at step {self.step}")
 
     # -- its result -----------------------------------------------------------------------------------
@@ -304,20 +322,25 @@ class StageRun:
 
     def finished_model(self, validation_loss: float | None) -> HubModel:
         """`current_model`, with the record of its training so far."""
+        model = self.current_model
+        model.training_record = self._record(validation_loss)
+        return model
+
+    def _record(self, validation_loss: float | None) -> TrainingRecord:
         run, stage, args = self.run, self.stage, self.run.args
-        steps, model = self.step - stage.first_step, self.current_model
+        steps = self.step - stage.first_step
         is_on_the_hub = args.dataset_name is not None and not Path(args.dataset_name).exists()
-        model.training_record = {
+        of_stage = {"resolution": stage.height, "widths": list(stage.widths), "num_images": run.num_images}
+        record: TrainingRecord = {
             "dataset": public(args.dataset_name) or "procedural street scenes",
             "hub_dataset": args.dataset_name if is_on_the_hub else None,
             "license": run.rows.licence,
-            "settings": run.settings
-            | {"resolution": stage.height, "widths": list(stage.widths), "num_images": run.num_images},
+            "settings": run.settings | of_stage,
             "result": {
                 "steps": steps,
                 "epochs": round(steps / run.steps_per_epoch, 2),
                 "images_per_step": run.images_per_step,
-                "rows_left_out": len(run.rows.left_out),
+                "rows_left_out": len(run.left_out),
                 "hours": round(self._seconds / 3600, 3),
                 "hardware": hardware(run.accelerator),
                 "peak_memory_gb": round(peak_memory(run.accelerator.device) / 1e9, 2),
@@ -325,12 +348,12 @@ class StageRun:
             },
         }
         if args.system != "crn":
-            model.training_record["system"] = run.system.description
+            record["system"] = run.system.description
         if run.loss.weights:
-            model.training_record["loss_weights"] = run.loss.weights
+            record["loss_weights"] = run.loss.weights
         if self._started_from is not None:
-            model.training_record["started_from"] = self._started_from
-        return model
+            record["started_from"] = self._started_from
+        return record
 
     @property
     def _seconds(self) -> float:

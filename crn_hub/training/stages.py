@@ -71,7 +71,7 @@ def settle(plans: Sequence[StagePlan], steps: int, at_most: int | None) -> tuple
     stages: list[Stage] = []
     for number, plan in enumerate(plans):
         first_step, length = stages[-1].last_step if stages else 0, plan.steps or steps
-        last_step = first_step + min(length, at_most or length)
+        last_step = first_step + (at_most or length)
         stages.append(Stage(number, plan.widths, plan.size, length, first_step, last_step))
     return tuple(stages)
 

@@ -1,7 +1,7 @@
 """The systems to compare: which network is trained by which loss (section 5, "Baselines"; and SPADE)."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, get_args
 
 import torch
@@ -12,7 +12,7 @@ from crn_hub.networks import CRN, FullResolutionNetwork, HubModel, PatchDiscrimi
 from crn_hub.networks.fixed_size import FixedSizeNetwork
 from crn_hub.segmentation import load_segmenter
 from crn_hub.training.arguments import Arguments, SystemName
-from crn_hub.vgg import load_features
+from crn_hub.vgg import LAYERS, load_features
 
 
 @dataclass(frozen=True)
@@ -22,6 +22,7 @@ class LossRecipe:
     Attributes:
         kind: what messages call it.
         build: makes it from the arguments and the classes.
+        check: raises a ValueError for arguments of its own that don't go together.
         arguments: names of the arguments that only this loss understands.
         required: one of them that must be given, and what for.
         several_images: whether it compares several images per layout.
@@ -30,6 +31,7 @@ class LossRecipe:
 
     kind: str
     build: Callable[[Arguments, ClassSet], Loss]
+    check: Callable[[Arguments], None] = lambda args: None
     arguments: tuple[str, ...] = ()
     required: tuple[str, str] | None = None
     several_images: bool = False
@@ -44,6 +46,15 @@ def _perceptual(args: Arguments, classes: ClassSet) -> Loss:
     return loss
 
 
+def _check_perceptual(args: Arguments) -> None:
+    if args.calibration_step is not None and args.calibration_epoch is not None:
+        raise ValueError("--calibration_step and --calibration_epoch say the same; give one of them.")
+    if args.loss_weights in PUBLISHED_WEIGHTS and (args.calibration_step, args.calibration_epoch) != (None, None):
+        raise ValueError(f"--loss_weights {args.loss_weights} are not measured: leave the calibration out.")
+    if not args.loss_layers:
+        raise ValueError(f"--loss_layers names no layer; right are some of {', '.join(LAYERS)}.")
+
+
 def _segmentation(args: Arguments, classes: ClassSet) -> Loss:
     assert args.segmenter is not None  # a required argument, which preparation has checked
     return SegmentationLoss(load_segmenter(args.segmenter, classes))
@@ -52,7 +63,8 @@ def _segmentation(args: Arguments, classes: ClassSet) -> Loss:
 PERCEPTUAL = LossRecipe(
     "perceptual",
     _perceptual,
-    (
+    _check_perceptual,
+    arguments=(
         "perceptual_net", "loss_layers", "best_image", "loss_weights", "calibration_step", "calibration_epoch",
         "loss_image_by_image",
     ),
@@ -62,7 +74,7 @@ IMAGE_SPACE = LossRecipe("image-space", lambda *_: ImageLoss())
 SEGMENTATION = LossRecipe(
     "segmentation",
     _segmentation,
-    ("segmenter",),
+    arguments=("segmenter",),
     required=(
         "segmenter",
         "looks at its images with a segmentation network: give one with --segmenter; crn train-segmenter makes one",
@@ -182,3 +194,13 @@ SYSTEMS: dict[str, System] = {
     "spade": System(SPADEGenerator, PERCEPTUAL, "SPADE, later than that paper: its generator with the perceptual loss"),
 }
 assert set(SYSTEMS) == set(get_args(SystemName))
+
+
+def complete(args: Arguments) -> Arguments:
+    """The command line with the learning rate and beta1 of its system, where it doesn't give them."""
+    system = SYSTEMS[args.system]
+    return replace(
+        args,
+        learning_rate=args.learning_rate or system.learning_rate,
+        adam_beta1=system.adam_beta1 if args.adam_beta1 is None else args.adam_beta1,
+    )
