@@ -22,7 +22,7 @@ import torch
 from crn_hub import CRN, ClassSet
 from crn_hub.losses import PerceptualLoss
 from crn_hub.training.cost import peak_memory
-from crn_hub.training.presets import PRESETS
+from crn_hub.training.presets import PAPER_SETTINGS
 from crn_hub.training.stages import DEFAULT_WIDTHS
 from crn_hub.vgg import load_features
 
@@ -82,7 +82,7 @@ class Packed:
 
 def measure(name: str, switches: list[str], steps: int) -> dict[str, float]:
     """Trains for some steps; returns memory, and the median time of a step without the first, if there are others."""
-    preset = PRESETS.get(name, {})
+    preset = PAPER_SETTINGS.get(name, {})
     widths: Any = preset.get("widths") or DEFAULT_WIDTHS[int(name)]
     device = "cuda" if torch.cuda.is_available() else "cpu"
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = TF32 in switches

@@ -6,6 +6,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+# How the names of drafts begin or end, for those who clear away what a killed process has left.
+SAVING, PART = ".saving-", ".part"
+
 
 @contextmanager
 def appearing(file: Path, drafts: Path | None = None) -> Iterator[Path]:
@@ -19,7 +22,7 @@ def appearing(file: Path, drafts: Path | None = None) -> Iterator[Path]:
         OSError: if nothing can be written there.
     """
     # Each draft has a name of its own, because another process may be writing the same file.
-    opened, name = tempfile.mkstemp(prefix=f".{file.name}.", suffix=".part", dir=drafts or file.parent)
+    opened, name = tempfile.mkstemp(prefix=f".{file.name}.", suffix=PART, dir=drafts or file.parent)
     os.close(opened)
     draft = Path(name)
     try:
@@ -42,7 +45,7 @@ def appearing_in(folder: Path) -> Iterator[Path]:
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
     is_new = not folder.exists()
-    with tempfile.TemporaryDirectory(dir=folder.parent if is_new else folder, prefix=".saving-") as temporary:
+    with tempfile.TemporaryDirectory(dir=folder.parent if is_new else folder, prefix=SAVING) as temporary:
         draft = Path(temporary) / "draft"  # the temporary folder itself lets nobody else in
         draft.mkdir()
         yield draft

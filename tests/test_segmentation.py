@@ -27,7 +27,7 @@ from transformers import (
 from crn_hub import ClassSet
 from crn_hub.data import PairDataset, scene_rows
 from crn_hub.segmentation import SmallSegmenter, load_segmenter
-from crn_hub.segmentation.train_segmenter import train_segmenter, validate_segmenter
+from crn_hub.segmentation.segmenter_training import train_segmenter, validate_segmenter
 
 CAMVID = ClassSet.camvid()
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from crn_hub import CRN, ClassSet
-from crn_hub.training.presets import PRESETS
+from crn_hub.training.presets import PAPER_SETTINGS
 from crn_hub.training.stages import DEFAULT_WIDTHS, Stage, StagePlan, plan_stages, settle
 
 
@@ -76,10 +76,10 @@ def test_presets_are_the_papers_networks() -> None:
     classes = ClassSet.cityscapes()
     with torch.device("meta"):  # which takes neither memory nor time
         coarse, middle, fine = (
-            CRN(classes, preset["widths"], num_images=preset["num_images"]) for preset in PRESETS.values()
+            CRN(classes, preset["widths"], num_images=preset["num_images"]) for preset in PAPER_SETTINGS.values()
         )
     assert [model.size for model in (coarse, middle, fine)] == [(256, 512), (512, 1024), (1024, 2048)]
-    assert [preset["resolution"] for preset in PRESETS.values()] == [256, 512, 1024]
+    assert [preset["resolution"] for preset in PAPER_SETTINGS.values()] == [256, 512, 1024]
     assert coarse.num_images == 9
     assert coarse.num_parameters == pytest.approx(97.9e6, rel=0.001)  # reference: the published 256p network
     fine.grow_from(middle)

@@ -15,7 +15,7 @@ import train_accelerate
 from crn_hub import CRN, ClassSet, FullResolutionNetwork, HubModel, SPADEGenerator, UNet
 from crn_hub.cli import run
 from crn_hub.segmentation import SmallSegmenter
-from crn_hub.training.presets import PRESETS
+from crn_hub.training.presets import PAPER_SETTINGS
 from crn_hub.training.systems import PERCEPTUAL, SYSTEMS
 from crn_hub.vgg import LAYERS
 
@@ -237,4 +237,6 @@ def test_presets_of_the_paper_serve_every_system(monkeypatch: pytest.MonkeyPatch
         assert (args.widths is not None) == (SYSTEMS[system].generator is CRN)
         perceptual = SYSTEMS[system].loss is PERCEPTUAL
         assert (args.num_images, args.perceptual_net) == ((9, "vgg19") if perceptual else (None, "vgg16"))
-        assert args.learning_rate == (None if SYSTEMS[system].adversarial else PRESETS["paper-256p"]["learning_rate"])
+        assert args.learning_rate == (
+            None if SYSTEMS[system].adversarial else PAPER_SETTINGS["paper-256p"]["learning_rate"]
+        )

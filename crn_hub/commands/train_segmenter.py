@@ -50,7 +50,9 @@ def train_segmenter(
     skip_bad_rows
         Leave out unusable rows instead of stopping at the first.
     """
-    from crn_hub.segmentation.train_segmenter import make_segmenter  # takes seconds, and other commands don't need it
+    from crn_hub.segmentation.segmenter_training import (
+        make_segmenter,  # takes seconds, and other commands don't need it
+    )
 
     check_new_folder("--output", output, "the network")
     scores = make_segmenter(dataset, (image_column, label_column), classes, output, size, steps, seed, skip_bad_rows)

@@ -1,6 +1,7 @@
 """Pairs of photograph and label map, for training and evaluation."""
 
-from crn_hub.data.loading import (
+from crn_hub.data.pairs import PairDataset, check_rows, spread
+from crn_hub.data.sources import (
     check_columns,
     dataset_license,
     find_classes,
@@ -9,7 +10,6 @@ from crn_hub.data.loading import (
     load_splits,
     scene_rows,
 )
-from crn_hub.data.pairs import PairDataset, check_rows, spread
 
 __all__ = [
     "PairDataset",

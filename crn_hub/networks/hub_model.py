@@ -233,10 +233,14 @@ class HubModel(nn.Module, ABC):
         """What config.json holds."""
         fields = {name: getattr(self, name) for name in self.FIELDS}
         return {
-            **({} if self.IS_UNNAMED else {"architecture": self.ARCHITECTURE}),
+            **({} if self._is_unnamed() else {"architecture": self.ARCHITECTURE}),
             "classes": self.classes.to_list(),
             **{name: list(value) if isinstance(value, tuple) else value for name, value in fields.items()},
         }
+
+    @classmethod
+    def _is_unnamed(cls) -> bool:
+        return cls.__dict__.get("IS_UNNAMED", False)  # not inherited: a class built on such a one has its own name
 
     @classmethod
     def kind_for(cls: type[Model], config: Mapping[str, Any]) -> type[Model]:
@@ -246,7 +250,7 @@ class HubModel(nn.Module, ABC):
             ValueError: if the architecture is unknown, or it is not this class or one below it.
         """
         kinds = HubModel._architectures
-        architecture = config.get("architecture", next(name for name, kind in kinds.items() if kind.IS_UNNAMED))
+        architecture = config.get("architecture", next(name for name, kind in kinds.items() if kind._is_unnamed()))
         kind = kinds.get(architecture) if isinstance(architecture, str) else None
         if kind is None:
             raise ValueError(

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torchvision.models.segmentation import lraspp_mobilenet_v3_large
 
 from crn_hub.classes import UNLABELLED, ClassSet
-from crn_hub.files import appearing, write_text
+from crn_hub.files import appearing_in
 from crn_hub.hub.client_errors import client_error, reason
 from crn_hub.hub.source import TEXT_BYTES, Source, short_name
 from crn_hub.pictures import from_255
@@ -110,9 +110,7 @@ class SmallSegmenter(Segmenter):
         return self.network.classifier(features), features["high"].mean(dim=(2, 3))
 
     def save_pretrained(self, folder: str | os.PathLike[str]) -> None:
-        """Writes config.json and model.safetensors; each appears whole or not at all."""
-        folder = Path(folder)
-        folder.mkdir(parents=True, exist_ok=True)
+        """Writes config.json and model.safetensors, which appear whole or not at all."""
         config = {
             "architecture": ARCHITECTURE,
             "classes": self.own_classes.to_list(),
@@ -120,9 +118,9 @@ class SmallSegmenter(Segmenter):
             "training": self.training_record,
         }
         tensors = {k: v.contiguous().cpu() for k, v in self.network.state_dict().items()}
-        with appearing(folder / WEIGHTS) as draft:
-            save_file(tensors, draft, {"format": "pt"})
-        write_text(folder / CONFIG, json.dumps(config, indent=2))
+        with appearing_in(Path(folder)) as draft:
+            save_file(tensors, draft / WEIGHTS, {"format": "pt"})
+            (draft / CONFIG).write_text(json.dumps(config, indent=2), encoding="utf-8")
 
 
 class TransformersSegmenter(Segmenter):

@@ -7,12 +7,12 @@ renamed before it is removed: every folder called checkpoint-* is whole, and onc
 import json
 import os
 import shutil
-from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypedDict
 
 from accelerate import Accelerator
 
+from crn_hub.files import PART, SAVING, check_folder
 from crn_hub.networks import HubModel
 from crn_hub.text import clause
 
@@ -60,8 +60,7 @@ def find_checkpoint(output_dir: Path, asked: str | None) -> Path | None:
         FileExistsError: if a new run would write over an earlier one.
         FileNotFoundError: if `asked` is no checkpoint.
     """
-    if output_dir.exists() and not output_dir.is_dir():
-        raise FileExistsError(f"--output_dir {output_dir}: a file, not a folder.")
+    check_folder("--output_dir", output_dir)
     there = checkpoints(output_dir)
     if asked is None:
         if there:
@@ -177,9 +176,9 @@ def _discard(checkpoint: Path) -> None:
 
 def clear_leftovers(output_dir: Path) -> None:
     """Removes what an interrupted run has left half-written or half-removed."""
-    with suppress(OSError):  # none there, or no folder yet
-        (output_dir / PROBE).unlink()
-    for leftover in (output_dir / DRAFT, output_dir / DISCARDED, *output_dir.glob(".saving-*")):
+    for file in (output_dir / PROBE, *output_dir.glob(f".*{PART}")):
+        file.unlink(missing_ok=True)
+    for leftover in (output_dir / DRAFT, output_dir / DISCARDED, *output_dir.glob(f"{SAVING}*")):
         shutil.rmtree(leftover, ignore_errors=True)
 
 

@@ -3,7 +3,6 @@
 import json
 from array import array
 from collections.abc import Iterator, Sequence
-from contextlib import nullcontext
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from crn_hub.files import appearing
 from crn_hub.pictures import save_picture
 
 LOG, CURVES = "training_log.jsonl", "samples/loss-curves.png"
@@ -35,14 +35,12 @@ class TrainingLog:
         self._changes: list[int] = []  # steps at which a stage or new loss weights begin
         self._height = 0
         self._validated: list[tuple[float, float]] = []  # step, loss
-        draft = self.file.with_name(f".{LOG}.part")
-        with draft.open("w") if writes else nullcontext() as log:
-            for entry in _read_entries(resumed_from[0] / LOG, resumed_from[1]) if resumed_from else ():
-                self._keep(entry)
-                if log:
-                    log.write(json.dumps(entry) + "\n")
+        entries = [*_read_entries(resumed_from[0] / LOG, resumed_from[1])] if resumed_from else []
+        for entry in entries:
+            self._keep(entry)
         if writes:
-            draft.replace(self.file)
+            with appearing(self.file) as draft, draft.open("w") as log:
+                log.writelines(json.dumps(entry) + "\n" for entry in entries)
 
     def add(self, entry: dict[str, Any]) -> None:
         """Appends what is known of one step: its "step", "height", "loss", a value for each of `terms`, ..."""

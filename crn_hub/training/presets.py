@@ -10,7 +10,7 @@ _PAPER_WIDTHS = [1024, 1024, 1024, 1024, 1024, 512, 512, 128, 32]
 
 # The settings of sections 3 and 4 and of the published code. What the command line says overrides them. The last two
 # start from a model of half the resolution, given with --init_from.
-PRESETS: dict[str, dict[str, object]] = {
+PAPER_SETTINGS: dict[str, dict[str, object]] = {
     "paper-256p": {
         "resolution": 256, "widths": _PAPER_WIDTHS[:7], "num_images": 9, "num_train_epochs": 200,
         "learning_rate": 1e-4, "lr_scheduler": "constant", "perceptual_net": "vgg19", "calibration_epoch": 100,
@@ -29,9 +29,9 @@ PRESETS: dict[str, dict[str, object]] = {
 def apply_preset(app: App, commands: tuple[str, ...], arguments: ArgumentCollection) -> None:
     """Completes the command line from the preset that it names."""
     given = {argument.name: argument.tokens[0].value for argument in arguments if argument.tokens}
-    if (name := given.get("--preset")) in PRESETS:
+    if (name := given.get("--preset")) in PAPER_SETTINGS:
         system = SYSTEMS.get(given.get("--system", "crn"), SYSTEMS["crn"])  # another name is refused elsewhere
-        settings = {key: value for key, value in PRESETS[name].items() if system.knows(key)}
+        settings = {key: value for key, value in PAPER_SETTINGS[name].items() if system.knows(key)}
         if {"--calibration_step", "--loss_weights"} & set(given):
             settings.pop("calibration_epoch", None)
         Dict(settings, source=f"--preset {name}")(app, commands, arguments)

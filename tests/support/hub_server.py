@@ -513,6 +513,10 @@ def _faults(front_matter: str) -> list[str]:
         return [f"YAML: {error}"]
     if not isinstance(card, dict):
         return ["the metadata must be a mapping"]
+    return [*_wrong_values(card), *_wrong_results(card)]
+
+
+def _wrong_values(card: dict[str, Any]) -> list[str]:
     faults = []
     licenses = card.get("license", [])
     for license in licenses if isinstance(licenses, list) else [licenses]:
@@ -528,6 +532,11 @@ def _faults(front_matter: str) -> list[str]:
                 faults.append(f'"{key}" must be an array of strings')
             elif key == "datasets" and not re.fullmatch(r"([\w.-]+/)?[\w.-]+", value):
                 faults.append(f'"{key}" with value "{value}" is not valid')
+    return faults
+
+
+def _wrong_results(card: dict[str, Any]) -> list[str]:
+    faults = []
     try:
         for model in card.get("model-index", []):
             needed = [model["name"]]
