@@ -461,7 +461,7 @@ def test_servers_for_others_read_no_folders(model: CRN, tmp_path: Path, monkeypa
     models = Models(model, folders=False)
     assert models.get("") is model
     for name in (str(tmp_path / "org" / "name"), "../org/name", "/etc/passwd", "a//b", "https://example.org/x"):
-        with pytest.raises(ValueError, match="is no id of a Hub repo"):
+        with pytest.raises(ValueError, match="is not the id of a Hub repo"):
             models.load(name)
     with pytest.raises(ValueError, match="give the id of a model on the Hub"):
         models.load("org/name")

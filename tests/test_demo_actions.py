@@ -308,7 +308,7 @@ def test_models_that_are_none_are_refused(actions: Actions, tmp_path: Path) -> N
     with pytest.raises(gr.Error, match="the folder holds no config"):
         actions.reopen(gr.EventData(None, {"model": str(tmp_path)}))
     others = Actions(Models(actions.models.first, folders=False), set())
-    with pytest.raises(gr.Error, match="is no id of a Hub repo"):
+    with pytest.raises(gr.Error, match="is not the id of a Hub repo"):
         others.load_model(str(tmp_path))
 
 

@@ -274,7 +274,7 @@ def test_gated_repo(hub: HubServer, client: Client, tmp_path: Path) -> None:
         message = refusal(ConnectionError, client, load, "org/gated")
     assert message == (
         "org/gated: config.json could not be fetched from the Hub: "
-        "access has to be asked for on its page on the Hub first."
+        "access must be requested on its page on the Hub first."
     )
     assert client(load, "org/gated") == facts(model)
 
@@ -540,7 +540,7 @@ def test_dataset_that_the_hub_does_not_have(client: Client) -> None:
     ("part_of_path", "status", "error_code", "error", "complaint"),
     [
         ("", 401, "RepoNotFound", FileNotFoundError, "no such folder, and no such data set on the Hub, or a private"),
-        ("", 403, "GatedRepo", ConnectionError, "could not be fetched from the Hub: access has to be asked for on"),
+        ("", 403, "GatedRepo", ConnectionError, "could not be fetched from the Hub: access must be requested on"),
         ("", 403, "", ConnectionError, "could not be fetched from the Hub: the Hub answered 403 Forbidden."),
         (".parquet", 403, "", ConnectionError, "could not be fetched from the Hub: the Hub answered 403 Forbidden."),
         (

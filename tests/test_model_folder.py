@@ -213,14 +213,14 @@ MANY_CLASSES = [{"name": f"class {n}", "color": [n, 0, 0]} for n in range(255)]
 def test_hostile_config_is_refused(tmp_path: Path, change: dict[str, Any], complaint: str) -> None:
     (tmp_path / "config.json").write_text(json.dumps({**CONFIG, **change}))
     message = refusal(ValueError, CRN.from_pretrained, tmp_path)
-    assert message.startswith(f"{tmp_path}: config.json makes no CRN: {complaint}")
+    assert message.startswith(f"{tmp_path}: config.json does not describe a CRN: {complaint}")
     assert len(message) < 600
 
 
 def test_config_that_lacks_a_field(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text(json.dumps({key: CONFIG[key] for key in ("classes", "widths")}))
     message = refusal(ValueError, CRN.from_pretrained, tmp_path)
-    assert message == f"{tmp_path}: config.json makes no CRN: the fields base_size, num_images are missing."
+    assert message == f"{tmp_path}: config.json does not describe a CRN: the fields base_size, num_images are missing."
 
 
 @pytest.mark.parametrize("file", ["config.json", "training.json"])

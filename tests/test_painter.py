@@ -293,10 +293,10 @@ def test_a_link_reproduces_the_layout(visit: Open, hand: Hand, address: str) -> 
     [
         ("128x64.AAAA", "Its pixels are damaged."),
         (Painting(np.zeros((64, 128), np.uint8)).to_text()[:-9], "Its pixels are damaged."),
-        ("hello", "It is no painting of this page."),
+        ("hello", "It is not a painting of this page."),
         ("100000x100000.AAAA", "It has more pixels than this page takes."),
         ("8193x1.AAAA", "It has more pixels than this page takes."),
-        ("%3Cimg src=x onerror=alert(1)%3E.x", "It is no painting of this page."),
+        ("%3Cimg src=x onerror=alert(1)%3E.x", "It is not a painting of this page."),
         (Painting(np.full((64, 128), 77, np.uint8)).to_text(), "It is for a model of other classes."),
         (f"1x1.{Painting(np.zeros((2000, 2000), np.uint8)).to_text().split('.')[1]}", "Its pixels are damaged."),
     ],

@@ -205,7 +205,7 @@ def test_a_dry_run_of_two_optimisers(tmp_path: Path) -> None:
             "fp16 and --gradient_accumulation_steps do not go together in --system pix2pix; use bf16",
         ),
         ("--system crn --resolution 32 --widths 6 6 6 6 --init_from {crn}", "cannot grow widths [4, 4, 4, 4] into [6,"),
-        ("--system crn --init_from {unet}", "a U-Net and no cascaded refinement network"),
+        ("--system crn --init_from {unet}", "a U-Net, not a cascaded refinement network"),
         (
             "--system pix2pix --init_from {unet} --resolution 64",
             "the U-Net to start from is 32 pixels high and has a width of 4, not 64 and 4; leave --resolution",

@@ -335,7 +335,7 @@ def test_promised_sizes_take_no_memory(tmp_path: Path) -> None:
     assert f"truncated: 1,000 bytes instead of {offset:,}" in sentence
     assert peak < 20e6
     write_index(tmp_path / "huge", {name: entry(shape) for name, shape in shapes((8192,) * 12).items()})
-    assert "huge.index: makes no CRN" in refusal(ValueError, lambda: plan_conversion(tmp_path))
+    assert "huge.index: does not describe a CRN" in refusal(ValueError, lambda: plan_conversion(tmp_path))
 
 
 # -- other networks ----------------------------------------------------------------------------------------------

@@ -354,7 +354,7 @@ def test_the_loss_falls(tmp_path: Path) -> None:
         (["--classes", "cityscapes"], "the street scenes have the classes of CamVid"),
         (["--dataset_name", ""], "an empty name"),
         (["--init_from", ""], "the name is empty"),
-        (["--resume_from_checkpoint", "elsewhere"], "elsewhere is no checkpoint"),
+        (["--resume_from_checkpoint", "elsewhere"], "elsewhere is not a checkpoint"),
         (["--stages", "32", "x"], "--stages x: use HEIGHT or HEIGHT:STEPS"),
         (["--train_modules", "first"], "--train_modules first: use all, or last:N with N from 1 to 5"),
         (["--train_modules", "last:2"], "--train_modules last:2: the others come from a model: give --init_from"),
@@ -374,11 +374,11 @@ def test_the_loss_falls(tmp_path: Path) -> None:
         (["--calibration_step", "2", "--calibration_epoch", "2"], "set the same thing; give only one of them"),
         (
             ["--push_to_hub", "--hub_model_id", "bad name!"],
-            "--hub_model_id: 'bad name!' is no id of a Hub repo; use",
+            "--hub_model_id: 'bad name!' is not the id of a Hub repo; use",
         ),
         (
             ["--push_to_hub", "--output_dir", "bad name!"],
-            "--hub_model_id: 'bad name!' is no id of a Hub repo; use",
+            "--hub_model_id: 'bad name!' is not the id of a Hub repo; use",
         ),
     ],
 )
