@@ -82,7 +82,7 @@ def test_the_discriminator_has_the_published_number_of_parameters() -> None:
 
 
 def shapes_of(network: nn.Module, kinds: tuple[type[nn.Module], ...], *inputs: Tensor) -> list[tuple[int, ...]]:
-    """What the layers of some kinds give, in the order of their work."""
+    """The shapes of the outputs of layers of some kinds, in the order in which they run."""
     seen: list[tuple[int, ...]] = []
     hooks = [
         module.register_forward_hook(lambda _, __, output: seen.append(tuple(output.shape[1:])))
@@ -162,7 +162,7 @@ def test_spade_scales_and_shifts_by_the_layout() -> None:
 
 
 def spread_evenly(network: nn.Module) -> None:
-    """Makes a network one of sums: positive weights, and without what mixes distant pixels or cuts off."""
+    """Makes a network a sum of its inputs: positive weights, and no normalisation, which mixes distant pixels."""
     for name, module in [*network.named_modules()]:
         if isinstance(module, nn.InstanceNorm2d | nn.GroupNorm):
             network.get_submodule(name.rpartition(".")[0]).register_module(name.rpartition(".")[2], nn.Identity())
@@ -293,7 +293,7 @@ def test_several_images_start_near_one(make: Make) -> None:
     assert 0 < difference < 0.3 * one.std()
 
 
-def test_a_network_of_another_kind_is_no_start(make: Make) -> None:
+def test_a_network_of_another_kind_cannot_be_started_from(make: Make) -> None:
     model = make()
     for other in (other() for other in MAKERS.values() if other is not make):
         with pytest.raises(ValueError, match=rf"a {model.TITLE} cannot start from a {other.TITLE}\."):

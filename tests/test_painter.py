@@ -98,7 +98,7 @@ def test_the_total_begins_where_the_photograph_is_asked_for(hand: Hand) -> None:
         assert 0 < float(tab.locator(".lp").get_attribute("data-total") or 0) < 1500
 
 
-def test_a_failure_is_said_and_the_painting_stays(hand: Hand, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failure_is_reported_and_the_painting_stays(hand: Hand, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object, **__: object) -> list[Image.Image]:
         raise RuntimeError("secret of the house")
 
@@ -233,7 +233,7 @@ def test_open_by_key_and_by_dropping(hand: Hand, tmp_path: Path) -> None:
     before = hand.ids()
     tab.locator(".lp-overlay").focus()
     with tab.expect_file_chooser() as chooser:
-        frame(tab)  # Chromium may else get the key before it is told to report choosers, and reports none
+        frame(tab)  # otherwise Chromium may get the key before the order to report file choosers
         tab.keyboard.press("l")
     chooser.value.set_files(tmp_path / "first.png")
     settled(tab, 1)
@@ -301,7 +301,7 @@ def test_a_link_reproduces_the_layout(visit: Open, hand: Hand, address: str) -> 
         (f"1x1.{Painting(np.zeros((2000, 2000), np.uint8)).to_text().split('.')[1]}", "Its pixels are damaged."),
     ],
 )
-def test_bad_links_are_said_and_harm_nothing(
+def test_bad_links_are_reported_and_harm_nothing(
     visit: Open, address: str, seen: Seen, fragment: str, message: str
 ) -> None:
     hand = Hand(visit(f"{address}#layout={fragment}"), seen)
@@ -313,7 +313,7 @@ def test_bad_links_are_said_and_harm_nothing(
     hand.ids()
 
 
-def test_a_link_of_other_classes_is_told_apart_by_their_names(visit: Open, hand: Hand, address: str) -> None:
+def test_a_link_of_other_classes_is_recognised_by_their_names(visit: Open, hand: Hand, address: str) -> None:
     hand.tab.keyboard.press("k")
     expect(hand.tab.locator(".lp-status")).to_contain_text("The link is")
     fragment = hand.tab.evaluate("location.hash")
@@ -353,7 +353,7 @@ def test_tabs_keep_layouts_of_their_own(hand: Hand, address: str) -> None:
     other.tab = tab.context.new_page()
     other.tab.goto(address)
     settled(other.tab, 1)
-    assert np.array_equal(plane(other.tab), first)  # a new tab goes on with what was painted last
+    assert np.array_equal(plane(other.tab), first)  # a new tab continues with what was painted last
     frame(other.tab)
     other.tab.keyboard.press("Delete")
     settled(other.tab, 2)
@@ -544,7 +544,7 @@ def test_class_chips_and_their_keys(hand: Hand) -> None:
     tab.get_by_role("radio", name="car").check()
     tab.keyboard.press("ArrowRight")  # among radio buttons
     expect(tab.get_by_role("radio", name="pedestrian")).to_be_checked()
-    tab.keyboard.press("b")  # keys of the painter go on working there
+    tab.keyboard.press("b")  # keys of the painter keep working there
     hand.click((64, 32))
     settled(tab, 1)
     assert (hand.ids()[28:36, 60:68] == classes.names.index("pedestrian")).all()

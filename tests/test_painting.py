@@ -66,7 +66,7 @@ def test_text_is_plain_and_of_the_documented_form() -> None:
         ("3x2.AAAA", "its pixels are damaged"),
     ],
 )
-def test_what_is_no_painting_is_refused(text: str, message: str) -> None:
+def test_what_is_not_a_painting_is_refused(text: str, message: str) -> None:
     with pytest.raises(LayoutError, match=message):
         Painting.from_text(text)
 

@@ -34,7 +34,7 @@ def test_stages_grow_from_a_model() -> None:
 def test_steps_are_counted_through_all_stages() -> None:
     plans = [StagePlan((4,), (8, 16), 5), StagePlan((4, 4), (16, 32), None)]
     assert settle(plans, 7, None) == (Stage(0, (4,), (8, 16), 5, 0, 5), Stage(1, (4, 4), (16, 32), 7, 5, 12))
-    rehearsed = settle(plans, 7, at_most=2)  # the learning rate still runs its course over all steps
+    rehearsed = settle(plans, 7, at_most=2)  # the learning rate is still scheduled over all steps
     assert rehearsed == (Stage(0, (4,), (8, 16), 5, 0, 2), Stage(1, (4, 4), (16, 32), 7, 2, 4))
 
 
