@@ -24,7 +24,7 @@ from crn_hub.box import BOX, resolve
 from crn_hub.cli import run
 from crn_hub.demo import launch
 
-WARM_UP = 5  # strokes that don't count
+WARM_UP = 5  # strokes that are not counted
 SCALES = (1, 2, 4)  # sizes of the layout as multiples of the model's
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 

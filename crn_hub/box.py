@@ -1,4 +1,4 @@
-"""The model in the box: the one that comes with the package, which every command knows as "box"."""
+"""The model in the box: the one that comes with the package, called "box" by every command."""
 
 from pathlib import Path
 

@@ -28,7 +28,7 @@ for command in COMMANDS:
 def run(command: App) -> None:
     """Runs a command line. Exit code 0, or one line on stderr and 2 (usage, bad input) or 1 (failure)."""
     if "HF_HUB_VERBOSITY" not in os.environ:
-        hub_logging.set_verbosity_error()  # its warning about each attempt would precede the one line
+        hub_logging.set_verbosity_error()  # so that no warning about a retry precedes our one line
     try:
         command(sys.argv[1:], exit_on_error=False, print_error=False)
     except (CycloptsError, ValueError, FileNotFoundError, FileExistsError) as error:

@@ -12,7 +12,7 @@ SAVING, PART = ".saving-", ".part"
 
 @contextmanager
 def appearing(file: Path, drafts: Path | None = None) -> Iterator[Path]:
-    """Gives the path of a draft to write to, which is renamed to `file` if the `with` block ends without an error.
+    """Yields the path of a draft to write to, which is renamed to `file` if the `with` block ends without an error.
 
     Args:
         file: the file that appears; one that is there already is replaced.
@@ -27,7 +27,7 @@ def appearing(file: Path, drafts: Path | None = None) -> Iterator[Path]:
     draft = Path(name)
     try:
         yield draft
-        draft.chmod(0o644)  # mkstemp lets nobody else read it
+        draft.chmod(0o644)  # mkstemp makes it private
         draft.replace(file)
     finally:
         draft.unlink(missing_ok=True)
@@ -35,10 +35,10 @@ def appearing(file: Path, drafts: Path | None = None) -> Iterator[Path]:
 
 @contextmanager
 def appearing_in(folder: Path) -> Iterator[Path]:
-    """Gives an empty folder to write to, whose files appear in `folder` if the `with` block ends without an error.
+    """Yields an empty folder to write to, whose files appear in `folder` if the `with` block ends without an error.
 
-    A folder that is new appears whole. In one that is there, each file is renamed, after all of them have been
-    written; files of the same name are replaced, others stay.
+    A new folder appears whole. In an existing one, each file is renamed after all of them have been written; files of
+    the same name are replaced, others stay.
 
     Raises:
         OSError: if nothing can be written there.
@@ -46,7 +46,7 @@ def appearing_in(folder: Path) -> Iterator[Path]:
     folder.parent.mkdir(parents=True, exist_ok=True)
     is_new = not folder.exists()
     with tempfile.TemporaryDirectory(dir=folder.parent if is_new else folder, prefix=SAVING) as temporary:
-        draft = Path(temporary) / "draft"  # the temporary folder itself lets nobody else in
+        draft = Path(temporary) / "draft"  # the temporary folder itself is private
         draft.mkdir()
         yield draft
         files = sorted(path for path in draft.rglob("*") if path.is_file())
@@ -68,7 +68,7 @@ def write_text(file: Path, text: str) -> None:
 
 
 def file_in_the_way(folder: Path) -> Path | None:
-    """What lies where a folder, or one above it, is needed and is no folder; None if there is nothing of the kind."""
+    """The file that is in the place of a folder, or of one above it; None if there is none."""
     nearest = _nearest(folder)
     return None if nearest.is_dir() else nearest
 

@@ -19,7 +19,7 @@ from crn_hub.hub.training_summary import TrainingSummary, summarise_training
 from crn_hub.networks.hub_model import HubModel
 from crn_hub.text import duration, number, one_line, three_digits
 
-PIPE_WIDTH = 100  # columns, where no terminal says how many there are
+PIPE_WIDTH = 100  # columns if the output is not a terminal
 PRECISIONS = {"F16": "float16", "BF16": "bfloat16", "F32": "float32"}
 NAME_WIDTH = 20  # one long name must not make all classes a single column
 

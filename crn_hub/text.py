@@ -1,4 +1,4 @@
-"""Makes foreign texts safe to quote in our own sentences, and numbers easy to read."""
+"""Makes texts from outside safe to quote in our own sentences, and numbers easy to read."""
 
 import re
 from collections.abc import Iterable

@@ -27,7 +27,7 @@ def rooms() -> dict[str, tuple[int, int]]:
 
 
 def place_of(module: Path, places: dict[str, tuple[int, int]]) -> tuple[int, int]:
-    """Of a module that has a room of its own, or of the folder that it lies in."""
+    """The place of a module, or, if it has no room of its own, of the folder that it lies in."""
     name = module.relative_to(ROOT).as_posix()
     return places.get(name) or places[f"{Path(name).parent.as_posix()}/"]
 

@@ -82,7 +82,7 @@ def test_the_discriminator_has_the_published_number_of_parameters() -> None:
 
 
 def shapes_of(network: nn.Module, kinds: tuple[type[nn.Module], ...], *inputs: Tensor) -> list[tuple[int, ...]]:
-    """What the layers of some kinds give, in the order of their work."""
+    """The shapes of the outputs of layers of some kinds, in the order in which they run."""
     seen: list[tuple[int, ...]] = []
     hooks = [
         module.register_forward_hook(lambda _, __, output: seen.append(tuple(output.shape[1:])))
@@ -162,7 +162,7 @@ def test_spade_scales_and_shifts_by_the_layout() -> None:
 
 
 def spread_evenly(network: nn.Module) -> None:
-    """Makes a network one of sums: positive weights, and without what mixes distant pixels or cuts off."""
+    """Makes a network a sum of its inputs: positive weights, and no normalisation, which mixes distant pixels."""
     for name, module in [*network.named_modules()]:
         if isinstance(module, nn.InstanceNorm2d | nn.GroupNorm):
             network.get_submodule(name.rpartition(".")[0]).register_module(name.rpartition(".")[2], nn.Identity())
@@ -263,10 +263,10 @@ def test_a_class_loads_only_its_own_models(make: Make, tmp_path: Path) -> None:
     model.save_pretrained(tmp_path)
     for other in {CRN, UNet, FullResolutionNetwork, SPADEGenerator} - {type(model)}:
         assert refusal(ValueError, other.from_pretrained, tmp_path) == (
-            f"{tmp_path}: a {model.TITLE} and no {other.TITLE}; {type(model).__name__}.from_pretrained loads it, and "
+            f"{tmp_path}: a {model.TITLE}, not a {other.TITLE}; {type(model).__name__}.from_pretrained loads it, and "
             "HubModel.from_pretrained any model."
         )
-    assert ": a cascaded refinement network and no U-Net; " in refusal(ValueError, UNet.from_pretrained)  # in the box
+    assert ": a cascaded refinement network, not a U-Net; " in refusal(ValueError, UNet.from_pretrained)  # in the box
 
 
 def reordered() -> ClassSet:
@@ -293,7 +293,7 @@ def test_several_images_start_near_one(make: Make) -> None:
     assert 0 < difference < 0.3 * one.std()
 
 
-def test_a_network_of_another_kind_is_no_start(make: Make) -> None:
+def test_a_network_of_another_kind_cannot_be_started_from(make: Make) -> None:
     model = make()
     for other in (other() for other in MAKERS.values() if other is not make):
         with pytest.raises(ValueError, match=rf"a {model.TITLE} cannot start from a {other.TITLE}\."):
@@ -339,10 +339,10 @@ SPADE = {"architecture": "spade", "size": [64, 64], "width": 4, "num_images": 1}
             "config.json names the architecture 'gpt', of another kind of model or a newer",
         ),
         ({**UNET, "architecture": ["unet"]}, "config.json names the architecture ['unet']"),
-        ({**UNET, "size": [32, 62]}, "makes no UNet: size 32 x 62: both sides must be multiples of 4"),
-        ({**UNET, "size": [32]}, "makes no UNet: size must be (height, width), not [32]"),
-        ({**UNET, "size": 32}, "makes no UNet: size must be a list of whole numbers, not 32"),
-        ({**UNET, "size": [8192, 65536]}, "makes no UNet: size must be whole numbers 4..32768, not 65536"),
+        ({**UNET, "size": [32, 62]}, "does not describe a UNet: size 32 x 62: both sides must be multiples of 4"),
+        ({**UNET, "size": [32]}, "does not describe a UNet: size must be (height, width), not [32]"),
+        ({**UNET, "size": 32}, "does not describe a UNet: size must be a list of whole numbers, not 32"),
+        ({**UNET, "size": [8192, 65536]}, "does not describe a UNet: size must be whole numbers 4..32768, not 65536"),
         ({**UNET, "size": [8192, 8196]}, "has 67,141,632 pixels; at most 67,108,864 are allowed"),
         ({**UNET, "size": [4096, 4096], "width": 1024}, "features in a layer at size 4096 x 4096; at most 536,870,912"),
         ({**UNET, "size": [256, 256], "width": 1024}, "width 1024 gives 13,9"),
@@ -352,7 +352,10 @@ SPADE = {"architecture": "spade", "size": [64, 64], "width": 4, "num_images": 1}
         ({**UNET, "dropout": math.nan}, "dropout must be a number 0..0.9, not nan"),
         ({**UNET, "widths": [4]}, "unknown fields widths, of another kind"),
         ({k: UNET[k] for k in ("architecture", "size")}, "the fields dropout, num_images, width are missing"),
-        ({**FULL, "dilations": []}, "makes no FullResolutionNetwork: dilations must name 1 to 64 layers, not 0"),
+        (
+            {**FULL, "dilations": []},
+            "does not describe a FullResolutionNetwork: dilations must name 1 to 64 layers, not 0",
+        ),
         ({**FULL, "dilations": [1] * 65}, "dilations must name 1 to 64 layers, not 65"),
         ({**FULL, "dilations": [0]}, "dilations must be whole numbers 1..4096, not 0"),
         ({**FULL, "size": [1, 64]}, "size must be whole numbers 4..32768, not 1"),
@@ -360,7 +363,7 @@ SPADE = {"architecture": "spade", "size": [64, 64], "width": 4, "num_images": 1}
         ({**FULL, "size": [4096, 8192], "width": 64}, "features in a layer at size 4096 x 8192"),
         (
             {**SPADE, "size": [32, 64]},
-            "makes no SPADEGenerator: size 32 x 64: both sides must be multiples of 32, from 64",
+            "does not describe a SPADEGenerator: size 32 x 64: both sides must be multiples of 32, from 64",
         ),
         ({**SPADE, "size": [64, 80]}, "size 64 x 80: both sides must be multiples of 32"),
         ({**SPADE, "width": 1024}, "parameters; at most 2,147,483,648 are allowed"),

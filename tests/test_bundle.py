@@ -34,7 +34,7 @@ def imported(source: str) -> set[str]:
 
 
 def uses(code: str, name: str) -> bool:
-    """Whether a name stands by itself: no property, key or method, and nothing that is declared here."""
+    """Whether a name is used by itself: not as a property, key or method, and not declared here."""
     code = re.sub(r"^import .*\n", "", code, flags=re.MULTILINE)
     declared = (
         rf"\b(?:const|let|class|function) {name}\b",

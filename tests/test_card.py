@@ -142,7 +142,7 @@ def test_gflop_is_what_pytorch_counts(settings: dict[str, Any]) -> None:
     assert round(model.gflop * 1e9) == counter.get_total_flops()
 
 
-def test_the_papers_network_has_2147_gflop_with_one_image_and_2150_with_nine() -> None:
+def test_the_papers_network_takes_2147_gflop_with_one_image_and_2150_with_nine() -> None:
     with torch.device("meta"):
         one, nine = (CRN(ClassSet.cityscapes(), (1024,) * 5 + (512, 512), num_images=k) for k in (1, 9))
     assert round(one.gflop) == 2147
@@ -358,7 +358,7 @@ def test_the_lines_of_python_run(tmp_path: Path) -> None:
         ({"dataset": "d", "settings": {"init_from": "old"}}, "started from weights of which nothing is recorded."),
     ],
 )
-def test_origin_is_told(tmp_path: Path, record: dict[str, Any], sentence: str) -> None:
+def test_origin_is_stated(tmp_path: Path, record: dict[str, Any], sentence: str) -> None:
     assert sentence in saved(tmp_path, record).read_text()
 
 
@@ -422,7 +422,7 @@ def test_hours_of_all_stages_are_added_up() -> None:
 # -- saving and pushing ------------------------------------------------------------------------------
 
 
-def test_an_edited_card_is_told_from_a_made_one(tmp_path: Path) -> None:
+def test_an_edited_card_is_distinguished_from_a_generated_one(tmp_path: Path) -> None:
     card = saved(tmp_path, STAGE_2)
     assert is_unedited(card)
     card.write_text(card.read_text().replace("Small data.", "Small data, sorry."))

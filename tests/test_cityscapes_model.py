@@ -118,7 +118,7 @@ def test_visitors_of_a_space_choose_it_by_its_id(
     with running_app(tmp_path, environment | {"SPACE_ID": "org/space", "HF_TOKEN": "of-the-space"}) as address:
         tab = visit(address)
         field, button = tab.get_by_label("Model", exact=True), tab.get_by_role("button", name="Load the model")
-        for name, message in ((str(tmp_path / "folder"), "is no id of a Hub repo"), ("org/none", "org/none")):
+        for name, message in ((str(tmp_path / "folder"), "is not the id of a Hub repo"), ("org/none", "org/none")):
             field.fill(name)
             button.click()
             expect(tab.locator(".toast-body").last).to_contain_text(message)

@@ -1,4 +1,4 @@
-"""Class sets: exact ways between ids and colours, and refusals that say what was seen."""
+"""Class sets: exact conversion between ids and colours, and refusals that say what was seen."""
 
 import json
 from pathlib import Path
@@ -101,8 +101,8 @@ def test_a_deeply_nested_class_file_and_an_endless_name_are_refused(tmp_path: Pa
         ClassSet.load("x" * 300)
 
 
-def test_many_aliases_are_no_burden() -> None:
-    """Comparing each with each would take minutes."""
+def test_many_aliases_take_no_time() -> None:
+    """Comparing every pair would take minutes."""
     aliases = [f"alias {i}" for i in range(50_000)]
     assert len(ClassSet(["a"], [(0, 0, 1)], {"a": aliases}).aliases["a"]) == 50_000
     with pytest.raises(LayoutError, match="repeated"):
@@ -114,7 +114,7 @@ def test_an_unknown_preset_is_refused_with_the_known_ones() -> None:
         ClassSet.load("kitti")
 
 
-def test_a_class_may_be_black_then_unlabelled_is_not() -> None:
+def test_a_class_may_be_black_and_then_unlabelled_is_not() -> None:
     classes = ClassSet(["background", "thing"], [(0, 0, 0), (255, 0, 0)])
     assert classes.unlabelled_color == (255, 255, 255)
     ids = np.array([[0, 1, 255]], np.uint8)
@@ -153,7 +153,7 @@ def test_ids_of_any_integer_type_are_taken() -> None:
         (np.zeros((0, 3), int), r"has the shape \(height, width\), not \(0, 3\)"),
     ],
 )
-def test_arrays_that_are_no_ids_are_refused(ids: np.ndarray, message: str) -> None:
+def test_arrays_that_are_not_ids_are_refused(ids: np.ndarray, message: str) -> None:
     with pytest.raises(LayoutError, match=message):
         CAMVID.check_ids(ids)
 

@@ -245,7 +245,7 @@ def test_colours_of_another_set_come_with_a_report(visit: Open, address: str, mo
     expect(report).to_have_count(0)
 
 
-def test_the_classes_of_a_file_can_be_said(visit: Open, address: str, model: CRN, tmp_path: Path) -> None:
+def test_the_classes_of_a_file_can_be_chosen(visit: Open, address: str, model: CRN, tmp_path: Path) -> None:
     cityscapes = ClassSet.cityscapes()
     ids = random_ids(small_model(cityscapes), (64, 128))
     Image.fromarray(ids).save(tmp_path / "street.png")  # numbers alone, which could mean anything
@@ -405,7 +405,7 @@ def test_model_and_layout_survive_a_reload(visit: Open, address: str, model: CRN
         after(tab, lambda number=number: load_model(tab, str(tmp_path / f"{number}")))
     tab.evaluate("name => sessionStorage.setItem('crn_hub/model', name)", str(tmp_path / "city"))
     tab.reload()
-    expect(tab.locator(".toast-body")).to_contain_text("city")  # it is gone; the page's own model goes on
+    expect(tab.locator(".toast-body")).to_contain_text("city")  # it is gone; the page's own model still works
     tab.keyboard.press("4")
     tab.locator(".lp-overlay").click(position={"x": 20, "y": 20})
     settled(tab, 1)
@@ -436,7 +436,7 @@ def test_a_model_that_comes_in_the_middle_of_a_stroke(visit: Open, address: str,
     assert any(shows(tab, field, ids) for ids in (expected, opening))
 
 
-def test_a_model_that_is_none_changes_nothing(visit: Open, address: str, model: CRN, tmp_path: Path) -> None:
+def test_a_name_without_a_model_changes_nothing(visit: Open, address: str, model: CRN, tmp_path: Path) -> None:
     tab = visit(address)
     load_model(tab, str(tmp_path))
     expect(tab.locator(".toast-body")).to_contain_text("the folder holds no config.json")
@@ -461,7 +461,7 @@ def test_servers_for_others_read_no_folders(model: CRN, tmp_path: Path, monkeypa
     models = Models(model, folders=False)
     assert models.get("") is model
     for name in (str(tmp_path / "org" / "name"), "../org/name", "/etc/passwd", "a//b", "https://example.org/x"):
-        with pytest.raises(ValueError, match="is no id of a Hub repo"):
+        with pytest.raises(ValueError, match="is not the id of a Hub repo"):
             models.load(name)
     with pytest.raises(ValueError, match="give the id of a model on the Hub"):
         models.load("org/name")
@@ -587,7 +587,7 @@ def test_too_large_requests_are_refused(address: str) -> None:
 
 # -- app.py ------------------------------------------------------------------------------------------
 
-# Python imports this at its start: a machine without internet, and a note of every name that was asked for.
+# Python imports this at startup: it simulates a machine without internet, and records every name that is looked up.
 NO_INTERNET = """
 import socket, sys
 print("there is no internet here", file=sys.stderr, flush=True)
@@ -607,7 +607,7 @@ def test_app_without_a_model_ends_with_one_line(
 ) -> None:
     monkeypatch.setenv("CRN_MODEL", str(tmp_path))
     assert runpy.run_path(str(ROOT / "app.py"))["main"]() == 1
-    last = capsys.readouterr().err.splitlines()[-1]  # before it, servers of other tests may have had their say
+    last = capsys.readouterr().err.splitlines()[-1]  # lines before it may come from servers of other tests
     assert last.startswith(f"app.py: {tmp_path}: the folder holds no config.json")
 
 

@@ -117,7 +117,7 @@ def test_what_cannot_be_generated_is_a_result_too(
     ],
     ids=["no painting", "too large", "of the wrong size"],
 )
-def test_values_that_are_no_paintings_are_refused(value: str, message: str) -> None:
+def test_values_that_are_not_paintings_are_refused(value: str, message: str) -> None:
     with pytest.raises(gr.Error, match=message):
         LabelPainter().preprocess(value)
 
@@ -206,7 +206,7 @@ def test_upload(actions: Actions, model: CRN, tmp_path: Path) -> None:
     assert picture(found["image"]) == jpeg(model.synthesize(IDS)[0])
 
 
-def test_upload_as_its_classes_are_said_to_be(actions: Actions, model: CRN, tmp_path: Path) -> None:
+def test_upload_with_chosen_classes(actions: Actions, model: CRN, tmp_path: Path) -> None:
     ids = np.arange(19, dtype=np.uint8).repeat(4)[None].repeat(8, axis=0)
     Image.fromarray(ids).save(tmp_path / "street.png")
     with pytest.raises(gr.Error, match="outside this set of 11 classes"):
@@ -311,13 +311,13 @@ def test_a_model_that_has_not_been_loaded_is_not_shown(actions: Actions) -> None
         actions.change_model("org/unknown", Painting(IDS), "")
 
 
-def test_models_that_are_none_are_refused(actions: Actions, tmp_path: Path) -> None:
+def test_names_without_a_model_are_refused(actions: Actions, tmp_path: Path) -> None:
     with pytest.raises(gr.Error, match="the folder holds no config"):
         actions.load_model(str(tmp_path))
     with pytest.raises(gr.Error, match="the folder holds no config"):
         actions.reopen(gr.EventData(None, {"model": str(tmp_path)}))
     others = Actions(Models(actions.models.first, folders=False), set())
-    with pytest.raises(gr.Error, match="is no id of a Hub repo"):
+    with pytest.raises(gr.Error, match="is not the id of a Hub repo"):
         others.load_model(str(tmp_path))
 
 

@@ -1,4 +1,4 @@
-"""crn evaluate as people run it: tables, sheets, cards, going on after a stop, and refusals."""
+"""crn evaluate as people run it: tables, sheets, cards, resuming, and refusals."""
 
 import csv
 import json
@@ -63,7 +63,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def random_segmenter(tmp_path_factory: pytest.TempPathFactory) -> Path:
     torch.manual_seed(0)
-    folder = tmp_path_factory.mktemp("segmenter") / "chance"
+    folder = tmp_path_factory.mktemp("segmenter") / "untrained"
     SmallSegmenter(CAMVID, (32, 64)).save_pretrained(folder)
     return folder
 
@@ -83,7 +83,7 @@ def evaluated(pairs: Path, models: Path, random_segmenter: Path, tmp_path_factor
 
 @pytest.fixture(scope="module")
 def three_rows(pairs: Path, models: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An evaluation of the small model on three rows, for tests to go on from in a copy."""
+    """An evaluation of the small model on three rows; tests continue it in a copy."""
     output = tmp_path_factory.mktemp("three-rows") / "out"
     with pytest.MonkeyPatch.context() as patch:
         assert run(patch, pairs, output, models / "small", "--max-rows", 3) == 0
@@ -139,7 +139,7 @@ def test_the_tables_agree(evaluated: Path) -> None:
     iou = by_name["small", "iou/sky"]
     assert iou["value"] == repr(found["models"][0]["class_iou"]["sky"])
     assert (iou["dataset"], iou["split"], iou["images"], iou["size"]) == ("streets", "validation", "9", "128 x 64")
-    assert (iou["ignored"], iou["network"]) == ("unlabelled pixels", "chance")
+    assert (iou["ignored"], iou["network"]) == ("unlabelled pixels", "untrained")
     assert by_name["small", "perceptual"]["network"] == "VGG-16"
     table = (evaluated / "table.md").read_text()
     assert table.splitlines()[0] == "|  | small | large | few | other photographs | photographs |"
@@ -153,7 +153,7 @@ def test_notes_say_what_makes_numbers_incomparable(evaluated: Path) -> None:
     notes = " ".join(results(evaluated)["notes"])
     for said in (
         *("9 rows of streets (validation)", "9 rows are few", "128 x 64", "bicubic", "nearest neighbour", "Lanczos"),
-        *("Unlabelled pixels do not count", "chance (3.2 M parameters)", "VGG-16", "200 resamples"),
+        *("Unlabelled pixels do not count", "untrained (3.2 M parameters)", "VGG-16", "200 resamples"),
         "few has no class for building, pole, pavement",
     ):
         assert said in notes, said
@@ -222,7 +222,7 @@ def test_the_page_holds_its_pictures_and_shows_names_as_they_are(
     assert r"\<b\>\$x\_1\$\|\*bold\*" in (tmp_path / "out" / "table.md").read_text()
 
 
-# -- going on ----------------------------------------------------------------------------------------
+# -- resuming ----------------------------------------------------------------------------------------
 
 
 def stamps(output: Path) -> dict[str, int]:
@@ -264,7 +264,7 @@ cli.main()
 """
 
 
-def test_a_killed_evaluation_goes_on(
+def test_a_killed_evaluation_is_resumed(
     pairs: Path, models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole, killed = tmp_path / "whole", tmp_path / "killed"
@@ -313,7 +313,7 @@ def test_damaged_records_are_measured_again(
     next((output / "measured").glob("*/000002.npz")).write_bytes(b"")
     assert run(monkeypatch, pairs, output, models / "small", "--max-rows", 3) == 0
     assert results(output) == numbers
-    for damage in ("[]", "{", None):  # then nobody knows of what the records are
+    for damage in ("[]", "{", None):  # then it is unknown what the records are of
         facts = output / "measured" / "facts.json"
         facts.unlink(missing_ok=True)
         if damage:
@@ -468,7 +468,7 @@ def test_cards_get_the_results(
         "size": "64 x 32",
         "resize": "photographs bicubic with antialiasing, label maps nearest neighbour, outputs Lanczos",
         "ignored": "unlabelled pixels",
-        "network": "chance",
+        "network": "untrained",
     }
     assert "| mIoU ↑ |" in card.text
     assert "has no class for" in card.text
@@ -477,7 +477,7 @@ def test_cards_get_the_results(
     assert record["evaluation"]["measures"]
 
 
-def test_the_box_is_no_local_folder(camvid: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_box_is_not_a_local_folder(camvid: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Neither the package's own files change nor a folder that happens to be called so."""
     CRN(CAMVID, (4, 4, 4, 4)).save_pretrained(tmp_path / "box")
     monkeypatch.chdir(tmp_path)
@@ -494,7 +494,7 @@ def test_a_model_that_is_named_twice_is_measured_once(camvid: Path, tmp_path: Pa
     assert [(model.name, model.folder) for model, _ in found.models] == [("box", None)]
 
 
-def test_names_that_are_the_same_are_told_apart(pairs: Path, models: Path, tmp_path: Path) -> None:
+def test_models_of_the_same_name_are_distinguished(pairs: Path, models: Path, tmp_path: Path) -> None:
     twins = [str(shutil.copytree(models / "small", tmp_path / name / "twin")) for name in ("a", "b")]
     found = evaluate([*twins, f"{twins[0]}/"], str(pairs), tmp_path / "out", max_rows=2)
     assert [model.name for model, _ in found.models] == ["a/twin", "b/twin"]

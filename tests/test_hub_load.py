@@ -274,7 +274,7 @@ def test_gated_repo(hub: HubServer, client: Client, tmp_path: Path) -> None:
         message = refusal(ConnectionError, client, load, "org/gated")
     assert message == (
         "org/gated: config.json could not be fetched from the Hub: "
-        "access has to be asked for on its page on the Hub first."
+        "access must be requested on its page on the Hub first."
     )
     assert client(load, "org/gated") == facts(model)
 
@@ -540,7 +540,7 @@ def test_dataset_that_the_hub_does_not_have(client: Client) -> None:
     ("part_of_path", "status", "error_code", "error", "complaint"),
     [
         ("", 401, "RepoNotFound", FileNotFoundError, "no such folder, and no such data set on the Hub, or a private"),
-        ("", 403, "GatedRepo", ConnectionError, "could not be fetched from the Hub: access has to be asked for on"),
+        ("", 403, "GatedRepo", ConnectionError, "could not be fetched from the Hub: access must be requested on"),
         ("", 403, "", ConnectionError, "could not be fetched from the Hub: the Hub answered 403 Forbidden."),
         (".parquet", 403, "", ConnectionError, "could not be fetched from the Hub: the Hub answered 403 Forbidden."),
         (
@@ -584,7 +584,7 @@ def test_dataset_without_a_connection(offline: Client) -> None:
     assert message.startswith("org/far-streets: could not be fetched from the Hub: Couldn't reach 'org/far-streets'")
 
 
-def test_refused_classes_are_no_missing_classes(hub: HubServer, client: Client) -> None:
+def test_refused_classes_do_not_count_as_missing(hub: HubServer, client: Client) -> None:
     hub.commit("datasets", "org/closed", {"README.md": b"# Closed"})
     message = refusal(LayoutError, client, find_classes, "org/closed")
     assert message == (
@@ -612,7 +612,7 @@ def test_data_sets_without_a_card_state_no_licence(hub: HubServer, client: Clien
     assert dataset_license(str(tmp_path)) is None
 
 
-def test_a_failing_hub_is_no_missing_licence(hub: HubServer, client: Client, lonely: Client) -> None:
+def test_a_failing_hub_does_not_count_as_a_missing_licence(hub: HubServer, client: Client, lonely: Client) -> None:
     hub.commit("datasets", "org/ailing", {"README.md": b"---\nlicense: mit\n---\n"})
     with hub.failing("/README.md", 503):
         message = refusal(ConnectionError, client, dataset_license, "org/ailing")

@@ -221,7 +221,7 @@ def test_a_branch_that_is_not_there_starts_from_main(hub: HubServer, client: Cli
 def test_invalid_names_are_refused_before_anything_is_sent(hub: HubServer, name: Any) -> None:
     asked = len(hub.requests)
     message = refusal(ValueError, small_model().push_to_hub, name)
-    assert message.startswith(f"{name!r} is no id of a Hub repo; use organisation/name")
+    assert message.startswith(f"{name!r} is not the id of a Hub repo; use organisation/name")
     assert len(hub.requests) == asked
 
 

@@ -70,7 +70,7 @@ def command(*arguments: object) -> list[str]:
 
 
 def in_terminal(columns: int, *arguments: object, **variables: str) -> str:
-    """What the command prints in a terminal so wide."""
+    """What the command prints in a terminal of so many columns."""
     master, slave = pty.openpty()
     fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "TERM": "xterm-256color", "COLORTERM": "truecolor"}
@@ -242,7 +242,7 @@ def test_a_model_on_the_hub(tmp_path: Path) -> None:
         (lambda folder: folder, "holds no config.json"),
     ],
 )
-def test_what_is_no_model_ends_with_one_line_and_code_2(tmp_path: Path, info: Info, make: Any, message: str) -> None:
+def test_what_is_not_a_model_ends_with_one_line_and_code_2(tmp_path: Path, info: Info, make: Any, message: str) -> None:
     code, output, error = info(make(tmp_path))
     assert (code, output) == (2, "")
     (line,) = error.splitlines()

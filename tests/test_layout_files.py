@@ -1,4 +1,4 @@
-"""Layout files: what each kind is read as, what is told about it, and what is refused."""
+"""Layout files: what each kind is read as, what is reported about it, and what is refused."""
 
 import io
 import struct
@@ -192,7 +192,7 @@ def test_a_palette_of_pascal_voc_in_class_colours_comes_with_a_warning(length: i
 @pytest.mark.parametrize("ids", [[[0, 1]], [[0, 1, 2]], [[2, 255]]])
 @pytest.mark.parametrize("length", [2, 21, 256])
 def test_a_palette_of_pascal_voc_without_class_colours_holds_ids(ids: list[list[int]], length: int) -> None:
-    """Also where it begins with nothing but colours of CamVid: (0, 0, 0) and (128, 0, 0)."""
+    """Even if it begins with nothing but colours of CamVid: (0, 0, 0) and (128, 0, 0)."""
     if length == 2:
         ids = [[0, 1]]
     classes = ClassSet(["building", "sea", "lava"], [(1, 2, 3), (4, 5, 6), (7, 8, 9)])
@@ -260,7 +260,7 @@ def test_transparent_pixels_are_unlabelled_and_half_transparent_ones_are_not(tmp
     assert notes[-1] == "treated as unlabelled because they have no colour: 2 pixels (4.2%)."
     read_as(ids, np.array(image), CAMVID)
 
-    # What lies beneath full transparency is nobody's business.
+    # The colour of a fully transparent pixel doesn't matter.
     beneath = np.array([[(1, 2, 3, 0), (*CAMVID.colors[3], 255)]], np.uint8)
     notes = read_as(np.array([[255, 3]]), Image.fromarray(beneath), CAMVID)
     assert notes == ("treated as unlabelled because they have no colour: 1 pixel (50.0%).",)
@@ -390,7 +390,7 @@ def test_raw_cityscapes_ids_are_never_guessed_from_small_numbers(tmp_path: Path)
     assert f"raw Cityscapes ids need the layout classes {LABEL_IDS}" in message
 
 
-def test_what_is_no_raw_cityscapes_id_is_refused(tmp_path: Path) -> None:
+def test_what_is_not_a_raw_cityscapes_id_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "x_gtFine_labelIds.png"
     Image.fromarray(np.array([[7, 34, 34]], np.uint8)).save(file)
     assert "0..33, and 255 for unlabelled, not 34; outside: 2 pixels (66.7%)." in refusal(file, CITYSCAPES)
@@ -470,7 +470,7 @@ def test_damaged_exif_is_read_or_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("size", [(8193, 8192), (13_000, 13_000), (60_000, 60_000), (2**31 - 1, 2**31 - 1)])
 def test_pixel_bombs_are_refused_from_the_header(tmp_path: Path, size: tuple[int, int]) -> None:
-    """The file holds no pixels at all: whoever began to decode would say so."""
+    """The file holds no pixels at all: decoding it would give another error."""
     (tmp_path / "bomb.png").write_bytes(png(struct.pack(">IIBBBBB", *size, 8, 0, 0, 0, 0), b""))
     message = refusal(tmp_path / "bomb.png", CAMVID)
     assert "pixels" in message
@@ -487,7 +487,7 @@ def test_raw_ids_are_known_by_the_files_name_whatever_messages_call_it(tmp_path:
     read_as(np.array([[0, 1, 2]]), tmp_path / "x_labelIds.png", CITYSCAPES, source="row 3")
 
 
-def test_what_is_no_layout_is_refused_by_name(tmp_path: Path) -> None:
+def test_what_is_not_a_layout_is_refused_by_name(tmp_path: Path) -> None:
     (tmp_path / "text.png").write_text("not a picture")
     assert refusal(tmp_path / "text.png", CAMVID).startswith(f"{tmp_path / 'text.png'}: not a picture; use ")
     whole = io.BytesIO()

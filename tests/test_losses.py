@@ -1,4 +1,4 @@
-"""The losses against independent, slower statements of them."""
+"""The losses against independent, slower implementations."""
 
 from pathlib import Path
 
@@ -351,5 +351,5 @@ def test_a_discriminator_learns_to_tell() -> None:
         own = loss.discriminator_loss(loss.discriminator, images, photographs, ids)
         own.backward()
         optimizer.step()
-    assert own.item() < 0.3  # log 2 is chance
+    assert own.item() < 0.3  # guessing gives log 2
     assert loss(images, photographs, ids)[1]["adversarial"].item() > 1

@@ -1,4 +1,4 @@
-"""Measures against known answers and independent statements of them."""
+"""Measures against known answers and independent implementations."""
 
 from itertools import combinations
 from pathlib import Path
@@ -93,7 +93,7 @@ def test_a_set_with_itself(summaries: dict[str, Summary]) -> None:
     scale = value(summaries["noise"], "frechet_perceptual")
     for distance in ("frechet_perceptual", "frechet_segmenter"):
         assert value(same, distance) < 1e-5 * scale
-    assert value(same, "kernel_perceptual") <= 0  # unbiased: below 0 for a set that is nearer than chance
+    assert value(same, "kernel_perceptual") <= 0  # unbiased: below 0 for sets more alike than two samples
     assert value(same, "perceptual") == 0
     assert value(same, "ssim") == pytest.approx(1, abs=1e-6)
     assert value(same, "psnr") == float("inf")
@@ -119,7 +119,7 @@ def test_noise_is_neither(summaries: dict[str, Summary]) -> None:
     assert "diversity" not in shuffled.measures
 
 
-# -- independent statements --------------------------------------------------------------------------
+# -- independent implementations ---------------------------------------------------------------------
 
 
 def features(seed: int, shift: float = 0.0, count: int = 60, channels: int = 40) -> np.ndarray:
@@ -227,7 +227,7 @@ def test_agreement_is_that_of_torchmetrics() -> None:
     assert pixel_accuracy(counts) == pytest.approx(accuracy.item())
 
 
-def test_what_is_no_class_is_a_miss() -> None:
+def test_what_belongs_to_no_class_is_a_miss() -> None:
     counts = count_pixels(np.array([[255, 0]], np.uint8), np.array([[0, 0]], np.uint8), 2)
     assert class_iou(counts)[0] == 0.5
     assert pixel_accuracy(counts) == 0.5
@@ -279,7 +279,7 @@ def draws() -> list[Summary]:
 
 
 @pytest.mark.parametrize("measure", ["frechet_perceptual", "kernel_perceptual"])
-def test_intervals_of_distances_are_as_wide_as_chance(draws: list[Summary], measure: str) -> None:
+def test_intervals_of_distances_are_as_wide_as_their_scatter(draws: list[Summary], measure: str) -> None:
     """Against the scatter of the distance itself."""
     found = [summary.measures[measure] for summary in draws]
     scatter = np.std([f.value for f in found])

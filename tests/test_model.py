@@ -178,10 +178,10 @@ def test_synthesize_takes_file_image_and_array(small: CRN, tmp_path: Path) -> No
 
 def test_synthesize_warns_of_what_it_translates(small: CRN) -> None:
     sky_and_void = np.array([[(70, 130, 180), (0, 0, 0)]], np.uint8)  # of Cityscapes
-    with pytest.warns(LayoutWarning) as told:
+    with pytest.warns(LayoutWarning) as warned:
         small.synthesize(sky_and_void)
-    assert any("void colours in" in str(warning.message) for warning in told)
-    assert any("translated by name" in str(warning.message) for warning in told)
+    assert any("void colours in" in str(warning.message) for warning in warned)
+    assert any("translated by name" in str(warning.message) for warning in warned)
 
 
 def test_photographs_are_what_the_network_says(small: CRN) -> None:
@@ -191,7 +191,7 @@ def test_photographs_are_what_the_network_says(small: CRN) -> None:
     assert np.array_equal(photograph, expected.detach().numpy().astype(np.uint8))
 
 
-def test_photographs_come_back_at_the_layouts_size_unless_told(small: CRN) -> None:
+def test_photographs_come_back_at_the_layouts_size_by_default(small: CRN) -> None:
     ids = np.zeros((50, 70), np.uint8)
     assert small.synthesize(ids)[0].size == (70, 50)
     assert small.synthesize(ids, size=(20, 30))[0].size == (30, 20)
@@ -252,7 +252,7 @@ def test_several_images_start_near_the_one_that_there_was() -> None:
 
 
 def test_growing_onto_other_classes_keeps_what_has_the_same_name() -> None:
-    """Road is road at another place, "person" is an alias of pedestrian, a class that is new begins fresh."""
+    """Road has another id, "person" is an alias of pedestrian, and a new class starts fresh."""
     old = ClassSet(["sky", "road", "pedestrian"], [(1, 1, 1), (2, 2, 2), (3, 3, 3)], {"pedestrian": ["person"]})
     new = ClassSet(["road", "river", "Person", "sky"], [(1, 1, 1), (2, 2, 2), (3, 3, 3), (4, 4, 4)])
     coarse, fine = CRN(old, (6, 5)), CRN(new, (6, 5))
@@ -343,7 +343,7 @@ def test_synthesize_refuses_other_kinds_of_input(small: CRN, layout: object) -> 
         small.synthesize(layout)  # type: ignore[arg-type]
 
 
-def test_weights_that_are_no_finite_numbers_are_refused(small: CRN, tmp_path: Path) -> None:
+def test_weights_that_are_not_finite_are_refused(small: CRN, tmp_path: Path) -> None:
     with torch.no_grad():
         small.to_images.bias[0] = float("nan")
     small.save_pretrained(tmp_path)

@@ -213,14 +213,14 @@ MANY_CLASSES = [{"name": f"class {n}", "color": [n, 0, 0]} for n in range(255)]
 def test_hostile_config_is_refused(tmp_path: Path, change: dict[str, Any], complaint: str) -> None:
     (tmp_path / "config.json").write_text(json.dumps({**CONFIG, **change}))
     message = refusal(ValueError, CRN.from_pretrained, tmp_path)
-    assert message.startswith(f"{tmp_path}: config.json makes no CRN: {complaint}")
+    assert message.startswith(f"{tmp_path}: config.json does not describe a CRN: {complaint}")
     assert len(message) < 600
 
 
 def test_config_that_lacks_a_field(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text(json.dumps({key: CONFIG[key] for key in ("classes", "widths")}))
     message = refusal(ValueError, CRN.from_pretrained, tmp_path)
-    assert message == f"{tmp_path}: config.json makes no CRN: the fields base_size, num_images are missing."
+    assert message == f"{tmp_path}: config.json does not describe a CRN: the fields base_size, num_images are missing."
 
 
 @pytest.mark.parametrize("file", ["config.json", "training.json"])
@@ -238,7 +238,7 @@ def test_config_that_lacks_a_field(tmp_path: Path) -> None:
     ],
     ids=["empty", "cut off", "no text", "deep", "long number", "list", "null", "long"],
 )
-def test_files_that_are_no_json_objects(tmp_path: Path, file: str, data: bytes, complaint: str) -> None:
+def test_files_that_are_not_json_objects(tmp_path: Path, file: str, data: bytes, complaint: str) -> None:
     saved_model(tmp_path)
     (tmp_path / file).write_bytes(data)
     assert refusal(ValueError, CRN.from_pretrained, tmp_path).startswith(f"{tmp_path}: {file} {complaint}")
@@ -314,7 +314,7 @@ def promise(dtype: str, shape: list[int], size: int) -> bytes:
     ],
     ids=["empty", "short", "bytes", "2^60", "2^63", "deep", "promises", "overflow", "negative", "shape", "dtype"],
 )
-def test_weights_that_are_no_safetensors(tmp_path: Path, data: bytes) -> None:
+def test_weights_that_are_not_safetensors(tmp_path: Path, data: bytes) -> None:
     saved_model(tmp_path)
     (tmp_path / "model.safetensors").write_bytes(data)
     message = refusal(ValueError, CRN.from_pretrained, tmp_path)

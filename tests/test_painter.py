@@ -98,7 +98,7 @@ def test_the_total_begins_where_the_photograph_is_asked_for(hand: Hand) -> None:
         assert 0 < float(tab.locator(".lp").get_attribute("data-total") or 0) < 1500
 
 
-def test_a_failure_is_said_and_the_painting_stays(hand: Hand, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failure_is_reported_and_the_painting_stays(hand: Hand, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object, **__: object) -> list[Image.Image]:
         raise RuntimeError("secret of the house")
 
@@ -233,7 +233,7 @@ def test_open_by_key_and_by_dropping(hand: Hand, tmp_path: Path) -> None:
     before = hand.ids()
     tab.locator(".lp-overlay").focus()
     with tab.expect_file_chooser() as chooser:
-        frame(tab)  # Chromium may else get the key before it is told to report choosers, and reports none
+        frame(tab)  # otherwise Chromium may get the key before the order to report file choosers
         tab.keyboard.press("l")
     chooser.value.set_files(tmp_path / "first.png")
     settled(tab, 1)
@@ -293,15 +293,15 @@ def test_a_link_reproduces_the_layout(visit: Open, hand: Hand, painter_address: 
     [
         ("128x64.AAAA", "Its pixels are damaged."),
         (Painting(np.zeros((64, 128), np.uint8)).to_text()[:-9], "Its pixels are damaged."),
-        ("hello", "It is no painting of this page."),
+        ("hello", "It is not a painting of this page."),
         ("100000x100000.AAAA", "It has more pixels than this page takes."),
         ("8193x1.AAAA", "It has more pixels than this page takes."),
-        ("%3Cimg src=x onerror=alert(1)%3E.x", "It is no painting of this page."),
+        ("%3Cimg src=x onerror=alert(1)%3E.x", "It is not a painting of this page."),
         (Painting(np.full((64, 128), 77, np.uint8)).to_text(), "It is for a model of other classes."),
         (f"1x1.{Painting(np.zeros((2000, 2000), np.uint8)).to_text().split('.')[1]}", "Its pixels are damaged."),
     ],
 )
-def test_bad_links_are_said_and_harm_nothing(
+def test_bad_links_are_reported_and_harm_nothing(
     visit: Open, painter_address: str, seen: Seen, fragment: str, message: str
 ) -> None:
     hand = Hand(visit(f"{painter_address}#layout={fragment}"), seen)
@@ -313,7 +313,7 @@ def test_bad_links_are_said_and_harm_nothing(
     hand.ids()
 
 
-def test_a_link_of_other_classes_is_told_apart_by_their_names(visit: Open, hand: Hand, painter_address: str) -> None:
+def test_a_link_of_other_classes_is_recognised_by_their_names(visit: Open, hand: Hand, painter_address: str) -> None:
     hand.tab.keyboard.press("k")
     expect(hand.tab.locator(".lp-status")).to_contain_text("The link is")
     fragment = hand.tab.evaluate("location.hash")
@@ -353,7 +353,7 @@ def test_tabs_keep_layouts_of_their_own(hand: Hand, painter_address: str) -> Non
     other.tab = tab.context.new_page()
     other.tab.goto(painter_address)
     settled(other.tab, 1)
-    assert np.array_equal(plane(other.tab), first)  # a new tab goes on with what was painted last
+    assert np.array_equal(plane(other.tab), first)  # a new tab continues with what was painted last
     frame(other.tab)
     other.tab.keyboard.press("Delete")
     settled(other.tab, 2)
@@ -544,7 +544,7 @@ def test_class_chips_and_their_keys(hand: Hand) -> None:
     tab.get_by_role("radio", name="car").check()
     tab.keyboard.press("ArrowRight")  # among radio buttons
     expect(tab.get_by_role("radio", name="pedestrian")).to_be_checked()
-    tab.keyboard.press("b")  # keys of the painter go on working there
+    tab.keyboard.press("b")  # keys of the painter keep working there
     hand.click((64, 32))
     settled(tab, 1)
     assert (hand.ids()[28:36, 60:68] == classes.names.index("pedestrian")).all()

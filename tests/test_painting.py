@@ -55,7 +55,7 @@ def test_text_is_plain_and_of_the_documented_form() -> None:
         (f"900000x900000.{pack(IDS.tobytes())}", "900000 x 900000 pixels; on this page a layout may have"),
         (
             f"8193x1.{pack(bytes(8193))}",
-            "8193 x 1 pixels; on this page a layout may have 4,194,304, and on a side 8,192",
+            "8193 x 1 pixels; on this page a layout may have 4,194,304, and 8,192 on a side",
         ),
         (f"3x2.{pack(IDS.tobytes()[:5])}", "not the 3 x 2 that it says"),
         (f"3x2.{pack(IDS.tobytes() + b'0')}", "not the 3 x 2 that it says"),
@@ -66,7 +66,7 @@ def test_text_is_plain_and_of_the_documented_form() -> None:
         ("3x2.AAAA", "its pixels are damaged"),
     ],
 )
-def test_what_is_no_painting_is_refused(text: str, message: str) -> None:
+def test_what_is_not_a_painting_is_refused(text: str, message: str) -> None:
     with pytest.raises(LayoutError, match=message):
         Painting.from_text(text)
 

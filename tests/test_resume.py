@@ -47,7 +47,7 @@ def logged(folder: Path) -> int:
 
 @pytest.fixture(scope="module")
 def one_stage(tmp_path_factory: pytest.TempPathFactory) -> Run:
-    """With everything that could go astray: averages, accumulation, augmentation, calibration on the way."""
+    """With everything that could go wrong: averages, accumulation, augmentation, calibration in the middle."""
     folder = tmp_path_factory.mktemp("one-stage")
     data = write_folder(folder / "streets", rows=8)
     common = [*TINY, *f"--dataset_name {data} --max_train_steps {STEPS} --checkpointing_steps {EVERY}".split()]
@@ -70,15 +70,12 @@ def two_stages(tmp_path_factory: pytest.TempPathFactory) -> Run:
     ("at", "count", "when"),
     [
         ("accelerate:Accelerator.backward", 1, "before"),  # in the first step
-        ("accelerate:Accelerator.backward", 11, "after"),  # in the second epoch, amid an accumulation
+        ("accelerate:Accelerator.backward", 11, "after"),  # in the second epoch, between accumulated batches
         ("crn_hub.losses.perceptual:PerceptualLoss.calibrate", 1, "before"),
         ("crn_hub.losses.perceptual:PerceptualLoss.calibrate", 1, "after"),
-        ("accelerate.checkpointing:save", 5, "after"),  # amid the second checkpoint
-        (
-            "crn_hub.networks.cascade:CRN.save_pretrained",
-            3,
-            "before",
-        ),  # between accelerate's part of the third and the model
+        ("accelerate.checkpointing:save", 5, "after"),  # while the second checkpoint is written
+        # Between accelerate's part of the third checkpoint and its model.
+        ("crn_hub.networks.cascade:CRN.save_pretrained", 3, "before"),
         ("crn_hub.training.checkpoints:_discard", 2, "before"),  # written, but the oldest is still there
         ("shutil:rmtree", 5, "after"),  # while old ones are removed
         ("crn_hub.networks.cascade:CRN.save_pretrained", 6, "before"),  # trained, but the model is not saved
@@ -158,7 +155,7 @@ def test_a_signal_saves_first(one_stage: Run, tmp_path: Path, number: signal.Sig
 
 
 def test_the_end_of_the_launcher_saves_too(one_stage: Run, tmp_path: Path) -> None:
-    """`accelerate launch` hands no signals on; who ends it means the training."""
+    """`accelerate launch` forwards no signals; whoever ends it wants to end the training."""
     common, whole = one_stage
     folder = tmp_path / "run"
     launcher = subprocess.Popen(
@@ -215,7 +212,7 @@ def test_two_processes_resume_exactly_and_rehearse(one_stage: Run, tmp_path: Pat
 
 
 def test_an_earlier_checkpoint_leaves_the_later_ones_behind(one_stage: Run, tmp_path: Path) -> None:
-    """`latest` must not go back to a course that was left."""
+    """`latest` must not go back to steps that were abandoned."""
     common = replaced(one_stage[0], ["--checkpoints_total_limit", "9"])
     folder = tmp_path / "run"
     train(*common, "--output_dir", folder)
@@ -357,7 +354,7 @@ def replaced(arguments: list[str], change: list[str]) -> list[str]:
     return [*kept, *change]
 
 
-def test_settings_that_changed_are_told(one_stage: Run, tmp_path: Path) -> None:
+def test_settings_that_changed_are_reported(one_stage: Run, tmp_path: Path) -> None:
     common, _ = one_stage
     die([*common, "--output_dir", str(tmp_path / "run")], "accelerate:Accelerator.backward", 7, "before")
     done = train(

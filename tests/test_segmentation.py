@@ -210,7 +210,7 @@ def test_the_hub_has_segmenters(trained: Path, segformer: Path, client: Client, 
 # -- refusals ----------------------------------------------------------------------------------------
 
 
-def test_a_folder_that_is_no_segmenter(trained: Path, segformer: Path, tmp_path: Path) -> None:
+def test_a_folder_that_is_not_a_segmenter(trained: Path, segformer: Path, tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"holds no config\.json"):
         load_segmenter(str(tmp_path), CAMVID)
     (tmp_path / "config.json").write_text("[")

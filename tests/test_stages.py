@@ -34,7 +34,7 @@ def test_stages_grow_from_a_model() -> None:
 def test_steps_are_counted_through_all_stages() -> None:
     plans = [StagePlan((4,), (8, 16), 5), StagePlan((4, 4), (16, 32), None)]
     assert settle(plans, 7, None) == (Stage(0, (4,), (8, 16), 5, 0, 5), Stage(1, (4, 4), (16, 32), 7, 5, 12))
-    rehearsed = settle(plans, 7, at_most=2)  # the learning rate still runs its course over all steps
+    rehearsed = settle(plans, 7, at_most=2)  # the learning rate is still scheduled over all steps
     assert rehearsed == (Stage(0, (4,), (8, 16), 5, 0, 2), Stage(1, (4, 4), (16, 32), 7, 2, 4))
 
 
@@ -46,8 +46,8 @@ def test_steps_are_counted_through_all_stages() -> None:
         (None, None, ("128", "64"), "each stage must be higher"),
         (None, None, ("64", "64"), "each stage must be higher"),
         (256, None, ("64", "128"), "--stages end at 128, but --resolution is 256"),
-        (None, None, ("48", "64"), "--stages 48: no height of this cascade"),
-        (None, None, ("2", "64"), "--stages 2: no height of this cascade"),
+        (None, None, ("48", "64"), "--stages 48: not a height of this cascade"),
+        (None, None, ("2", "64"), "--stages 2: not a height of this cascade"),
         (48, None, (), "--resolution 48: use one of 32, 64"),
         (32, (4, 4), (), "2 widths make images 8 pixels high"),
     ],

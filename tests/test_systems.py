@@ -98,7 +98,7 @@ def adversarial(tmp_path_factory: pytest.TempPathFactory) -> Run:
 
 
 def test_killed_adversarial_training_resumes_to_the_bit(adversarial: Run, tmp_path: Path) -> None:
-    """Killed in the second epoch, amid an accumulation, between the discriminator's part of a batch and the other."""
+    """Killed in the second epoch, between accumulated batches, between the two optimisers' parts of a batch."""
     common, whole = adversarial
     out = tmp_path / "run"
     arguments = [*common, "--resume_from_checkpoint", "latest", "--output_dir", str(out)]
@@ -125,16 +125,16 @@ def test_a_cascade_grows_with_its_adversary_and_resumes(segmenter: Path, tmp_pat
     train(*arguments)
     one, two = (load_file(folder / "model.safetensors") for folder in (whole, killed))
     assert all(torch.equal(one[name], two[name]) for name in one)
-    judges = [load_file(whole / f"checkpoint-{step}" / "model_1.safetensors") for step in (4, 6)]
-    assert any(not torch.equal(judges[0][name], judges[1][name]) for name in judges[0])
-    assert all((judges[0][name] - judges[1][name]).abs().max() < 0.01 for name in judges[0])  # the same one went on
+    before, after = (load_file(whole / f"checkpoint-{step}" / "model_1.safetensors") for step in (4, 6))
+    assert any(not torch.equal(before[name], after[name]) for name in before)
+    assert all((before[name] - after[name]).abs().max() < 0.01 for name in before)  # the same discriminator
 
 
-def test_gathered_batches_are_a_larger_batch(segmenter: Path, tmp_path: Path) -> None:
+def test_accumulated_batches_are_a_larger_batch(segmenter: Path, tmp_path: Path) -> None:
     common = [*tiny("gan-segmentation"), "--segmenter", segmenter, *"--max_train_samples 4 --max_train_steps 2".split()]
     train(*common, "--train_batch_size", 2, "--output_dir", tmp_path / "batch")
-    train(*common, "--gradient_accumulation_steps", 2, "--output_dir", tmp_path / "gathered")
-    for one, two in zip(log_of(tmp_path / "batch"), log_of(tmp_path / "gathered"), strict=True):
+    train(*common, "--gradient_accumulation_steps", 2, "--output_dir", tmp_path / "accumulated")
+    for one, two in zip(log_of(tmp_path / "batch"), log_of(tmp_path / "accumulated"), strict=True):
         for name in ("adversarial", "segmentation", "discriminator", "gradient_norm", "discriminator_gradient_norm"):
             assert one[name] == pytest.approx(two[name], rel=0.01)
 
@@ -161,7 +161,7 @@ def test_another_network_starts_from_its_own_kind(tmp_path: Path) -> None:
     assert all(torch.allclose(after[name], tensor, atol=1e-6) for name, tensor in start.state_dict().items())
 
 
-def test_a_checkpoint_of_another_system_is_not_gone_on_with(adversarial: Run, tmp_path: Path) -> None:
+def test_a_checkpoint_of_another_system_is_not_resumed(adversarial: Run, tmp_path: Path) -> None:
     common, whole = adversarial
     arguments = [argument if argument != "pix2pix" else "encoder-decoder" for argument in common]
     (checkpoint,) = whole.glob("checkpoint-*")
@@ -205,14 +205,14 @@ def test_a_dry_run_of_two_optimisers(tmp_path: Path) -> None:
             "fp16 and --gradient_accumulation_steps do not go together in --system pix2pix; use bf16",
         ),
         ("--system crn --resolution 32 --widths 6 6 6 6 --init_from {crn}", "cannot grow widths [4, 4, 4, 4] into [6,"),
-        ("--system crn --init_from {unet}", "a U-Net and no cascaded refinement network"),
+        ("--system crn --init_from {unet}", "a U-Net, not a cascaded refinement network"),
         (
             "--system pix2pix --init_from {unet} --resolution 64",
             "the U-Net to start from is 32 pixels high and has a width of 4, not 64 and 4; leave --resolution",
         ),
     ],
 )
-def test_what_a_system_does_not_know_is_one_line(arguments: str, message: str, tmp_path: Path) -> None:
+def test_arguments_that_a_system_does_not_know_are_one_line(arguments: str, message: str, tmp_path: Path) -> None:
     data, unet, crn, out = (tmp_path / name for name in ("streets", "unet", "crn", "model"))
     if "{data}" in arguments:
         write_folder(data, rows=4)

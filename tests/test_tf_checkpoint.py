@@ -275,7 +275,7 @@ def test_truncated_and_empty_files_are_noticed(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("end", [b"", MAGIC], ids=["noise", "noise with the mark of a table"])
-def test_noise_is_no_index(tmp_path: Path, end: bytes) -> None:
+def test_noise_is_not_an_index(tmp_path: Path, end: bytes) -> None:
     randomness = random.Random(0)
     for length in (1, 8, 40, 41, 100, 3000):
         for _ in range(30):
@@ -318,7 +318,7 @@ def test_a_table_that_names_one_block_many_times_is_refused_at_once(tmp_path: Pa
 
 
 def test_promised_sizes_take_no_memory(tmp_path: Path) -> None:
-    """A network of 1.8 G parameters whose index fits in every respect, beside a data file that hasn't them."""
+    """A network of 1.8 G parameters whose index is right in every respect, beside a data file that lacks them."""
     entries, offset = {}, 0
     for name, shape in shapes((4000,) * 7).items():
         size = 4 * int(np.prod(shape, dtype=object))
@@ -335,7 +335,7 @@ def test_promised_sizes_take_no_memory(tmp_path: Path) -> None:
     assert f"truncated: 1,000 bytes instead of {offset:,}" in sentence
     assert peak < 20e6
     write_index(tmp_path / "huge", {name: entry(shape) for name, shape in shapes((8192,) * 12).items()})
-    assert "huge.index: makes no CRN" in refusal(ValueError, lambda: plan_conversion(tmp_path))
+    assert "huge.index: does not describe a CRN" in refusal(ValueError, lambda: plan_conversion(tmp_path))
 
 
 # -- other networks ----------------------------------------------------------------------------------------------
@@ -398,7 +398,7 @@ def test_shapes_that_make_no_network_are_refused(tmp_path: Path, change: dict[st
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
-def test_weights_that_are_no_finite_numbers_are_refused(tmp_path: Path, value: float) -> None:
+def test_weights_that_are_not_finite_are_refused(tmp_path: Path, value: float) -> None:
     broken = variables()
     broken["g_8_conv1/LayerNorm/gamma"][1] = value
     write_checkpoint(tmp_path / "a", broken)

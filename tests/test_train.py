@@ -25,7 +25,7 @@ from crn_hub.vgg import LAYERS
 
 @pytest.fixture(scope="module")
 def scenes_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A few steps on the procedural scenes, launched as people do."""
+    """A few steps on the procedural scenes, launched as people would."""
     folder = tmp_path_factory.mktemp("scenes") / "model"
     done = launch(
         *TINY,
@@ -167,7 +167,7 @@ def test_a_bad_row_that_a_worker_finds_is_one_line(tmp_path: Path) -> None:
     assert last.startswith("train_accelerate.py: row 5 (image-5.png): not readable")
 
 
-def test_a_loss_that_is_no_number_ends_the_run_and_keeps_the_last_checkpoint(tmp_path: Path) -> None:
+def test_a_loss_that_is_not_a_number_ends_the_run_and_keeps_the_last_checkpoint(tmp_path: Path) -> None:
     out = tmp_path / "model"
     line = fails(
         *TINY, *f"--max_train_steps 9 --checkpointing_steps 1 --learning_rate 1e30 --output_dir {out}".split(), code=1
@@ -188,7 +188,7 @@ def test_stages_grow_in_one_run(tmp_path: Path) -> None:
     assert [entry["height"] for entry in log] == [16, 16, 16, 32, 32]
     assert [entry["step"] for entry in log] == [1, 2, 3, 4, 5]
     rates = [entry["learning_rate"] for entry in log]
-    assert rates[0] == rates[3] == 3e-4  # each stage has its own course
+    assert rates[0] == rates[3] == 3e-4  # each stage has its own schedule
     assert [entry.get("loss_weights", [None])[0] == 1 for entry in log] == [True, False, False, True, False]
     record = CRN.from_pretrained(out).training_record
     assert (record["settings"]["resolution"], record["result"]["steps"]) == (32, 2)
@@ -296,7 +296,7 @@ def test_trackers_get_numbers_and_grids(tmp_path: Path) -> None:
     assert list((tmp_path / "trackio").rglob("*.png"))
 
 
-def test_a_dry_run_says_what_the_run_will_take_and_leaves_nothing(tmp_path: Path) -> None:
+def test_a_dry_run_reports_what_the_run_will_cost_and_leaves_nothing(tmp_path: Path) -> None:
     out = tmp_path / "new" / "model"
     arguments = "--stages 16:300 32:400 --max_train_samples 6 --dry_run --use_ema".split()
     done = train(*TINY, *arguments, "--output_dir", out)
@@ -337,7 +337,7 @@ def test_presets_fill_in_what_is_not_given(monkeypatch: pytest.MonkeyPatch) -> N
     assert args.widths == (1024, 1024, 1024, 1024, 1024, 512, 512, 128, 32)
     assert (args.resolution, args.num_images, args.train_modules) == (1024, 1, "last:2")
     assert (args.num_train_epochs, args.perceptual_net, args.lr_scheduler) == (5, "vgg19", "constant")
-    assert args.learning_rate == 3e-4  # the command line goes before
+    assert args.learning_rate == 3e-4  # the command line takes precedence
     monkeypatch.setattr(sys, "argv", "x --preset paper-256p --calibration_step 7".split())
     with pytest.raises(SystemExit):
         run(train_accelerate.app)
@@ -368,7 +368,7 @@ def test_the_loss_falls(tmp_path: Path) -> None:
         (["--classes", "cityscapes"], "the street scenes have the classes of CamVid"),
         (["--dataset_name", ""], "an empty name"),
         (["--init_from", ""], "the name is empty"),
-        (["--resume_from_checkpoint", "elsewhere"], "elsewhere is no checkpoint"),
+        (["--resume_from_checkpoint", "elsewhere"], "elsewhere is not a checkpoint"),
         (["--stages", "32", "x"], "--stages x: use HEIGHT or HEIGHT:STEPS"),
         (["--train_modules", "first"], "--train_modules first: use all, or last:N with N from 1 to 5"),
         (["--train_modules", "last:2"], "--train_modules last:2: the others come from a model: give --init_from"),
@@ -388,11 +388,11 @@ def test_the_loss_falls(tmp_path: Path) -> None:
         (["--calibration_step", "2", "--calibration_epoch", "2"], "set the same thing; give only one of them"),
         (
             ["--push_to_hub", "--hub_model_id", "bad name!"],
-            "--hub_model_id: 'bad name!' is no id of a Hub repo; use",
+            "--hub_model_id: 'bad name!' is not the id of a Hub repo; use",
         ),
         (
             ["--push_to_hub", "--output_dir", "bad name!"],
-            "--hub_model_id: 'bad name!' is no id of a Hub repo; use",
+            "--hub_model_id: 'bad name!' is not the id of a Hub repo; use",
         ),
     ],
 )

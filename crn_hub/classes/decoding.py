@@ -33,7 +33,7 @@ class Pixels:
 def is_in_colors(image: Image.Image, classes: ClassSet, presets: Sequence[ClassSet] = ()) -> bool:
     """Whether the pixels of a picture are class colours rather than ids.
 
-    Those of a palette picture are if the palette has a colour of `classes`, or only colours of one of `presets`.
+    Those of a palette picture are if its palette has a colour of `classes`, or consists of colours of one of `presets`.
     """
     if image.mode not in ("P", "PA"):
         return image.mode in ("RGB", "RGBA")
@@ -58,7 +58,7 @@ def decode(image: Image.Image, classes: ClassSet, presets: Sequence[ClassSet], m
         source: what messages call the picture.
 
     Raises:
-        LayoutError: for too many pixels, for what cannot be decoded, and for formats that do not preserve ids.
+        LayoutError: if it has too many pixels, cannot be decoded, or has a format that does not preserve ids.
     """
     if image.width * image.height > max_pixels:
         raise LayoutError(f"{source}: {image.width} x {image.height} pixels are more than the {max_pixels:,} allowed.")

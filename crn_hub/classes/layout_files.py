@@ -73,7 +73,7 @@ def read_layout(
         source: what messages call the layout; its path by default.
 
     Raises:
-        LayoutError: if it is no such layout; one sentence with the file's name and the values seen.
+        LayoutError: if it is not such a layout; one sentence with the file's name and the values seen.
     """
     file = layout if isinstance(layout, str | os.PathLike) else getattr(layout, "filename", "")
     source = str(file) if source == "layout" and file else source

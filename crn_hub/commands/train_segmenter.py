@@ -46,7 +46,7 @@ def train_segmenter(
     classes
         Preset (cityscapes, camvid) or classes.json; by default the classes.json beside the data.
     seed
-        Of initial weights, order and augmentation.
+        Seed of the initial weights, the order and the augmentation.
     skip_bad_rows
         Leave out unusable rows instead of stopping at the first.
     """

@@ -138,7 +138,7 @@ class PairDataset(Dataset[dict[str, Any]]):
             raise LayoutError(f"{self._name(row)}: not readable ({clause(error)}).") from error
         try:
             ids = self._ids(content[self.label_column], f"column {self.label_column}")
-        except (ValueError, OSError, SyntaxError) as error:  # LayoutError, or NumPy's if the label is no array
+        except (ValueError, OSError, SyntaxError) as error:  # LayoutError, or NumPy's if the label is not an array
             raise LayoutError(f"{self._name(row)}, {error}") from error
         if pixels.shape[:2] != ids.shape:
             raise LayoutError(
@@ -173,9 +173,8 @@ class PairDataset(Dataset[dict[str, Any]]):
         return bad
 
     def _ids(self, label: Any, source: str) -> np.ndarray:
-        if isinstance(label, Image.Image) and is_in_colors(
-            label, self.classes
-        ):  # no presets: a data set has classes of its own
+        # No presets here, because a data set has classes of its own.
+        if isinstance(label, Image.Image) and is_in_colors(label, self.classes):
             return read_layout(label, self.classes, layout_classes=self.classes, source=source).ids
         ids = np.array(label)
         if ids.dtype != object and np.issubdtype(ids.dtype, np.integer):
@@ -206,8 +205,8 @@ def check_rows(data: PairDataset, skip_bad: bool) -> dict[int, str]:
         bad = data.check(tqdm(data.used, desc=f"checking {data.called}s", unit="row"), skip_bad)
     except LayoutError as error:
         raise LayoutError(f"{error}{'' if skip_bad else ' --skip-bad-rows leaves such rows out.'}") from error
-    for row, trouble in bad.items():
-        print(f"{data.called} {row} left out: {trouble}", file=sys.stderr)
+    for row, problem in bad.items():
+        print(f"{data.called} {row} left out: {problem}", file=sys.stderr)
     return bad
 
 

@@ -97,19 +97,19 @@ def load_splits(name: str) -> dict[str, Any]:
         else:
             loaded = load_dataset(name)
     except Exception as error:  # readers of the many kinds of files fail in many different ways
-        trouble = client_error(error)
+        failure = client_error(error)
         # On one path the library drops the client's error and keeps only its message.
-        if isinstance(trouble, GatedRepoError) or "is a gated dataset on the Hub" in str(error):
+        if isinstance(failure, GatedRepoError) or "is a gated dataset on the Hub" in str(error):
             raise ConnectionError(f"{name}: could not be fetched from the Hub: {GATED}.") from error
-        if isinstance(trouble, RepositoryNotFoundError) or (
-            trouble is None and isinstance(error, DatasetNotFoundError | FileNotFoundError | HFValidationError)
+        if isinstance(failure, RepositoryNotFoundError) or (
+            failure is None and isinstance(error, DatasetNotFoundError | FileNotFoundError | HFValidationError)
         ):
             raise FileNotFoundError(
                 f"{name}: no such folder, and no such data set on the Hub, or a private one that this token may not "
                 "see."
             ) from error
-        if trouble is not None:
-            raise ConnectionError(f"{name}: could not be fetched from the Hub: {reason(trouble)}.") from error
+        if failure is not None:
+            raise ConnectionError(f"{name}: could not be fetched from the Hub: {reason(failure)}.") from error
         raise ValueError(f"{name or 'an empty name'}: cannot be read as a data set ({reason(error)}).") from error
     return {"train": loaded} if isinstance(loaded, Dataset) else dict(loaded)
 

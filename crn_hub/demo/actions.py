@@ -1,7 +1,7 @@
 """What visitors can do on the page, and what the public endpoint does, apart from how the page looks.
 
 A method of `Actions` takes the values of the page's components and returns what these show next. A failure becomes a
-`gr.Error` with a sentence for people; what nobody expected goes to the log, and not to the visitor.
+`gr.Error` with a sentence for people; details of an unexpected one go to the log, not to the visitor.
 """
 
 import base64
@@ -53,11 +53,11 @@ class Actions:
     def first_result(self) -> Result:
         """The opening layout with its photograph, which is part of the page: nobody waits for it."""
         result = _of_new_model("", self.models.first, *opening(self.models.first))
-        del result["network"]  # the time of a cold start, and of no visitor
+        del result["network"]  # the time of a cold start, which no visitor waited for
         return result
 
     def generate(self, painting: Painting | None, name: str) -> LabelPainter:
-        """The photograph of a painting. A failure is a result too: the painter's status says it, where people look."""
+        """The photograph of a painting. A failure is a result too, shown in the painter's status, where people look."""
         try:
             return LabelPainter(result=_result_of(self.models.get(name), _needed(painting)))
         except Exception as error:
@@ -197,7 +197,7 @@ def _read(network: HubModel, file: str, snap: bool, layout_classes: str = "") ->
         layout_classes=layout_classes or None,
         snap=snap,
         max_pixels=MAX_LAYOUT_PIXELS,
-        source=Path(file).name,  # the folder is the server's business
+        source=Path(file).name,  # visitors need not know the folder
     )
 
 
@@ -250,7 +250,7 @@ def _small(picture: Image.Image) -> Image.Image:
 
 
 def _data_url(picture: Image.Image) -> str:
-    """A JPEG for the eye, in the answer itself: the page need not ask a second time. What is saved is a PNG."""
+    """A JPEG for display, in the answer itself, so that the page need not ask again. Saved files are PNG."""
     file = io.BytesIO()
     picture.save(file, "JPEG", quality=92, subsampling=0)
     return "data:image/jpeg;base64," + base64.b64encode(file.getvalue()).decode("ascii")

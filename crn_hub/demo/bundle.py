@@ -1,9 +1,9 @@
 """The painter's ES modules as one script, for Gradio's `js_on_load`, which is the body of a function.
 
 Why the browser does not import the files itself: Gradio would serve them below /gradio_api/file= under their absolute
-paths, without a Cache-Control header, so that after an update old files can meet new ones in a browser's cache; with
-the media type that the server's machine knows for .js, which browsers refuse if it is no JavaScript; and by way of a
-list of folders that all pages of the process share. One script has none of this, and nothing more is fetched.
+paths. It would send no Cache-Control header, so that after an update a browser may mix old and new files. It would
+send the media type that the server's machine has for .js, and browsers refuse any but JavaScript's. The folder would
+have to be allowed for all pages of the process. One script avoids all of this, and nothing more is fetched.
 """
 
 import re
@@ -21,8 +21,8 @@ def bundle(folder: Path, entry: str) -> str:
     name. So a module sees what it imports and nothing else of the others, as in a browser.
 
     Raises:
-        ValueError: for an import or export of another form than `import { a, b } from "./name.js";` and `export` before
-            a class, a function or a constant; for modules that import one another in a circle.
+        ValueError: for an import or export in any form but `import { a, b } from "./name.js";` and `export` before a
+            class, a function or a constant; for modules that import one another in a circle.
     """
     sources: dict[str, str] = {}
     imports: dict[str, list[str]] = {}

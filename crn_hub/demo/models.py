@@ -53,8 +53,8 @@ class Models:
         """Loads a network for `get`, which may take minutes. Networks are loaded one at a time.
 
         Raises:
-            ValueError, FileNotFoundError, ConnectionError: as `HubModel.from_pretrained`, for a name that is no Hub id
-                where folders are not allowed, and for a network that is too large for this page.
+            ValueError, FileNotFoundError, ConnectionError: as `HubModel.from_pretrained`; also for a network that is
+                too large for this page and, where folders are not allowed, for a name that is not a Hub id.
         """
         with self._loading:
             with self._access:

@@ -25,7 +25,7 @@ MAX_BODY_SIZE = 5 * 2**20  # bytes of any request: the file and what surrounds i
 MAX_WAITING = 20  # visitors in the queue
 MAX_SESSIONS = 500  # visitors whose last photograph and model the server remembers
 
-# What a file's classes can be said to be: the label on the page, and the `layout_classes` of `read_layout`.
+# What visitors can choose as a file's classes: the label on the page, and the `layout_classes` of `read_layout`.
 LAYOUT_CLASSES = [
     ("Its classes: the model's", ""),
     *((f"Its classes: {preset}", preset) for preset in PRESETS),
@@ -35,8 +35,9 @@ LAYOUT_CLASSES = [
 # Options of events. All that run a network share one limit: one run at a time.
 NETWORK: dict[str, Any] = {"concurrency_id": "net", "concurrency_limit": 1}
 PRIVATE: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
-LAST: dict[str, Any] = {"trigger_mode": "always_last"}  # of quick changes the last one counts
-# Of deferred events Gradio would run the last one with an older one's data, and by default it drops them.
+LAST: dict[str, Any] = {"trigger_mode": "always_last"}  # of several quick changes, the last one counts
+# With "always_last", Gradio would run the last of several deferred events with an older one's data; by default it drops
+# them all.
 EACH: dict[str, Any] = {"trigger_mode": "multiple"}
 
 
@@ -82,10 +83,11 @@ def build(model: HubModel, folders: bool = False) -> gr.Blocks:
 def launch(model: HubModel, **options: Any) -> tuple[gr.Blocks, str]:
     """Serves the page of `model`; `options` as for gradio's `Blocks.launch`.
 
-    Visitors may name folders of this machine as models if they sit at it: on a loopback address, not on a Space.
+    Visitors may name folders of this machine as models only if they use it themselves: if the page is served on a
+    loopback address, and not by a Space.
 
     Returns:
-        The page and its address. Unless `prevent_thread_lock=True` is among the options, only when it is over.
+        The page and its address; not before the server has stopped, unless `prevent_thread_lock=True` is given.
     """
     host = options.get("server_name") or os.environ.get("GRADIO_SERVER_NAME") or "127.0.0.1"
     page = build(model, folders=host in ("127.0.0.1", "localhost", "::1") and "SPACE_ID" not in os.environ)
@@ -104,7 +106,7 @@ def launch(model: HubModel, **options: Any) -> tuple[gr.Blocks, str]:
     return page, address
 
 
-# -- parts, from above to below ----------------------------------------------------------------------
+# -- parts, from top to bottom -----------------------------------------------------------------------
 
 
 def _header() -> str:
@@ -161,7 +163,7 @@ def _connect(actions: Actions, parts: _Parts) -> None:
     parts.surprise.click(actions.surprise, name, painter, **LAST, **NETWORK, **PRIVATE)
     of_file = [parts.upload, parts.snap, parts.layout_classes, name]
     parts.upload.upload(actions.upload, of_file, painter, **EACH, **NETWORK, **PRIVATE)
-    # Loading may take minutes, in which others go on painting: it has a limit of its own.
+    # Loading may take minutes, during which others keep painting: it has a limit of its own.
     loading: dict[str, Any] = {
         "concurrency_id": "models", "concurrency_limit": 1, "api_visibility": "private",
         "show_progress": "minimal", "show_progress_on": field,

@@ -1,6 +1,6 @@
 """`LabelPainter`: the Gradio component in which one paints a layout and sees its photograph.
 
-Its half in the browser is in static/, ES modules of which painter.js is the first to read. What the page sends is a
+Its half in the browser is in static/, as ES modules; painter.js is the one to read first. What the page sends is a
 `Painting` as text; what it gets is a `Result`.
 """
 

@@ -44,7 +44,7 @@ class Painting:
         """Reads what `to_text` or the page wrote; the ids are not yet checked against a class set.
 
         Raises:
-            LayoutError: for text that is no painting, and for a painting larger than the limits; no more is unpacked
+            LayoutError: for text that is not a painting, and for a painting larger than the limits; no more is unpacked
                 than the stated size needs.
         """
         size, *planes = text.split(".") if isinstance(text, str) else [""]
@@ -61,8 +61,8 @@ def check_size(height: int, width: int, source: str) -> None:
     """Raises a LayoutError, which begins with `source`, for a size that can't be painted."""
     if height * width > MAX_LAYOUT_PIXELS or max(height, width) > MAX_SIDE:
         raise LayoutError(
-            f"{source}: {width} x {height} pixels; on this page a layout may have {MAX_LAYOUT_PIXELS:,}, and on a side "
-            f"{MAX_SIDE:,}."
+            f"{source}: {width} x {height} pixels; on this page a layout may have {MAX_LAYOUT_PIXELS:,}, and "
+            f"{MAX_SIDE:,} on a side."
         )
 
 

@@ -38,7 +38,7 @@ class ModelDescription:
         size: (height, width) of its images in pixels.
         layers: a heading for its layers, and these.
         num_images: k, images per layout.
-        num_parameters: how many numbers its weights are.
+        num_parameters: the number of its parameters.
         gflop: arithmetic for one layout, in 10^9 operations.
     """
 
@@ -54,7 +54,7 @@ class ModelDescription:
 
     @property
     def pixels(self) -> str:
-        """The size in people's words, "512 x 256": width first."""
+        """The size as people write it, "512 x 256": width first."""
         return f"{self.size[1]} x {self.size[0]}"
 
 

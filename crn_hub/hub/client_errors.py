@@ -1,4 +1,4 @@
-"""What the failures of the Hub's client (huggingface_hub) become: errors of one sentence."""
+"""Turns failures of the Hub's client (huggingface_hub) into errors of one sentence."""
 
 import re
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ from huggingface_hub.utils import httpx
 
 from crn_hub.text import clause
 
-GATED = "access has to be asked for on its page on the Hub first"
+GATED = "access must be requested on its page on the Hub first"
 
 
 def reason(error: BaseException) -> str:
@@ -27,7 +27,7 @@ def reason(error: BaseException) -> str:
         return f"{clause(error)}: {reason(error.__cause__)}"
     if isinstance(error, OfflineModeIsEnabled):
         return "the client is in offline mode (HF_HUB_OFFLINE)"
-    if isinstance(error, UnicodeEncodeError):  # of a header
+    if isinstance(error, UnicodeEncodeError):  # raised for a header
         return "the token holds characters that no token has"
     if isinstance(error, GatedRepoError):
         return GATED
@@ -61,7 +61,7 @@ def push_errors(failure: str) -> Iterator[None]:
 def client_error(error: BaseException | None) -> BaseException | None:
     """The client's failure that led to `error`, however a library has wrapped it; None if there was none.
 
-    A file that the Hub does not have is no failure: libraries try several.
+    A file that the Hub does not have is not a failure: libraries try several.
     """
     while error is not None and (
         isinstance(error, EntryNotFoundError) or not isinstance(error, httpx.HTTPError | ConnectionError)

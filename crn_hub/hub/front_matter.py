@@ -29,7 +29,7 @@ def front_matter(training: TrainingSummary, model_name: str, paper: str) -> str:
 
     Args:
         training: what the training record says.
-        model_name: what results are listed under.
+        model_name: the name under which results are listed.
         paper: the address of the paper that describes such networks.
     """
     license_id, license_name = training.license.lower(), None

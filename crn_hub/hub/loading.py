@@ -1,4 +1,4 @@
-"""Loading a model from a folder or the Hub: checked before memory is taken, and no tensor stays random."""
+"""Loading a model from a folder or the Hub: checked before memory is taken, and no tensor is left random."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -33,11 +33,11 @@ class Loadable(Protocol):
 
     @classmethod
     def kind_for(cls: type[Model], config: Mapping[str, Any]) -> type[Model]:
-        """The class of the model that config.json describes; a ValueError if it is not this one or below it."""
+        """The class of the model that config.json describes; a ValueError unless it is this one or a subclass."""
 
     @classmethod
     def from_config(cls: type[Model], config: Mapping[str, Any]) -> Model:
-        """A model of this class with fresh weights; a ValueError if config.json makes none."""
+        """A model of this class with fresh weights; a ValueError if config.json does not describe one."""
 
     @property
     def num_parameters(self) -> int: ...
@@ -51,14 +51,14 @@ def load_model(base: type[Model], source: Source, max_parameters: int) -> Model:
     """Loads a model on the CPU.
 
     Args:
-        base: the class that the model must have, or be below of.
+        base: the class that the model must belong to.
         source: where its files are.
         max_parameters: refuse larger models before their weights are fetched.
 
     Raises:
-        FileNotFoundError: if config.json or model.safetensors is missing, or all of the folder or repo.
+        FileNotFoundError: if the folder or repo is missing, or its config.json or model.safetensors.
         ConnectionError: if the Hub could not be reached or refused.
-        ValueError: if config.json or the tensors don't make such a model.
+        ValueError: if config.json or the tensors are not those of such a model.
     """
     name = source.name
     config = read_object(source.fetch(CONFIG, TEXT_BYTES), name)
@@ -70,7 +70,7 @@ def load_model(base: type[Model], source: Source, max_parameters: int) -> Model:
         with torch.device("meta"):  # takes no memory before the shapes of the tensors have been compared
             model = kind.from_config(config)
     except (ValueError, TypeError, RecursionError) as error:
-        raise ValueError(f"{name}: {CONFIG} makes no {kind.__name__}: {clause(error)}.") from error
+        raise ValueError(f"{name}: {CONFIG} does not describe a {kind.__name__}: {clause(error)}.") from error
     if model.num_parameters > max_parameters:
         raise ValueError(
             f"{name}: {model.num_parameters:,} parameters are more than the {max_parameters:,} allowed here."
@@ -90,7 +90,7 @@ def check_device(map_location: str | torch.device) -> None:
     """
     try:
         torch.empty(0, device=map_location)
-    except (RuntimeError, AssertionError, TypeError) as error:  # AssertionError: of a PyTorch without CUDA
+    except (RuntimeError, AssertionError, TypeError) as error:  # AssertionError: from a PyTorch without CUDA
         raise ValueError(
             f"map_location must be a device that PyTorch finds here, such as 'cpu' or 'cuda', not {map_location!r}."
         ) from error

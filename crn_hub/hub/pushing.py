@@ -1,4 +1,4 @@
-"""Pushing a model to the Hub in one commit, in which a card that people have edited stays."""
+"""Pushing a model to the Hub in one commit, which keeps a card that people have edited."""
 
 import os
 import shutil
@@ -59,8 +59,8 @@ def push_model(
             outdated.append(SWATCH_FILES)
         gone = [file for file in there - set(files) if any(fnmatchcase(file, pattern) for pattern in outdated)]
         with push_errors(failure):
-            # Not upload_folder, which may take several commits. With a parent, the Hub refuses the commit if somebody
-            # has made another meanwhile, who may have edited the card.
+            # Not upload_folder, which may take several commits. With parent_commit, the Hub refuses the commit if
+            # somebody else has committed meanwhile, perhaps an edited card.
             commit = api.create_commit(
                 repo_id,
                 [
@@ -75,7 +75,7 @@ def push_model(
 
 
 def _copy_card_and_pictures(folder: Path, draft: Path) -> None:
-    """Copies from a model folder what saving the model again would not make."""
+    """Copies from a model folder what saving the model again would not recreate."""
     pictures = pictures_in(folder / SAMPLES)
     if (folder / CARD).is_file() and not is_unedited(folder / CARD):
         shutil.copyfile(folder / CARD, draft / CARD)

@@ -50,7 +50,7 @@ def save_model(model: Saveable, folder: Path, repo_id: str | None = None, with_w
     Raises:
         FileExistsError: if a file is where the folder should be.
         OSError: if the folder cannot be written.
-        TypeError: if the training record holds what JSON cannot.
+        TypeError: if the training record cannot be written as JSON.
     """
     if (file := file_in_the_way(folder)) is not None:
         raise FileExistsError(f"{file}: a file, where a folder is needed to save the model.")

@@ -50,7 +50,7 @@ class Source:
         token, cache_dir, force_download, local_files_only: as in `huggingface_hub.hf_hub_download`.
 
     Raises:
-        FileNotFoundError: if the name is empty or a file's.
+        FileNotFoundError: if the name is empty, or that of a file.
         ValueError: if the revision is not a text, or empty.
     """
 
@@ -173,7 +173,7 @@ class Source:
             ) from error
         except EntryNotFoundError as error:
             raise FileNotFoundError(f"{self.name}: the repo on the Hub holds no {file}{_hint(file)}.") from error
-        except (httpx.HTTPError, OSError, RuntimeError, UnicodeEncodeError) as error:  # RuntimeError: of Xet
+        except (httpx.HTTPError, OSError, RuntimeError, UnicodeEncodeError) as error:  # RuntimeError: from Xet
             raise ConnectionError(f"{self.name}: {file} could not be fetched from the Hub: {reason(error)}.") from error
 
     def _is_known_to_lack(self, file: str) -> bool:
@@ -203,7 +203,7 @@ def check_repo_id(repo_id: str) -> None:
         validate_repo_id(repo_id or "")
     except HFValidationError as error:
         raise ValueError(
-            f"{repo_id!r} is no id of a Hub repo; use organisation/name, each of letters, digits and single "
+            f"{repo_id!r} is not the id of a Hub repo; use organisation/name, each of letters, digits and single "
             "'-', '_' and '.' between them."
         ) from error
 

@@ -8,7 +8,7 @@ from typing import Any, TypedDict
 
 
 class TrainingResult(TypedDict, total=False):
-    """What a stage of training came to; written by train_accelerate.py."""
+    """The outcome of a stage of training; written by train_accelerate.py."""
 
     steps: int  # optimiser steps
     epochs: float
@@ -46,7 +46,7 @@ class TrainingRecord(TypedDict, total=False):
     """The whole of training.json; every key may be missing."""
 
     # Written by train_accelerate.py
-    dataset: str  # in people's words: a Hub id, the name of a folder, "procedural street scenes"
+    dataset: str  # for people: a Hub id, the name of a folder, "procedural street scenes"
     hub_dataset: str | None  # its Hub id; null for a local one
     license: str | None  # of the data, and so of the weights: a licence's id on the Hub if it has one
     settings: dict[str, Any]  # arguments of train_accelerate.py as used, paths without their folders

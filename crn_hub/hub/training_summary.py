@@ -123,7 +123,7 @@ def _object(value: Any) -> dict[str, Any]:
 
 def _finite(value: Any) -> float | None:
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return value if is_number and abs(value) < 1e18 else None  # neither for nan
+    return value if is_number and abs(value) < 1e18 else None  # None for nan, too
 
 
 def _text(value: Any) -> str:

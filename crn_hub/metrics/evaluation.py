@@ -25,7 +25,7 @@ from crn_hub.networks.hub_model import HubModel
 from crn_hub.segmentation import Segmenter, SmallSegmenter, load_segmenter
 from crn_hub.vgg import load_features
 
-VERSION = 1  # of the measures; a change makes earlier measurements those of another evaluation
+VERSION = 1  # of the measures; after a change, earlier measurements count as those of another evaluation
 OTHERS, PHOTOGRAPHS = "other photographs", "photographs"  # columns of the table beside the models
 MEASURED = "measured"  # folder of the saved measurements
 SMALLEST = 32  # pixels of each side
@@ -40,7 +40,7 @@ class Evaluation:
     Attributes:
         data: the rows, at the size of the evaluation.
         facts: what the numbers depend on; plain JSON.
-        notes: the same in sentences, for everybody who compares the numbers with others.
+        notes: the same in sentences, for whoever compares the numbers with others.
         features: the name of the feature network of the perceptual distance in reports.
         models: each model with its measures.
         others: the measures of photographs of other rows; None if there are no other rows.

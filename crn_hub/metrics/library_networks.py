@@ -30,8 +30,8 @@ def load_inception() -> tuple[Any, str]:
 
 def load_lpips() -> tuple[Any, str]:
     """LPIPS of two images (1, 3, H, W), -1..1; or None and why the weights could not be loaded."""
-    metric, trouble = _try(lambda: LearnedPerceptualImagePatchSimilarity(net_type="alex"))
-    return (None, trouble) if metric is None else (metric.requires_grad_(False).eval(), "")
+    metric, problem = _try(lambda: LearnedPerceptualImagePatchSimilarity(net_type="alex"))
+    return (None, problem) if metric is None else (metric.requires_grad_(False).eval(), "")
 
 
 def _try(build: Callable[[], Any]) -> tuple[Any, str]:
@@ -43,7 +43,7 @@ def _try(build: Callable[[], Any]) -> tuple[Any, str]:
         with redirect_stdout(sys.stderr):  # torch.hub prints what it downloads
             return build(), ""
     except Exception as error:  # urllib, torch.hub and pickle fail in many different ways
-        return None, clause(getattr(error, "reason", error))  # of a URLError
+        return None, clause(getattr(error, "reason", error))  # `reason` is that of a URLError
     finally:
         socket.setdefaulttimeout(timeout)
         if forced is None:

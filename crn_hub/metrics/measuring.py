@@ -71,7 +71,7 @@ def _prepare(data: PairDataset, meter: Meter, index: int) -> Reference:
 
 
 def _calibration_pairs(data: PairDataset, meter: Meter) -> Iterator[tuple[Reference, Reference]]:
-    """Photographs with those half the data further on, which show other places, often in other light."""
+    """Photographs, each with the one half the data further on, which shows another place, often in other light."""
     count = min(CALIBRATION_PAIRS, len(data))
     for i in tqdm(range(count), desc="calibrating", unit="pair"):
         one = i * len(data) // count

@@ -24,7 +24,7 @@ RowMeasurements = dict[str, np.ndarray]  # of one row and one source of pictures
 
 
 class Reference(NamedTuple):
-    """The recorded photograph of a row, prepared for comparisons."""
+    """The recorded photograph of a row, prepared for comparison."""
 
     pixels: Tensor  # uint8 (1, 3, H, W)
     features: list[Tensor]  # (1, C, h, w) of each layer
@@ -33,7 +33,7 @@ class Reference(NamedTuple):
 
 
 class Meter:
-    """Measures images with its networks; `calibrate` sets the weights of the layers first.
+    """Measures images with its networks. Call `calibrate` first, which sets the weights of the layers.
 
     Args:
         num_classes: n of the layouts.

@@ -1,4 +1,4 @@
-"""What one must know to compare the numbers of an evaluation with others, in sentences."""
+"""Sentences on what one must know to compare the numbers of an evaluation with others."""
 
 from contextlib import suppress
 from typing import Any, cast

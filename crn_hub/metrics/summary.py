@@ -109,10 +109,12 @@ def summarise(measurements: Sequence[RowMeasurements], real: Sequence[RowMeasure
     everything = np.arange(count)
     measures: dict[str, Value] = {}
 
-    def add(key: str, of: Callable[[np.ndarray], float], value: float | None = None, spread: bool = True) -> None:
-        value = of(everything) if value is None else value
+    def add(
+        key: str, statistic: Callable[[np.ndarray], float], value: float | None = None, spread: bool = True
+    ) -> None:
+        value = statistic(everything) if value is None else value
         spread = spread and np.isfinite(value)  # PSNR of a photograph with itself is infinite
-        deviation = float(np.nanstd([of(rows) for rows in draws])) if spread else None
+        deviation = float(np.nanstd([statistic(rows) for rows in draws])) if spread else None
         if deviation is None:
             measures[key] = Value(value, None, None)
         else:

@@ -35,7 +35,7 @@ def finite_number(what: str, value: Any, low: float, high: float) -> float:
 def check_pixels(what_gives: str, size: tuple[int, int]) -> None:
     """
     Raises:
-        ValueError: for images of more than `MAX_PIXELS`; `what_gives` begins the message, as in the next two.
+        ValueError: for images of more than `MAX_PIXELS`; `what_gives` begins the message, here and below.
     """
     _check(what_gives, size[0] * size[1], "pixels", MAX_PIXELS)
 

@@ -54,14 +54,14 @@ class CRN(HubModel):
     Args:
         classes: what the ids of a layout mean; the input has one channel per class and one for unlabelled.
         widths: channels of each refinement module, coarse to fine. The paper's 256p network has
-            (1024,) * 5 + (512, 512), with (128,) and (128, 32) more for 512p and 1024p.
+            (1024,) * 5 + (512, 512), followed by (128,) for 512p and (128, 32) for 1024p.
         base_size: (height, width) of the first module in pixels; each further module doubles it, so the output
             has base_size * 2 ** (len(widths) - 1).
         num_images: k, how many different photographs the network gives at once (section 3.3).
 
     Raises:
-        ValueError: for widths, sizes or numbers that make no network, or one beyond `networks.bounds`; before memory
-            is taken.
+        ValueError: if widths, sizes or numbers are invalid, or the network would exceed `networks.bounds`; before
+            memory is taken.
     """
 
     ARCHITECTURE = "crn"
@@ -101,8 +101,8 @@ class CRN(HubModel):
         Raises:
             ValueError: if shape, type or an id doesn't fit this network.
         """
-        # As in the authors' published code, the one-hot layout is halved again and again by averages: coarse ones are
-        # soft.
+        # As in the authors' published code, the one-hot layout is halved repeatedly by averaging, so coarse layouts
+        # are soft.
         layouts = [self._one_hot(ids)]  # (B, n + 1, H, W), then each half the size
         for _ in self.widths[1:]:
             layouts.append(F.avg_pool2d(layouts[-1], 2))
@@ -153,9 +153,9 @@ class CRN(HubModel):
     def grow_from(self, other: "CRN") -> int:
         """Takes over the weights of a cascade that is equal or shorter (section 4: 256p to 512p to 1024p).
 
-        The class sets may differ: what reads a class keeps its weights where `other` has that class by name or alias.
-        The new modules and what reads other classes keep their fresh weights, and so does the output layer unless both
-        networks have the same modules; if `other` makes one image, each of the k here starts near that.
+        The class sets may differ: weights that read a class are taken over if `other` has that class, by name or
+        alias. Weights of new modules and those that read other classes stay fresh, and so does the output layer unless
+        both networks have the same modules; if `other` makes one image, each of the k here starts near that.
 
         Returns:
             How many modules were taken over.

@@ -1,4 +1,4 @@
-"""A convolution as numbers: its weights, its arithmetic, its features; known before the layer is built."""
+"""A convolution described by numbers, from which its cost is known before the layer is built."""
 
 from typing import NamedTuple
 
@@ -9,11 +9,11 @@ class Convolution(NamedTuple):
     Attributes:
         inputs, outputs: channels.
         kernel: its side in pixels.
-        size: (height, width) of the smaller of the maps that it reads and makes. Each weight is used once at each
-            pixel of that map.
-        stride: how many times as high and wide the larger map is: the one that a convolution reads, or the one that a
-            transposed convolution makes.
-        transposed: which of the two it is.
+        size: (height, width) of the smaller of its input and its output map. Each weight is used once at each pixel of
+            that map.
+        stride: how many times as high and wide the larger map is: a convolution's input, or a transposed convolution's
+            output.
+        transposed: whether it is a transposed convolution.
     """
 
     inputs: int
@@ -30,11 +30,11 @@ class Convolution(NamedTuple):
 
     @property
     def num_weights(self) -> int:
-        """How many numbers its kernels are; biases are left out."""
+        """The number of weights in its kernels; biases are left out."""
         return self.kernel**2 * self.inputs * self.outputs
 
     @property
     def features(self) -> int:
-        """How many numbers the larger of the maps that it reads and makes has."""
+        """The number of features in the larger of its input and its output."""
         at_large, at_small = (self.outputs, self.inputs) if self.transposed else (self.inputs, self.outputs)
         return max(at_large * self.stride**2, at_small) * self.size[0] * self.size[1]

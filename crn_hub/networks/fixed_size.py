@@ -17,11 +17,11 @@ class FixedSizeNetwork(HubModel):
     Args:
         classes: what the ids of a layout mean.
         size: (height, width) of the images in pixels.
-        width: the number of channels from which those of all layers follow.
+        width: a number of channels, from which those of all layers follow.
         num_images: k, how many different photographs the network gives at once.
 
     Raises:
-        ValueError: for numbers that make no network, or one beyond `networks.bounds`; before memory is taken.
+        ValueError: if a number is invalid, or the network would exceed `networks.bounds`; before memory is taken.
     """
 
     DEFAULT_WIDTH: ClassVar[int]
@@ -39,7 +39,7 @@ class FixedSizeNetwork(HubModel):
         return self._size[0], self._size[1]
 
     def _check_bounds(self) -> None:
-        """For the constructor of a subclass, once it has set what `convolutions` needs."""
+        """To be called by a subclass's constructor once it has set what `convolutions` needs."""
         size = f"{self.size[0]} x {self.size[1]}"
         check_pixels(f"size {size} has", self.size)
         check_features(
@@ -68,7 +68,7 @@ class FixedSizeNetwork(HubModel):
 
     @torch.no_grad()
     def grow_from(self, other: "FixedSizeNetwork") -> int:
-        """Takes over the weights of such a network of the same size and width; see `HubModel.grow_from`."""
+        """Takes over the weights of a network of the same kind, size and width; see `HubModel.grow_from`."""
         self.check_start(other)
         state = {name: tensor for name, tensor in other.state_dict().items() if not name.startswith("to_images.")}
         state |= {name: self._matching(self.get_parameter(name), state[name], 0, other) for name in self.layout_kernels}

@@ -8,7 +8,7 @@ aggregation by dilated convolutions", ICLR 2016, arXiv 1511.07122), generator of
 | 8         | w -> w      | 3x3    | 1              | 257           | layer normalisation, leaky ReLU  |
 | to_images | w -> 3k     | 1x1    |                | 257           |                                  |
 
-Every map has the size of the image: detail stays, and memory and arithmetic grow with the number of its pixels. The
+Every map has the size of the image: detail is kept, and memory and arithmetic grow with the number of its pixels. The
 dilations double as in the context module of that paper, but further, up to a field of view of 257; another list may be
 given. Normalisation and nonlinearity are those of the cascade, so that only the architecture differs.
 """
@@ -27,7 +27,7 @@ DILATIONS = (1, 2, 4, 8, 16, 32, 64, 1)
 
 
 class DilatedLayer(nn.Module):
-    """{3x3 convolution with dilation, layer normalisation, leaky ReLU}; resolution stays."""
+    """{3x3 convolution with dilation, layer normalisation, leaky ReLU} at the same resolution."""
 
     def __init__(self, inputs: int, outputs: int, dilation: int):
         super().__init__()
@@ -50,7 +50,7 @@ class FullResolutionNetwork(FixedSizeNetwork):
         dilations: of the 3x3 convolutions, in pixels.
 
     Raises:
-        ValueError: for numbers that make no network, or one beyond `networks.bounds`; before memory is taken.
+        ValueError: if a number is invalid, or the network would exceed `networks.bounds`; before memory is taken.
     """
 
     ARCHITECTURE = "full-resolution"

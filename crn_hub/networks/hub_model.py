@@ -46,13 +46,13 @@ class HubModel(nn.Module, ABC):
         num_images: k, how many different photographs the network gives at once.
         training_record: settings, loss weights and cost of the training that made these weights; {} if unknown. Its
             keys are described in `crn_hub.hub.training_record`.
-        gradient_checkpointing: in training, keep only what passes between modules and compute the rest again: less
-            memory, more time.
-        loaded_from: the file that the weights come from; None if they come from none.
+        gradient_checkpointing: in training, keep only what passes between modules and recompute the rest: less memory,
+            more time.
+        loaded_from: the file that the weights come from; None for fresh weights.
     """
 
     ARCHITECTURE: ClassVar[str]  # in config.json
-    TITLE: ClassVar[str]  # in people's words
+    TITLE: ClassVar[str]  # as people call it
     PAPER: ClassVar[tuple[str, str]]  # authors and year, address
     FIELDS: ClassVar[tuple[str, ...]]
     IS_UNNAMED: ClassVar[bool] = False  # whether a config.json that names no architecture is of this class
@@ -122,7 +122,7 @@ class HubModel(nn.Module, ABC):
         return one_hot(ids, len(self.classes), next(self.to_images.parameters()).dtype)
 
     def _run(self, block: Callable[..., Tensor], *inputs: Any) -> Tensor:
-        """What a part of the network gives; with gradient checkpointing its inner features aren't kept."""
+        """Runs a part of the network; with gradient checkpointing, its inner features aren't kept."""
         if self.gradient_checkpointing and torch.is_grad_enabled():
             return checkpoint(block, *inputs, use_reentrant=False)
         return block(*inputs)
@@ -139,12 +139,12 @@ class HubModel(nn.Module, ABC):
     @property
     @abstractmethod
     def convolutions(self) -> list[Convolution]:
-        """The network's convolutions as its arguments make them, from the layout to the images."""
+        """The network's convolutions from the layout to the images, known from its arguments alone."""
 
     @property
     @abstractmethod
     def num_modules(self) -> int:
-        """How many parts the network has, one after another."""
+        """The number of parts of the network that run one after another."""
 
     @property
     @abstractmethod
@@ -161,7 +161,7 @@ class HubModel(nn.Module, ABC):
 
     @property
     def num_parameters(self) -> int:
-        """How many numbers the weights are."""
+        """The number of parameters, over all weights and biases."""
         return sum(p.numel() for p in self.parameters())
 
     @property
@@ -194,9 +194,9 @@ class HubModel(nn.Module, ABC):
     def grow_from(self, other: Any) -> int:
         """Takes over the weights of a network of the same kind.
 
-        The class sets may differ: what reads a class keeps its weights where `other` has that class by name or alias.
-        What reads other classes keeps its fresh weights, and so does the output layer if the numbers of images differ;
-        if `other` makes one image, each of the k here starts near that.
+        The class sets may differ: weights that read a class are taken over if `other` has that class, by name or
+        alias. Weights that read other classes stay fresh, and so does the output layer if the numbers of images
+        differ; but if `other` makes one image, each of the k here starts near that.
 
         Returns:
             How many of the `num_modules` were taken over.
@@ -215,15 +215,15 @@ class HubModel(nn.Module, ABC):
         return [p.unflatten(0, (3, self.num_images)) for p in self._output_parameters]
 
     def _start_alike(self) -> None:
-        """Makes the k images almost the same; for the end of a constructor."""
+        """Makes the k images almost the same; to be called at the end of a constructor."""
         start_alike(self._output_weights())
 
     def _take_output_from(self, other: "HubModel") -> None:
-        """Takes over the output layer if it makes as many images, or one: then each image here starts near that."""
+        """Takes over the output layer if it makes the same number of images, or one, near which each here starts."""
         take_over_images(self._output_weights(), other._output_weights())
 
     def _matching(self, kernel: Tensor, theirs: Tensor, before: int, other: "HubModel") -> Tensor:
-        """The kernel of a layer that reads a layout, with the weights of `other` where that has the class."""
+        """The kernel of a layer that reads a layout, with the weights of `other` for each class that it has too."""
         return take_over_classes(kernel, theirs, before, self.classes, other.classes)
 
     # -- config.json ---------------------------------------------------------------------------------
@@ -247,7 +247,7 @@ class HubModel(nn.Module, ABC):
         """The class of the network that a config.json describes.
 
         Raises:
-            ValueError: if the architecture is unknown, or it is not this class or one below it.
+            ValueError: if the architecture is unknown, or not that of this class or a subclass.
         """
         kinds = HubModel._architectures
         architecture = config.get("architecture", next(name for name, kind in kinds.items() if kind._is_unnamed()))
@@ -259,7 +259,7 @@ class HubModel(nn.Module, ABC):
             )
         if not issubclass(kind, cls):
             raise ValueError(
-                f"a {kind.TITLE} and no {cls.TITLE}; {kind.__name__}.from_pretrained loads it, and "
+                f"a {kind.TITLE}, not a {cls.TITLE}; {kind.__name__}.from_pretrained loads it, and "
                 "HubModel.from_pretrained any model."
             )
         return kind
@@ -269,7 +269,7 @@ class HubModel(nn.Module, ABC):
         """A network of this class with fresh weights.
 
         Raises:
-            ValueError, TypeError: if config.json makes none.
+            ValueError, TypeError: if config.json does not describe one.
         """
         arguments = {name: value for name, value in config.items() if name != "architecture"}
         fields = {"classes", *cls.FIELDS}
@@ -312,8 +312,8 @@ class HubModel(nn.Module, ABC):
         Raises:
             FileNotFoundError: no such folder or Hub repo, or it lacks config.json or model.safetensors.
             ConnectionError: the Hub could not be reached or refused.
-            ValueError: config.json or the tensors make no such network, or there is no such device; the message names
-                what is wrong.
+            ValueError: config.json or the tensors are not those of such a network, or there is no such device; the
+                message names what is wrong.
         """
         check_device(map_location)
         name = resolve(BOX) if pretrained_model_name_or_path is None else str(pretrained_model_name_or_path)
@@ -339,7 +339,7 @@ class HubModel(nn.Module, ABC):
         Raises:
             FileExistsError: a file is where the folder should be.
             OSError: the folder cannot be written.
-            TypeError: `training_record` holds what JSON cannot.
+            TypeError: `training_record` cannot be written as JSON.
         """
         save_model(self, Path(save_directory), repo_id)
 
@@ -382,9 +382,9 @@ class HubModel(nn.Module, ABC):
             The address of the commit.
 
         Raises:
-            ValueError: the id is none, the commit has no title, the repo is public where a private one is asked for,
-                or the Hub refuses the card.
-            FileNotFoundError: `folder` is none.
+            ValueError: the id is invalid, the commit has no title, the repo is public although a private one is asked
+                for, or the Hub refuses the card.
+            FileNotFoundError: there is no such `folder`.
             ConnectionError: the Hub could not be reached or refused, or the repo was changed during the push.
         """
         return push_model(self, repo_id, folder, private, token, commit_message, revision)

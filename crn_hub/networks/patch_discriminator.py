@@ -19,14 +19,14 @@ from crn_hub.networks.starting import start_small
 
 
 class PatchDiscriminator(nn.Module):
-    """Tells for each patch of 70 x 70 pixels whether it is of a photograph or made by a network, given its layout.
+    """Tells, for each patch of 70 x 70 pixels and its layout, whether it comes from a photograph or a network.
 
     Args:
         layout_channels: of the layout, n + 1 for n classes.
         width: channels of the first layer; the published network has 64.
     """
 
-    SMALLEST = 32  # pixels of each side of its images; with fewer, the last normalisation would see too few
+    SMALLEST = 32  # pixels of each side of its images; with fewer, too few would reach the last normalisation
 
     def __init__(self, layout_channels: int, width: int = 64):
         super().__init__()

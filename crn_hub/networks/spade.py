@@ -16,8 +16,8 @@ its input, or, where the channels differ, SPADE and a 1x1 convolution of its inp
 parameters, multiplied by 1 + gamma, plus beta; the layout goes through a 3x3 convolution with 2w channels and ReLU, and
 gamma and beta are 3x3 convolutions of that.
 
-Normalisation is over each map of each sample, as in `networks.unet`. Spectral normalisation, which is there to train
-with an adversary, is left out.
+Normalisation is over each map of each sample, as in `networks.unet`. Spectral normalisation, which serves
+adversarial training, is left out.
 """
 
 from collections.abc import Sequence
@@ -79,7 +79,7 @@ class SPADEGenerator(FixedSizeNetwork):
         num_images: k, how many different photographs the network gives at once.
 
     Raises:
-        ValueError: for numbers that make no network, or one beyond `networks.bounds`; before memory is taken.
+        ValueError: if a number is invalid, or the network would exceed `networks.bounds`; before memory is taken.
     """
 
     ARCHITECTURE = "spade"

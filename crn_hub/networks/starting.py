@@ -6,8 +6,8 @@ from torch import Tensor, nn
 
 from crn_hub.classes import UNLABELLED, ClassSet
 
-# How much the k images differ at the start, as a share of what independent weights would give. Of images that have
-# nothing in common, one is the best everywhere at first, and the others stay noise (benchmarks/model_in_the_box).
+# How much the k images differ at the start, as a share of what independent weights would give. If they had nothing in
+# common, one would be the best everywhere at first, and the others stay noise (benchmarks/model_in_the_box).
 IMAGE_SPREAD = 0.1
 
 
@@ -30,7 +30,7 @@ def start_alike(output_weights: list[Tensor]) -> None:
 
 @torch.no_grad()
 def take_over_images(output_weights: list[Tensor], theirs: list[Tensor]) -> None:
-    """Takes over an output layer that makes as many images, or one: then each image here starts near that.
+    """Takes over an output layer that makes the same number of images, or one, near which each image here starts.
 
     Args:
         output_weights: the parameters of the output layer, each (3, K, ...); changed in place.

@@ -15,9 +15,10 @@ For width w and d levels, where c_i = w * min(2**i, 8) are the channels of level
 Every layer is a 4x4 convolution of stride 2. Those on the way up are transposed, and read the features of their level
 from the way down, followed by those of the layer before. Dropout is in the first three layers up.
 
-There are as many levels as both sides can be halved. So the innermost map has an odd side, for 256 x 256 it is a single
-pixel; it is not normalised. Normalisation is over each map of each sample, with a scale and a shift per channel: the
-same as the paper's batch normalisation with a batch of one and the statistics of the test batch (section 3.4 there).
+There are as many levels as times that both sides can be halved. So the innermost map has an odd side (for 256 x 256 it
+is a single pixel); it is not normalised. Normalisation is over each map of each sample, with a scale and a shift per
+channel: the same as the paper's batch normalisation with a batch of one and the statistics of the test batch (section
+3.4 there).
 """
 
 from collections.abc import Sequence
@@ -76,7 +77,7 @@ class UNet(FixedSizeNetwork):
             synthesis, which is deterministic here.
 
     Raises:
-        ValueError: for numbers that make no network, or one beyond `networks.bounds`; before memory is taken.
+        ValueError: if a number is invalid, or the network would exceed `networks.bounds`; before memory is taken.
     """
 
     ARCHITECTURE = "unet"

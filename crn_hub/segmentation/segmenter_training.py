@@ -88,7 +88,7 @@ def train_segmenter(segmenter: SmallSegmenter, data: PairDataset, steps: int, se
     Args:
         data: pairs in the classes of the segmenter, best at twice its size, so that crops are sharp.
         steps: optimiser steps of `BATCH_SIZE` pairs.
-        seed: of order and augmentation.
+        seed: of the order and the augmentation.
         device: the device to train on; the network stays there.
     """
     network, n = segmenter.to(device).network.train(), len(segmenter.own_classes)
@@ -121,8 +121,8 @@ def train_segmenter(segmenter: SmallSegmenter, data: PairDataset, steps: int, se
                 labels.append(ids.long())
             scores, _ = segmenter.scores_of_labels(torch.stack(photographs).to(device))
             scores = F.interpolate(scores, segmenter.size, mode="bilinear", align_corners=False)
-            wanted = torch.stack(labels).to(device)
-            loss = F.cross_entropy(scores, wanted, weights, ignore_index=UNLABELLED)
+            targets = torch.stack(labels).to(device)
+            loss = F.cross_entropy(scores, targets, weights, ignore_index=UNLABELLED)
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()

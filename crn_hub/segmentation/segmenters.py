@@ -55,7 +55,7 @@ class Segmenter(nn.Module, ABC):
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """RGB (B, 3, H, W) on the 0..255 scale -> scores (B, n + 1, H, W) and features (B, C).
 
-        The last channel of the scores is for labels that are no class; classes that the network cannot find have -inf.
+        The last channel of the scores is for labels of no class; classes that the network cannot find have -inf.
         If several labels are one class, its score is the highest of theirs. Features are means over the picture.
         """
         scores, features = self.scores_of_labels(images)
@@ -214,8 +214,8 @@ def _load_transformers(name: str, classes: ClassSet) -> Segmenter:
             name, use_safetensors=True, trust_remote_code=False, dtype=torch.float32, output_loading_info=True
         )
     except Exception as error:  # models of many kinds fail in many different ways
-        if trouble := client_error(error):
-            raise ConnectionError(f"{name}: could not be fetched from the Hub: {reason(trouble)}.") from error
+        if failure := client_error(error):
+            raise ConnectionError(f"{name}: could not be fetched from the Hub: {reason(failure)}.") from error
         raise ValueError(f"{name}: cannot be read as a network for semantic segmentation ({clause(error)}).") from error
     if missing := sorted(loading["missing_keys"]):  # transformers would fill them with random numbers
         raise ValueError(f"{name}: not trained for semantic segmentation: it lacks the weights {some(missing)}.")

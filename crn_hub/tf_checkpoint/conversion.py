@@ -81,7 +81,7 @@ def plan_conversion(checkpoint: str | os.PathLike[str]) -> Plan:
                 outputs // 3,
             )
     except ValueError as error:
-        raise ValueError(f"{index}: makes no CRN: {error}") from error
+        raise ValueError(f"{index}: does not describe a CRN: {error}") from error
     _check_variables(index, network, sources, variables)
     return Plan(
         prefix,

@@ -36,7 +36,7 @@ def read_index(file: Path) -> tuple[int, dict[str, Variable]]:
     """The number of data files, and the variables by name.
 
     Raises:
-        ValueError: if the file is no such index, or a damaged one.
+        ValueError: if the file is not such an index, or is damaged.
     """
     if (size := file.stat().st_size) > MAX_INDEX:
         raise ValueError(

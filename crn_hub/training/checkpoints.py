@@ -58,7 +58,7 @@ def find_checkpoint(output_dir: Path, asked: str | None) -> Path | None:
 
     Raises:
         FileExistsError: if a new run would write over an earlier one.
-        FileNotFoundError: if `asked` is no checkpoint.
+        FileNotFoundError: if `asked` is not a checkpoint.
     """
     check_folder("--output_dir", output_dir)
     there = checkpoints(output_dir)
@@ -73,7 +73,7 @@ def find_checkpoint(output_dir: Path, asked: str | None) -> Path | None:
         return there[-1] if there else None
     checkpoint = Path(asked)
     if not (checkpoint / PROGRESS).is_file():
-        raise FileNotFoundError(f"--resume_from_checkpoint {checkpoint} is no checkpoint of this script.")
+        raise FileNotFoundError(f"--resume_from_checkpoint {checkpoint} is not a checkpoint of this script.")
     return checkpoint
 
 

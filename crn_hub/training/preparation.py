@@ -156,7 +156,7 @@ def prepare(args: Arguments, rehearsed_steps: int | None = None) -> Run:
     resumption = find_resumption(checkpoint, facts, settings, stages, finished, accelerator) if checkpoint else None
     if resumption is None and not finished and (args.output_dir / WEIGHTS).exists():
         raise FileExistsError(
-            f"{args.output_dir} holds a trained model and no checkpoint to go on from: give another --output_dir."
+            f"{args.output_dir} holds a trained model and no checkpoint to continue from: give another --output_dir."
         )
     if args.push_to_hub and accelerator.is_main_process:
         with push_errors(f"--push_to_hub: {hub_id} cannot be created"):
@@ -207,7 +207,7 @@ def _make_accelerator(args: Arguments) -> Accelerator:
         gradient_accumulation_steps=args.gradient_accumulation_steps,
         log_with=list(args.report_to) or None,
         project_dir=args.output_dir / "logs",
-        # The order of rows is a function of (seed, epoch): a resumed run goes on with the rows that come next.
+        # The order of rows is a function of (seed, epoch): a resumed run continues with the rows that come next.
         dataloader_config=DataLoaderConfiguration(use_seedable_sampler=True, data_seed=args.seed),
     )
 

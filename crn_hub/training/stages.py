@@ -26,7 +26,7 @@ class StagePlan:
     """What a command line says of one stage.
 
     Attributes:
-        widths: channels of each module, coarse to fine; of a network that is no cascade one number.
+        widths: channels of each module, coarse to fine; for a network other than the cascade, one number.
         size: (height, width) of the images in pixels.
         steps: optimiser steps, if `--stages` says so.
     """

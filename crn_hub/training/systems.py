@@ -149,7 +149,7 @@ class System:
             start: the network whose weights it will take over, and with them the settings that they depend on.
 
         Raises:
-            ValueError: if these make no network.
+            ValueError: if there is no such network.
         """
         if self.generator is CRN:
             halvings = len(widths) - 1

@@ -53,7 +53,7 @@ def load_and_measure(name: str, kind: type[Exception]) -> tuple[str, int]:
 
 
 def _try_again_at_once() -> None:
-    """The client waits up to 8 seconds before it tries again; here it tries as often, without waiting."""
+    """The client waits up to 8 seconds before a retry; here it retries as often, without waiting."""
     for module in (huggingface_hub.utils._http, huggingface_hub.file_download):
         module.time = SimpleNamespace(**{**vars(time), "sleep": lambda seconds: None})
 
@@ -92,7 +92,7 @@ def client(hub: HubServer, home: Path) -> Iterator[Client]:
 
 @pytest.fixture(scope="session")
 def offline(hub: HubServer, home: Path) -> Iterator[Client]:
-    """A child that has been told that there is no connection."""
+    """A child whose client is in offline mode."""
     with child_process({**hub.environment(home), "HF_HUB_OFFLINE": "1"}) as call:
         yield call
 

@@ -3,7 +3,7 @@
 It answers what huggingface_hub 2.4 asks for create_repo, upload_folder and create_commit (with LFS, without Xet),
 create_branch, create_tag, list_repo_refs, hf_hub_download, repo_info, list_repo_tree, get_paths_info and
 snapshot_download. Every commit is kept and can be asked for by its id. As on the real Hub, LFS files lie on another
-host ("localhost" here) to which the client is redirected, and only the header of the card (README.md) is judged.
+host ("localhost" here) to which the client is redirected, and only the header of the card (README.md) is validated.
 Headers and statuses of errors are those of the real Hub, which the client turns into its exceptions.
 
 It fails on purpose: see `failing`, `cutting`, `truncating` and `after`.
@@ -260,7 +260,7 @@ class HubServer:
 
     async def _answer(self, scope: Any, receive: Any, send: Any) -> None:
         """Records each request (ASGI) and answers it, in the proper way or not."""
-        # Revisions come with their slashes as %2F, by which they are told from folders; `_find` undoes that.
+        # Revisions come with their slashes as %2F, which tells them from folders; `_find` undoes that.
         path = unquote(scope["raw_path"].decode().replace("%2F", "%252F"))
         method, transport = scope["method"], send.__self__.transport
         span = dict(scope["headers"]).get(b"range", b"").decode()
@@ -470,7 +470,7 @@ class HubServer:
         return _contents(request, file.data, {**headers, "ETag": f'"{file.oid}"'})
 
     def _find(self, request: Request, kind: str, org: str, name: str, revision: str = "main") -> tuple[Repo, Commit]:
-        """A repo and one of its commits, or the Hub's answers where there is none that this client may see."""
+        """A repo and one of its commits, or the Hub's answer if there is none that this client may see."""
         may_see_all = _has_token(request)
         repo = self.repos.get((kind, f"{org}/{name}"))
         if repo is None or (repo.private and not may_see_all):
@@ -494,7 +494,7 @@ def _list(commit: Commit) -> dict[str, dict[str, Any]]:
 
 
 def _contents(request: Request, data: bytes, headers: dict[str, str]) -> Response:
-    """A file, or from a byte on (Range: bytes=N-), as clients ask that resume."""
+    """A file, or its part from a byte on (Range: bytes=N-), which clients that resume ask for."""
     status = 200
     if wanted := re.fullmatch(r"bytes=(\d+)-", request.headers.get("range", "")):
         start = int(wanted[1])

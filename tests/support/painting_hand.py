@@ -51,7 +51,7 @@ class Hand:
         self.height, self.width = plane(tab).shape
 
     def at(self, x: float, y: float) -> tuple[int, int]:
-        """The whole screen pixel nearest to a point of the layout (mice know no fractions)."""
+        """The whole screen pixel nearest to a point of the layout (a mouse moves by whole pixels)."""
         box = self.tab.evaluate("document.querySelector('.lp-canvas').getBoundingClientRect().toJSON()")
         left, top, scale = self.tab.evaluate(f"[{PAINTER}.view.left, {PAINTER}.view.top, {PAINTER}.view.scale]")
         return round(box["x"] + (x - left) * scale), round(box["y"] + (y - top) * scale)
@@ -87,7 +87,7 @@ class Hand:
         return ids
 
     def start_with(self, ids: np.ndarray) -> None:
-        """Another layout, as a link brings it."""
+        """Opens another layout, as a link does."""
         before = revision(self.tab)
         self.tab.evaluate("text => { location.hash = '#layout=' + text; }", Painting(ids).to_text())
         settled(self.tab, before + 1)
@@ -129,14 +129,14 @@ def is_stroke(after: np.ndarray, before: np.ndarray, points: Sequence[Point], di
 
 
 def region_of(ids: np.ndarray, x: int, y: int) -> np.ndarray:
-    """bool (H, W): what hangs together with (x, y), by Pillow's flood fill."""
+    """bool (H, W): the region connected to (x, y), by Pillow's flood fill."""
     picture = Image.fromarray((ids == ids[y, x]).astype(np.uint8)).copy()
     ImageDraw.floodfill(picture, (x, y), 2)
     return np.asarray(picture) == 2
 
 
 def in_polygon(points: Sequence[Point], height: int, width: int) -> np.ndarray:
-    """bool (H, W): the centres inside, by how often the corners wind around them, taken modulo 2."""
+    """bool (H, W): the centres inside, by their winding numbers modulo 2."""
     x, y = centres(height, width)
     angles = np.zeros((height, width))
     for (ax, ay), (bx, by) in itertools.pairwise([*points, points[0]]):

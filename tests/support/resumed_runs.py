@@ -39,13 +39,13 @@ def assert_same(whole: Path, other: Path) -> None:
     assert not list(other.glob(".*"))
 
 
-# Processes that are forked from one that has imported what takes seconds, and has done nothing else.
+# Processes forked from one that has done the slow imports and nothing else.
 FORKED = multiprocessing.get_context("forkserver")
 FORKED.set_forkserver_preload(["train_accelerate", "datasets"])
 
 
 def die(arguments: list[str], at: str, count: int, when: str) -> None:
-    """Runs the script in a process of its own, which kills itself by the signal that nobody can catch.
+    """Runs the script in a process of its own, which kills itself with SIGKILL, which cannot be caught.
 
     Args:
         arguments: of the script.

@@ -1,4 +1,4 @@
-"""train_accelerate.py, run by tests: in this process, which spares seconds, or launched as people launch it."""
+"""train_accelerate.py, run by tests: in this process, which saves seconds, or launched as people launch it."""
 
 import io
 import json
@@ -24,7 +24,7 @@ SETTINGS = {
     "PYTHONPATH": str(ROOT),
     "HF_HUB_OFFLINE": "1",
     "ACCELERATE_USE_CPU": "true",
-    "OMP_NUM_THREADS": "1",  # two busy processes with two threads each crawl
+    "OMP_NUM_THREADS": "1",  # two busy processes with two threads each are very slow
 }
 ENVIRONMENT = os.environ | SETTINGS
 
@@ -42,7 +42,7 @@ def run_here(*arguments: object) -> Done:
     """A run in this process, however it ends."""
     said, complained = io.StringIO(), io.StringIO()
     threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # like processes of their own: sums come out the same to the bit
+    torch.set_num_threads(1)  # as in processes of their own, so that sums are the same to the bit
     try:
         with (
             mock.patch.dict(os.environ, SETTINGS),
@@ -55,7 +55,7 @@ def run_here(*arguments: object) -> Done:
     finally:
         torch.set_num_threads(threads)
         for state in (AcceleratorState, GradientState, PartialState):
-            state._reset_state()  # what one run settles for its process must not count for the next
+            state._reset_state()  # what one run sets for its process must not affect the next
     return Done(int(ended.value.code or 0), said.getvalue(), complained.getvalue())
 
 

@@ -15,7 +15,7 @@ export async function encodePainting(layout) {
 export async function decodePainting(text, maxPixels, maxSide) {
   const [size, ...planes] = text.split(".");
   const found = /^([1-9]\d{0,5})x([1-9]\d{0,5})$/.exec(size);
-  if (!found || planes.length < 1 || planes.length > 2) throw new Error("It is no painting of this page.");
+  if (!found || planes.length < 1 || planes.length > 2) throw new Error("It is not a painting of this page.");
   const width = Number(found[1]), height = Number(found[2]);
   const fits = width * height <= maxPixels && Math.max(width, height) <= maxSide;
   if (!fits) throw new Error("It has more pixels than this page takes.");
