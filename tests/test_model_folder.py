@@ -23,7 +23,7 @@ from support.hub_client import (
     small_model,
 )
 
-from crn_hub import CRN, ClassSet
+from crn_hub import CRN, ClassSet, HubModel
 
 # -- what is written ---------------------------------------------------------------------------------
 
@@ -64,6 +64,19 @@ def test_settings_come_back_as_they_were(tmp_path: Path) -> None:
     assert (model.widths, model.base_size, model.num_images) == ((4, 8), (2, 3), 3)
     assert model.classes == classes
     assert model.classes.aliases == {"road": ("lane", "street")}
+
+
+def test_a_class_built_on_the_cascade_is_loaded_as_that_class(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(HubModel, "_architectures", dict(HubModel._architectures))
+
+    class Sharper(CRN):
+        ARCHITECTURE = "sharper"
+
+    Sharper(ClassSet.camvid(), (4, 4)).save_pretrained(tmp_path / "sharper")
+    CRN(ClassSet.camvid(), (4, 4)).save_pretrained(tmp_path / "plain")
+    assert type(HubModel.from_pretrained(tmp_path / "sharper")) is Sharper
+    assert type(CRN.from_pretrained(tmp_path / "sharper")) is Sharper
+    assert type(HubModel.from_pretrained(tmp_path / "plain")) is CRN
 
 
 @pytest.mark.parametrize("inside", [".", "model", "deep/model"])

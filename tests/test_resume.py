@@ -259,6 +259,23 @@ def test_progress_that_cannot_be_used_is_one_line(
     assert message in line
 
 
+def test_a_finished_run_of_an_earlier_version_has_finished(one_stage: Run, tmp_path: Path) -> None:
+    """Its checkpoints are not needed, and of an argument that was not there yet it had the default."""
+    common, whole = one_stage
+    shutil.copytree(whole, tmp_path / "run")
+    file = tmp_path / "run" / "checkpoint-10" / "progress.json"
+    progress = json.loads(file.read_text())
+    del progress["version"]
+    file.write_text(json.dumps(progress))
+    record = json.loads((tmp_path / "run" / "training.json").read_text())
+    for name in ("system", "segmenter", "adam_beta1"):
+        del record["settings"][name]
+    (tmp_path / "run" / "training.json").write_text(json.dumps(record))
+    arguments = [*common, "--resume_from_checkpoint", "latest", "--output_dir", tmp_path / "run"]
+    assert "this run has finished; the model is in" in train(*arguments).stdout
+    assert "written by another version" in fails(*replaced(list(map(str, arguments)), ["--learning_rate", "0.001"]))
+
+
 def test_a_finished_run_is_not_run_again(one_stage: Run, tmp_path: Path) -> None:
     common, whole = one_stage
     shutil.copytree(whole, tmp_path / "run")
@@ -297,8 +314,8 @@ def test_no_room_for_a_checkpoint_is_found_before_the_first_step(one_stage: Run,
 
 def test_a_folder_that_cannot_be_written_is_found_before_the_first_step(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    line = fails(*TINY, "--output_dir", tmp_path / "file" / "run", code=1)
-    assert f"--output_dir {tmp_path / 'file' / 'run'}: no checkpoint of" in line
+    line = fails(*TINY, "--output_dir", tmp_path / "file" / "run")
+    assert f"--output_dir {tmp_path / 'file' / 'run'}: {tmp_path / 'file'} is a file, not a folder." in line
 
 
 def test_a_disk_that_fills_up_costs_no_checkpoint(one_stage: Run, tmp_path: Path) -> None:

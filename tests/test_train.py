@@ -310,6 +310,20 @@ def test_a_dry_run_reports_what_the_run_will_cost_and_leaves_nothing(tmp_path: P
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_dry_run_of_one_step(tmp_path: Path) -> None:
+    done = train(*TINY, *"--max_train_steps 1 --max_train_samples 4 --dry_run --output_dir".split(), tmp_path / "x")
+    assert "32p: 1 steps of " in done.stdout
+    assert "1 checkpoints of 0 s" not in done.stdout  # it was really written
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_is_cheap_to_check_is_checked_before_all_rows(tmp_path: Path) -> None:
+    data = bad_folder(tmp_path)
+    common = [*TINY, "--dataset_name", str(data), "--output_dir", str(tmp_path / "model")]
+    assert "neither a feature network" in fails(*common, "--perceptual_net", "nowhere.safetensors")
+    assert "--skip_bad_rows leaves such rows out" in fails(*common)
+
+
 @pytest.mark.parametrize(
     "switches",
     [
