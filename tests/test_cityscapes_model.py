@@ -92,7 +92,7 @@ def test_official_layouts_give_the_photographs_of_the_converted_model(
                 assert written.tobytes() == picture.tobytes()
     raw, colors = done.stderr.splitlines()
     assert "raw Cityscapes ids were converted to train ids" in raw
-    assert "void colours make " in colors
+    assert "void colours in " in colors
     assert "(81, 0, 81) 20" in colors
 
 

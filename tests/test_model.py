@@ -171,7 +171,7 @@ def test_synthesize_takes_file_image_and_array(small: CRN, tmp_path: Path) -> No
     assert [p.tobytes() for p in small.synthesize(Image.fromarray(ids))] == [p.tobytes() for p in from_array]
     colours = Image.fromarray(small.classes.to_colors(ids))
     for other in (file, str(file), small.classes.to_image(ids), colours, np.asarray(colours)):
-        with pytest.warns(LayoutWarning, match="void colours make .* unlabelled"):
+        with pytest.warns(LayoutWarning, match="void colours in .* unlabelled"):
             photographs = small.synthesize(other)
         assert [p.tobytes() for p in photographs] == [p.tobytes() for p in from_array]
 
@@ -180,7 +180,7 @@ def test_synthesize_warns_of_what_it_translates(small: CRN) -> None:
     sky_and_void = np.array([[(70, 130, 180), (0, 0, 0)]], np.uint8)  # of Cityscapes
     with pytest.warns(LayoutWarning) as warned:
         small.synthesize(sky_and_void)
-    assert any("void colours make" in str(warning.message) for warning in warned)
+    assert any("void colours in" in str(warning.message) for warning in warned)
     assert any("translated by name" in str(warning.message) for warning in warned)
 
 
