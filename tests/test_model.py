@@ -171,7 +171,7 @@ def test_synthesize_takes_file_image_and_array(small: CRN, tmp_path: Path) -> No
     assert [p.tobytes() for p in small.synthesize(Image.fromarray(ids))] == [p.tobytes() for p in from_array]
     colours = Image.fromarray(small.classes.to_colors(ids))
     for other in (file, str(file), small.classes.to_image(ids), colours, np.asarray(colours)):
-        with pytest.warns(LayoutWarning, match="void colours in .* unlabelled"):
+        with pytest.warns(LayoutWarning, match="void colours in .* were treated as unlabelled"):
             photographs = small.synthesize(other)
         assert [p.tobytes() for p in photographs] == [p.tobytes() for p in from_array]
 
