@@ -29,13 +29,13 @@ def car(draw: Draw, x: int, y: int, size: int) -> None:
     )  # fmt: skip
 
 
-def person(draw: Draw, x: int, y: int, height: int, of: int = PEDESTRIAN) -> None:
+def person(draw: Draw, x: int, y: int, height: int, class_id: int = PEDESTRIAN) -> None:
     """A person who stands on (x, y)."""
     width = height * 0.15
-    draw.ellipse((x - width * 0.7, y - height, x + width * 0.7, y - height * 0.82), of)
-    draw.rounded_rectangle((x - width, y - height * 0.8, x + width, y - height * 0.4), width * 0.6, of)
+    draw.ellipse((x - width * 0.7, y - height, x + width * 0.7, y - height * 0.82), class_id)
+    draw.rounded_rectangle((x - width, y - height * 0.8, x + width, y - height * 0.4), width * 0.6, class_id)
     draw.polygon(
-        [(x - width, y - height * 0.45), (x + width, y - height * 0.45), (x + width * 0.8, y), (x - width, y)], of
+        [(x - width, y - height * 0.45), (x + width, y - height * 0.45), (x + width * 0.8, y), (x - width, y)], class_id
     )
 
 

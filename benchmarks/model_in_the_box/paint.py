@@ -31,17 +31,17 @@ class Hand:
     def __init__(self, draw: Draw):
         self.draw, self.rng = draw, np.random.default_rng(7)
 
-    def stroke(self, points: Points, of: int, brush: int) -> None:
+    def stroke(self, points: Points, class_id: int, brush: int) -> None:
         """A line through the points with a round brush of `brush` pixels."""
         for (x0, y0), (x1, y1) in pairwise(points):
             for t in np.linspace(0, 1, max(2, int(max(abs(x1 - x0), abs(y1 - y0)) / 3))):
                 x, y = np.array((x0 + t * (x1 - x0), y0 + t * (y1 - y0))) + self.rng.normal(0, 1.2, 2)
-                self.draw.ellipse((x - brush / 2, y - brush / 2, x + brush / 2, y + brush / 2), of)
+                self.draw.ellipse((x - brush / 2, y - brush / 2, x + brush / 2, y + brush / 2), class_id)
 
-    def fill(self, points: Points, of: int) -> None:
+    def fill(self, points: Points, class_id: int) -> None:
         """An area that is filled after its outline has been drawn with a brush."""
-        self.draw.polygon(points, of)
-        self.stroke([*points, points[0]], of, 10)
+        self.draw.polygon(points, class_id)
+        self.stroke([*points, points[0]], class_id, 10)
 
 
 def blobs(draw: Draw) -> None:
@@ -83,9 +83,9 @@ def big_car(draw: Draw) -> None:
 def scribbles(draw: Draw) -> None:
     """Strokes of many classes on an otherwise empty layout."""
     hand = Hand(draw)
-    for number, of in enumerate((SKY, BUILDING, TREE, CAR, ROAD, PAVEMENT, FENCE, SIGN, BICYCLIST, POLE)):
+    for number, class_id in enumerate((SKY, BUILDING, TREE, CAR, ROAD, PAVEMENT, FENCE, SIGN, BICYCLIST, POLE)):
         y = 16 + 25 * number
-        hand.stroke([(30, y), (170, y + 12), (320, y - 10), (480, y + 6)], of, 18)
+        hand.stroke([(30, y), (170, y + 12), (320, y - 10), (480, y + 6)], class_id, 18)
 
 
 def upside_down(draw: Draw) -> None:
@@ -103,52 +103,52 @@ def checkers(draw: Draw) -> None:
         draw.rectangle((x, y, x + 63, y + 63), (5 * number) % 11)
 
 
-def one_class(of: int) -> Callable[[Draw], None]:
+def one_class(class_id: int) -> Callable[[Draw], None]:
     """A layout of a single class."""
-    return lambda draw: draw.rectangle((0, 0, *SIZE), of)
+    return lambda draw: draw.rectangle((0, 0, *SIZE), class_id)
 
 
 def cityscapes_street(draw: Draw) -> None:
     """A German street in Cityscapes' classes: parked cars, a lorry, a rider, poles, the own car's bonnet."""
-    of = CITYSCAPES.find_name
-    draw.rectangle((0, 0, *SIZE), of("sky"))
-    draw.polygon([(0, 0), (180, 70), (240, 104), (0, 190)], of("building"))
-    draw.polygon([(512, 0), (350, 66), (280, 104), (512, 190)], of("building"))
-    draw.polygon([(0, 200), (240, 110), (280, 110), (512, 200), (512, 256), (0, 256)], of("road"))
-    draw.polygon([(0, 180), (240, 106), (246, 112), (0, 222)], of("sidewalk"))
-    draw.polygon([(512, 180), (280, 106), (274, 112), (512, 222)], of("sidewalk"))
+    id_of = CITYSCAPES.find_name
+    draw.rectangle((0, 0, *SIZE), id_of("sky"))
+    draw.polygon([(0, 0), (180, 70), (240, 104), (0, 190)], id_of("building"))
+    draw.polygon([(512, 0), (350, 66), (280, 104), (512, 190)], id_of("building"))
+    draw.polygon([(0, 200), (240, 110), (280, 110), (512, 200), (512, 256), (0, 256)], id_of("road"))
+    draw.polygon([(0, 180), (240, 106), (246, 112), (0, 222)], id_of("sidewalk"))
+    draw.polygon([(512, 180), (280, 106), (274, 112), (512, 222)], id_of("sidewalk"))
     for x, y, r in ((150, 70, 38), (190, 84, 24), (370, 66, 36)):
-        draw.ellipse((x - r, y - r, x + r, y + r), of("vegetation"))
+        draw.ellipse((x - r, y - r, x + r, y + r), id_of("vegetation"))
     for x, y, w in ((60, 200, 96), (150, 160, 56), (420, 190, 84), (340, 150, 44)):
-        draw.rounded_rectangle((x - w / 2, y - w * 0.45, x + w / 2, y), w / 8, of("car"))
-    draw.rectangle((232, 78, 262, 118), of("truck"))
-    draw.ellipse((300, 98, 308, 108), of("rider"))
-    draw.rectangle((299, 106, 309, 122), of("rider"))
-    draw.rectangle((297, 118, 311, 132), of("bicycle"))
+        draw.rounded_rectangle((x - w / 2, y - w * 0.45, x + w / 2, y), w / 8, id_of("car"))
+    draw.rectangle((232, 78, 262, 118), id_of("truck"))
+    draw.ellipse((300, 98, 308, 108), id_of("rider"))
+    draw.rectangle((299, 106, 309, 122), id_of("rider"))
+    draw.rectangle((297, 118, 311, 132), id_of("bicycle"))
     for x, y, height in ((110, 190, 130), (390, 180, 130)):
-        draw.rectangle((x - 2, y - height, x + 2, y), of("pole"))
-        draw.rectangle((x - 9, y - height, x + 9, y - height + 20), of("traffic sign"))
+        draw.rectangle((x - 2, y - height, x + 2, y), id_of("pole"))
+        draw.rectangle((x - 9, y - height, x + 9, y - height + 20), id_of("traffic sign"))
     draw.ellipse((100, 236, 412, 300), UNLABELLED)
 
 
 def cityscapes_avenue(draw: Draw) -> None:
     """A wide avenue in Cityscapes' classes: grass, a wall, traffic lights, people crossing, a bus."""
-    of = CITYSCAPES.find_name
-    draw.rectangle((0, 0, *SIZE), of("sky"))
-    draw.rectangle((0, 60, 512, 120), of("vegetation"))
-    draw.rectangle((330, 40, 512, 124), of("building"))
-    draw.rectangle((0, 118, 512, 256), of("road"))
-    draw.polygon([(0, 118), (200, 118), (0, 170)], of("terrain"))
-    draw.polygon([(0, 104), (210, 112), (210, 120), (0, 124)], of("wall"))
-    draw.polygon([(512, 150), (340, 122), (300, 122), (512, 200)], of("sidewalk"))
-    draw.rounded_rectangle((210, 76, 290, 140), 6, of("bus"))
+    id_of = CITYSCAPES.find_name
+    draw.rectangle((0, 0, *SIZE), id_of("sky"))
+    draw.rectangle((0, 60, 512, 120), id_of("vegetation"))
+    draw.rectangle((330, 40, 512, 124), id_of("building"))
+    draw.rectangle((0, 118, 512, 256), id_of("road"))
+    draw.polygon([(0, 118), (200, 118), (0, 170)], id_of("terrain"))
+    draw.polygon([(0, 104), (210, 112), (210, 120), (0, 124)], id_of("wall"))
+    draw.polygon([(512, 150), (340, 122), (300, 122), (512, 200)], id_of("sidewalk"))
+    draw.rounded_rectangle((210, 76, 290, 140), 6, id_of("bus"))
     for x in (60, 90, 330, 352, 380):
-        draw.ellipse((x - 6, 126, x + 6, 138), of("person"))
-        draw.rectangle((x - 8, 137, x + 8, 178), of("person"))
+        draw.ellipse((x - 6, 126, x + 6, 138), id_of("person"))
+        draw.rectangle((x - 8, 137, x + 8, 178), id_of("person"))
     for x in (180, 440):
-        draw.rectangle((x - 2, 50, x + 2, 170), of("pole"))
-        draw.rectangle((x - 7, 46, x + 7, 76), of("traffic light"))
-    draw.rounded_rectangle((110, 150, 190, 190), 10, of("car"))
+        draw.rectangle((x - 2, 50, x + 2, 170), id_of("pole"))
+        draw.rectangle((x - 7, 46, x + 7, 76), id_of("traffic light"))
+    draw.rounded_rectangle((110, 150, 190, 190), 10, id_of("car"))
 
 
 LAYOUTS: dict[str, Callable[[Draw], None]] = {
