@@ -29,7 +29,7 @@ from crn_hub.commands.evaluate import evaluate
 from crn_hub.data import find_classes
 from crn_hub.files import write_text
 from crn_hub.segmentation import load_segmenter
-from crn_hub.training.systems import SYSTEMS
+from crn_hub.training.systems import SEGMENTATION, SYSTEMS
 
 ROOT = Path(__file__).parents[2]
 SIZE = (128, 256)
@@ -53,7 +53,7 @@ def train(system: str, data: str, guide: str, output: Path, steps: int) -> list[
     command += ["--max_train_steps", str(steps), "--output_dir", str(output), "--resume_from_checkpoint", "latest"]
     if system in WIDTHS:
         command += ["--widths", str(WIDTHS[system])]
-    if SYSTEMS[system].loss == "segmentation":
+    if SYSTEMS[system].loss is SEGMENTATION:
         command += ["--segmenter", guide]
     with output.with_name(f"{output.name}.log").open("a") as log:
         environment = os.environ | {"PYTHONPATH": str(ROOT)}

@@ -38,7 +38,7 @@ class Run:
     """A training run, resolved and checked.
 
     Attributes:
-        args: the command line, completed by what the system settles.
+        args: the command line, with the system's learning rate and beta1 filled in.
         accelerator: accelerate's, for device, precision and processes.
         system: which network is trained by which loss.
         loss: with its networks, on the run's device.
@@ -53,9 +53,9 @@ class Run:
         settings: the command line as the training record has it.
         facts: what must be the same when the run is resumed.
         hub_id: the model's name on the Hub, if it is going to be pushed.
-        resumption: where to go on; None for a run from the beginning.
+        resumption: the checkpoint to continue from; None for a run from the beginning.
         finished: whether the output folder holds the model of this very run.
-        is_rehearsal: whether it is only tried, with a few steps of each stage.
+        is_rehearsal: whether this is a dry run, with a few steps of each stage.
     """
 
     args: Arguments

@@ -1,4 +1,4 @@
-"""What identifies a run, and the checkpoint that it goes on from."""
+"""What identifies a run, and the checkpoint that it continues from."""
 
 import zlib
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ from crn_hub.training.systems import PERCEPTUAL, SYSTEMS, complete
 
 @dataclass(frozen=True)
 class Resumption:
-    """A checkpoint that a run goes on from, and what it says about how far the run had come."""
+    """A checkpoint that a run continues from, and how far the run had come by then."""
 
     checkpoint: Path
     progress: Progress
@@ -33,7 +33,7 @@ def find_resumption(
     finished: bool,
     accelerator: Accelerator,
 ) -> Resumption | None:
-    """Where a run goes on; prints which settings have changed.
+    """Reads the checkpoint that a run continues from; prints which settings have changed.
 
     Args:
         checkpoint: the one asked for.
@@ -122,7 +122,7 @@ def has_finished(output_dir: Path, settings: dict[str, Any], last: Stage) -> boo
         steps, recorded = record["result"]["steps"], dict(record["settings"])
     except (ValueError, KeyError, TypeError):
         return False
-    # Of an argument that was not there yet when the run was recorded, it had the default.
+    # An argument that did not exist when the run was recorded had its default value.
     then = {name: public(value) for name, value in asdict(complete(Arguments())).items()} | recorded
     of_stage = {"resolution", "widths", "num_images"}  # the record has those of the last stage
     same = all(then.get(name) == value for name, value in settings.items() if name not in FREE_SETTINGS | of_stage)

@@ -48,11 +48,11 @@ def _perceptual(args: Arguments, classes: ClassSet) -> Loss:
 
 def _check_perceptual(args: Arguments) -> None:
     if args.calibration_step is not None and args.calibration_epoch is not None:
-        raise ValueError("--calibration_step and --calibration_epoch say the same; give one of them.")
+        raise ValueError("--calibration_step and --calibration_epoch set the same thing; give only one of them.")
     if args.loss_weights in PUBLISHED_WEIGHTS and (args.calibration_step, args.calibration_epoch) != (None, None):
-        raise ValueError(f"--loss_weights {args.loss_weights} are not measured: leave the calibration out.")
+        raise ValueError(f"--loss_weights {args.loss_weights} are not measured: leave out when to calibrate.")
     if not args.loss_layers:
-        raise ValueError(f"--loss_layers names no layer; right are some of {', '.join(LAYERS)}.")
+        raise ValueError(f"--loss_layers names no layer; use some of {', '.join(LAYERS)}.")
 
 
 def _segmentation(args: Arguments, classes: ClassSet) -> Loss:
