@@ -60,27 +60,28 @@ def load_model(base: type[Model], source: Source, max_parameters: int) -> Model:
         ConnectionError: if the Hub could not be reached or refused.
         ValueError: if config.json or the tensors are not those of such a model.
     """
-    name = source.name
-    config = read_object(source.fetch(CONFIG, TEXT_BYTES), name)
-    try:
-        kind = base.kind_for(config)
-    except ValueError as error:
-        raise ValueError(f"{name}: {error}") from error
-    try:
-        with torch.device("meta"):  # takes no memory before the shapes of the tensors have been compared
-            model = kind.from_config(config)
-    except (ValueError, TypeError, RecursionError) as error:
-        raise ValueError(f"{name}: {CONFIG} does not describe a {kind.__name__}: {clause(error)}.") from error
-    if model.num_parameters > max_parameters:
-        raise ValueError(
-            f"{name}: {model.num_parameters:,} parameters are more than the {max_parameters:,} allowed here."
-        )
-    # A header, and numbers of at most 8 bytes.
-    file = source.fetch(WEIGHTS, 8 * model.num_parameters + 2**20)
-    tensors, model.loaded_from = _read_weights(file, model.state_dict(), name)
-    model.load_state_dict(tensors, assign=True)
-    model.training_record = _read_training_record(source)
-    return model
+    with source:
+        name = source.name
+        config = read_object(source.fetch(CONFIG, TEXT_BYTES), name)
+        try:
+            kind = base.kind_for(config)
+        except ValueError as error:
+            raise ValueError(f"{name}: {error}") from error
+        try:
+            with torch.device("meta"):  # takes no memory before the shapes of the tensors have been compared
+                model = kind.from_config(config)
+        except (ValueError, TypeError, RecursionError) as error:
+            raise ValueError(f"{name}: {CONFIG} does not describe a {kind.__name__}: {clause(error)}.") from error
+        if model.num_parameters > max_parameters:
+            raise ValueError(
+                f"{name}: {model.num_parameters:,} parameters are more than the {max_parameters:,} allowed here."
+            )
+        # A header, and numbers of at most 8 bytes.
+        file = source.fetch(WEIGHTS, 8 * model.num_parameters + 2**20)
+        tensors, model.loaded_from = _read_weights(file, model.state_dict(), name)
+        model.load_state_dict(tensors, assign=True)
+        model.training_record = _read_training_record(source)
+        return model
 
 
 def check_device(map_location: str | torch.device) -> None:

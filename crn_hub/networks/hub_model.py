@@ -317,16 +317,15 @@ class HubModel(nn.Module, ABC):
         """
         check_device(map_location)
         name = resolve(BOX) if pretrained_model_name_or_path is None else str(pretrained_model_name_or_path)
-        with Source(
+        source = Source(
             name,
             revision=revision,
             token=token,
             cache_dir=cache_dir,
             force_download=force_download,
             local_files_only=local_files_only,
-        ) as source:
-            model = load_model(cls, source, max_parameters)
-        return model.to(map_location).eval()
+        )
+        return load_model(cls, source, max_parameters).to(map_location).eval()
 
     def save_pretrained(self, save_directory: str | os.PathLike[str], *, repo_id: str | None = None) -> None:
         """Writes config.json, model.safetensors, training.json (if known) and README.md, unless people edited that.
