@@ -23,8 +23,8 @@ from crn_hub.training.arguments import Arguments
 from crn_hub.training.checkpoints import what_is_safe
 from crn_hub.training.cost import StageCost, peak_memory
 from crn_hub.training.log import TrainingLog
+from crn_hub.training.paper_settings import apply_preset
 from crn_hub.training.preparation import Run, prepare
-from crn_hub.training.presets import apply_preset
 from crn_hub.training.rehearsal import rehearse
 from crn_hub.training.rows import GRID_ROWS
 from crn_hub.training.signals import StopRequest

@@ -22,7 +22,7 @@ import torch
 from crn_hub import CRN, ClassSet
 from crn_hub.losses import PerceptualLoss
 from crn_hub.training.cost import peak_memory
-from crn_hub.training.presets import PAPER_SETTINGS
+from crn_hub.training.paper_settings import PAPER_SETTINGS
 from crn_hub.training.stages import DEFAULT_WIDTHS
 from crn_hub.vgg import load_features
 

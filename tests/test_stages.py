@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from crn_hub import CRN, ClassSet
-from crn_hub.training.presets import PAPER_SETTINGS
+from crn_hub.training.paper_settings import PAPER_SETTINGS
 from crn_hub.training.stages import DEFAULT_WIDTHS, Stage, StagePlan, plan_stages, settle
 
 

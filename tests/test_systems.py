@@ -15,7 +15,7 @@ import train_accelerate
 from crn_hub import CRN, ClassSet, FullResolutionNetwork, HubModel, SPADEGenerator, UNet
 from crn_hub.cli import run
 from crn_hub.segmentation import SmallSegmenter
-from crn_hub.training.presets import PAPER_SETTINGS
+from crn_hub.training.paper_settings import PAPER_SETTINGS
 from crn_hub.training.systems import PERCEPTUAL, SYSTEMS
 from crn_hub.vgg import LAYERS
 

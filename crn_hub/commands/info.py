@@ -1,7 +1,7 @@
 """`crn info`: a model on one screen."""
 
 from crn_hub.box import BOX, resolve
-from crn_hub.info import print_info
+from crn_hub.model_summary import print_info
 from crn_hub.networks.hub_model import HubModel
 
 

@@ -108,7 +108,7 @@ class System:
     settings: Mapping[str, Any] = field(default_factory=dict)
 
     def knows(self, setting: str) -> bool:
-        """Whether a setting of `presets.PAPER_SETTINGS`, which are made for the cascade, applies to this system too."""
+        """Whether a setting of the presets, which are made for the cascade, applies to this system too."""
         if setting in ("widths", "train_modules"):
             return self.generator is CRN
         if setting == "num_images":

@@ -19,7 +19,7 @@ from support.hub_server import HubServer
 
 from crn_hub import CRN, ClassSet
 from crn_hub.cli import app, run
-from crn_hub.info import print_info
+from crn_hub.model_summary import print_info
 
 CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]")
 STAGE = {
