@@ -25,7 +25,7 @@ from PIL import Image
 from crn_hub.classes import LayoutError, LayoutReading, read_layout
 from crn_hub.demo.models import Models
 from crn_hub.demo.painter import Download, LabelPainter, Result, model_facts
-from crn_hub.demo.painting import MAX_LAYOUT_PIXELS, Painting, check_size
+from crn_hub.demo.painting import MAX_PAINTING_PIXELS, Painting, check_size
 from crn_hub.demo.starting_layouts import EXAMPLES, examples, has_streets, opening, street, thumbnails
 from crn_hub.networks import HubModel
 from crn_hub.pictures import compose
@@ -196,7 +196,7 @@ def _read(network: HubModel, file: str, snap: bool, layout_classes: str = "") ->
         network.classes,
         layout_classes=layout_classes or None,
         snap=snap,
-        max_pixels=MAX_LAYOUT_PIXELS,
+        max_pixels=MAX_PAINTING_PIXELS,
         source=Path(file).name,  # visitors need not know the folder
     )
 

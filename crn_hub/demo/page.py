@@ -19,7 +19,7 @@ from crn_hub.demo.starting_layouts import EXAMPLES, has_streets, thumbnails
 from crn_hub.hub.card import PAPER_URL
 from crn_hub.networks import HubModel
 
-# What one visitor can make the server do; `painting.MAX_LAYOUT_PIXELS` is checked before a layout is decoded.
+# What one visitor can make the server do; `painting.MAX_PAINTING_PIXELS` is checked before a layout is decoded.
 MAX_FILE_SIZE = 4 * 2**20  # bytes of an uploaded file
 MAX_BODY_SIZE = 5 * 2**20  # bytes of any request: the file and what surrounds it
 MAX_WAITING = 20  # visitors in the queue

@@ -13,7 +13,7 @@ import gradio as gr
 
 from crn_hub.classes import ClassSet, LayoutError
 from crn_hub.demo.bundle import bundle
-from crn_hub.demo.painting import MAX_LAYOUT_PIXELS, MAX_SIDE, Painting
+from crn_hub.demo.painting import MAX_PAINTING_PIXELS, MAX_SIDE, Painting
 
 STATIC = Path(__file__).parent / "static"
 SCRIPT = bundle(STATIC, "painter") + "painter_module.start({ element, props, trigger, watch });\n"
@@ -74,7 +74,7 @@ class LabelPainter(gr.HTML):
             html_template="<div></div>",  # without the value, so that updates leave alone what painter.js builds there
             js_on_load=SCRIPT,
             apply_default_css=False,
-            max_pixels=MAX_LAYOUT_PIXELS,
+            max_pixels=MAX_PAINTING_PIXELS,
             max_side=MAX_SIDE,
             **options,
         )

@@ -15,7 +15,7 @@ import numpy as np
 from crn_hub.classes import LayoutError
 
 # The largest layouts that can be painted on the page.
-MAX_LAYOUT_PIXELS = 2048 * 2048
+MAX_PAINTING_PIXELS = 2048 * 2048
 MAX_SIDE = 8192
 
 
@@ -59,9 +59,9 @@ class Painting:
 
 def check_size(height: int, width: int, source: str) -> None:
     """Raises a LayoutError, which begins with `source`, for a size that can't be painted."""
-    if height * width > MAX_LAYOUT_PIXELS or max(height, width) > MAX_SIDE:
+    if height * width > MAX_PAINTING_PIXELS or max(height, width) > MAX_SIDE:
         raise LayoutError(
-            f"{source}: {width} x {height} pixels; on this page a layout may have {MAX_LAYOUT_PIXELS:,}, and "
+            f"{source}: {width} x {height} pixels; on this page a layout may have {MAX_PAINTING_PIXELS:,}, and "
             f"{MAX_SIDE:,} on a side."
         )
 
