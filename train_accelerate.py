@@ -26,14 +26,13 @@ from crn_hub.training.log import TrainingLog
 from crn_hub.training.paper_settings import apply_preset
 from crn_hub.training.preparation import Run, prepare
 from crn_hub.training.rehearsal import rehearse
-from crn_hub.training.rows import GRID_ROWS
+from crn_hub.training.rows import GRID_ROWS, LEFT_OUT
 from crn_hub.training.signals import StopRequest
 from crn_hub.training.stage_run import StageRun
 from crn_hub.training.stages import Stage
 from crn_hub.training.trackers import start_trackers
 from crn_hub.training.validation import sample_grid
 
-LEFT_OUT = "left_out_rows.txt"
 app = App(
     name="train_accelerate.py",
     default_parameter=Parameter(name_transform=lambda name: name, negative=()),

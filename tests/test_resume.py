@@ -19,6 +19,7 @@ from support.resumed_runs import EVERY, STEPS, Run, assert_same, die
 from support.training_script import ENVIRONMENT, TINY, command, fails, log_of, run_script, torchrun, train
 
 from crn_hub import CRN
+from crn_hub.training.checkpoints import clear_leftovers
 
 
 def start(arguments: list[str]) -> subprocess.Popen[str]:
@@ -257,6 +258,16 @@ def test_progress_that_cannot_be_used_is_one_line(
     line = fails(*common, "--output_dir", tmp_path, "--resume_from_checkpoint", checkpoint)
     assert f"{checkpoint}" in line
     assert message in line
+
+
+def test_only_a_runs_own_leftovers_are_cleared_away(tmp_path: Path) -> None:
+    own = [".training_log.jsonl.k3x0q_9a.part", ".left_out_rows.txt.abcdefgh.part", ".probe"]
+    others = [".thesis.part", "training_log.jsonl.part", "left_out_rows.txt"]
+    for name in (*own, *others):
+        (tmp_path / name).write_text("")
+    (tmp_path / ".saving-x").mkdir()
+    clear_leftovers(tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(others)
 
 
 def test_a_finished_run_of_an_earlier_version_has_finished(one_stage: Run, tmp_path: Path) -> None:

@@ -15,6 +15,8 @@ from accelerate import Accelerator
 from crn_hub.files import PART, SAVING, check_folder
 from crn_hub.networks import HubModel
 from crn_hub.text import clause
+from crn_hub.training.log import LOG
+from crn_hub.training.rows import LEFT_OUT
 
 DRAFT, DISCARDED, PROBE = ".checkpoint-draft", ".checkpoint-discarded", ".probe"
 PROGRESS, MODEL = "progress.json", "model"
@@ -175,8 +177,8 @@ def _discard(checkpoint: Path) -> None:
 
 
 def clear_leftovers(output_dir: Path) -> None:
-    """Removes what an interrupted run has left half-written or half-removed."""
-    for file in (output_dir / PROBE, *output_dir.glob(f".*{PART}")):
+    """Removes what an interrupted run has left half-written or half-removed, and nothing else."""
+    for file in (output_dir / PROBE, *(f for name in (LOG, LEFT_OUT) for f in output_dir.glob(f".{name}.*{PART}"))):
         file.unlink(missing_ok=True)
     for leftover in (output_dir / DRAFT, output_dir / DISCARDED, *output_dir.glob(f"{SAVING}*")):
         shutil.rmtree(leftover, ignore_errors=True)

@@ -15,6 +15,7 @@ from crn_hub.training.arguments import Arguments
 
 SCENES_PER_EPOCH = 600
 SMALLEST_SCENE = 32  # pixels of height
+LEFT_OUT = "left_out_rows.txt"  # in the output folder: what `TrainingRows.check` returns
 GRID_ROWS = 4  # held-out layouts in a grid; the validation loss is over twice as many
 CACHE_SHARE = 0.25  # of the free memory, for decoded photographs
 
@@ -85,7 +86,6 @@ def load_training_rows(
 
     Raises:
         ValueError, FileNotFoundError, ConnectionError: if data, columns or classes cannot be found or loaded.
-        LayoutError: naming a row that cannot be used.
     """
     licence = None
     if args.dataset_name is None:
