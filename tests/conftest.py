@@ -34,9 +34,19 @@ def _no_downloads(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 @pytest.fixture(scope="session")
 def camvid() -> Path:
     """The CamVid data set's folder, named by the environment variable CAMVID; tests that need it skip without."""
-    folder = Path(os.environ.get("CAMVID", ""))
-    if not os.environ.get("CAMVID") or not (folder / "classes.json").is_file():
-        pytest.skip("needs CamVid: set CAMVID to a folder with classes.json and data/*.parquet")
+    return _data_folder("CAMVID")
+
+
+@pytest.fixture(scope="session")
+def streets() -> Path:
+    """CamVid and LabelMeFacade in one folder, named by the variable STREETS; tests that need it skip without."""
+    return _data_folder("STREETS")
+
+
+def _data_folder(variable: str) -> Path:
+    folder = Path(os.environ.get(variable, ""))
+    if not os.environ.get(variable) or not (folder / "classes.json").is_file():
+        pytest.skip(f"needs a data set: set {variable} to a folder with classes.json and data/*.parquet")
     return folder.resolve()
 
 

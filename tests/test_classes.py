@@ -9,7 +9,7 @@ import pytest
 from crn_hub import ClassSet, LayoutError
 from crn_hub.classes import PRESETS
 
-CAMVID = ClassSet.camvid()
+CAMVID, STREETS = ClassSet.camvid(), ClassSet.streets()
 
 
 @pytest.mark.parametrize("name", PRESETS)
@@ -30,10 +30,14 @@ def test_presets() -> None:
     assert CAMVID.names[3] == "road"
     assert CAMVID.aliases["car"] == ("truck", "bus")
     assert "unlabelled" not in CAMVID.names
+    assert STREETS.names == (*CAMVID.names, "window", "door")
+    assert STREETS.colors[: len(CAMVID)] == CAMVID.colors
+    assert STREETS.part_of == {"window": "building", "door": "building"}
 
 
-def test_camvids_own_file_is_the_preset(camvid: Path) -> None:
+def test_the_files_beside_the_data_are_the_presets(camvid: Path, streets: Path) -> None:
     assert ClassSet.load(camvid / "classes.json") == CAMVID
+    assert ClassSet.load(streets / "classes.json") == STREETS
 
 
 def test_list_and_file_round_trip(tmp_path: Path) -> None:
@@ -41,6 +45,39 @@ def test_list_and_file_round_trip(tmp_path: Path) -> None:
     file.write_text(json.dumps(CAMVID.to_list()))
     assert ClassSet.load(file) == CAMVID
     assert ClassSet.from_list(CAMVID.to_list()) == CAMVID
+    file.write_text(json.dumps(STREETS.to_list()))
+    assert ClassSet.load(file).part_of == STREETS.part_of
+    assert ClassSet.from_list(STREETS.to_list()) == STREETS
+
+
+def test_a_file_of_a_presets_classes_without_wholes_has_the_presets(tmp_path: Path) -> None:
+    file, rows = tmp_path / "classes.json", STREETS.to_list()
+    file.write_text(json.dumps([{k: v for k, v in row.items() if k != "part_of"} for row in rows]))
+    assert ClassSet.load(file) == STREETS
+    rows[12].pop("part_of")  # the file says what window is part of, and that door is part of nothing
+    file.write_text(json.dumps(rows))
+    assert ClassSet.load(file).part_of == {"window": "building"}
+    rows[3]["color"] = [1, 2, 3]  # no longer the preset
+    file.write_text(json.dumps([{k: v for k, v in row.items() if k != "part_of"} for row in rows]))
+    assert ClassSet.load(file).part_of == {}
+
+
+@pytest.mark.parametrize(
+    ("part_of", "message"),
+    [
+        ({"a": "a"}, "'a' is part of 'a'"),
+        ({"a": "b", "b": "a"}, "'a' is part of 'b' is part of 'a'"),
+        ({"a": "b", "b": "c", "c": "b"}, "'b' is part of 'c' is part of 'b'"),
+        ({"d": "a"}, "'d' is said to be part of another class, but is no class"),
+        ({"a": "d"}, "part of 'd', which is no class"),
+        ({"a": ["b"]}, "part of ['b'], which is no class"),
+        ({"a": None}, "part of None, which is no class"),
+    ],
+)
+def test_wholes_that_make_no_sense_are_refused(part_of: dict, message: str) -> None:
+    with pytest.raises(LayoutError) as error:
+        ClassSet("abc", [(0, 0, 1), (0, 0, 2), (0, 0, 3)], part_of=part_of)
+    assert message in str(error.value)
 
 
 @pytest.mark.parametrize(
@@ -110,7 +147,7 @@ def test_many_aliases_take_no_time() -> None:
 
 
 def test_an_unknown_preset_is_refused_with_the_known_ones() -> None:
-    with pytest.raises(LayoutError, match="cityscapes, camvid"):
+    with pytest.raises(LayoutError, match="cityscapes, camvid, streets"):
         ClassSet.load("kitti")
 
 
@@ -186,6 +223,24 @@ def test_translation_goes_by_names_before_aliases_and_knows_what_is_missing() ->
     target = ClassSet(["Coach", "BUS"], [(1, 1, 1), (2, 2, 2)])
     alias = ClassSet(["bus", "minibus"], [(3, 3, 3), (4, 4, 4)], {"minibus": ["coach"]})
     assert alias.translation_to(target)[:2].tolist() == [1, 0]
+
+
+def test_a_part_falls_back_to_its_whole() -> None:
+    for target, building in ((CAMVID, "building"), (ClassSet.cityscapes(), "building")):
+        table = STREETS.translation_to(target)
+        assert [target.names[i] for i in table[11:13]] == [building] * 2
+        assert STREETS.matches_in(target)[11:13].tolist() == [255, 255]
+        assert (table[13:] == 255).all()
+    assert STREETS.translation_to(ClassSet(["window", "tree"], [(1, 1, 1), (2, 2, 2)]))[11:13].tolist() == [0, 255]
+
+
+def test_parts_of_parts_fall_back_as_far_as_needed() -> None:
+    names = ["house", "window", "pane"]
+    classes = ClassSet(names, [(0, 0, 1), (0, 0, 2), (0, 0, 3)], part_of={"pane": "window", "window": "house"})
+    with_windows = ClassSet(["Window", "house"], [(1, 1, 1), (2, 2, 2)])
+    assert classes.translation_to(with_windows)[:3].tolist() == [1, 0, 0]
+    assert classes.translation_to(ClassSet(["house"], [(1, 1, 1)]))[:3].tolist() == [0, 0, 0]
+    assert classes.translation_to(ClassSet(["sky"], [(1, 1, 1)]))[:3].tolist() == [255, 255, 255]
 
 
 @pytest.mark.parametrize("name", PRESETS)

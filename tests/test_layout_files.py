@@ -12,7 +12,7 @@ from PIL import Image
 from crn_hub import ClassSet, LayoutError
 from crn_hub.classes import LABEL_IDS, read_layout
 
-CAMVID, CITYSCAPES = ClassSet.camvid(), ClassSet.cityscapes()
+CAMVID, CITYSCAPES, STREETS = ClassSet.camvid(), ClassSet.cityscapes(), ClassSet.streets()
 PLAIN = ClassSet(["land", "sea"], [(1, 200, 1), (1, 1, 200)])  # no colour in common with a preset
 RAW_IDS = [7, 8, 11, 12, 13, 17, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 31, 32, 33]  # cityscapesScripts, by train id
 
@@ -303,6 +303,24 @@ def test_snapping_takes_that_set_of_colours_which_is_nearest_on_the_whole(tmp_pa
     reading = read_layout(tmp_path / "street.jpg", CAMVID, snap=True)
     assert (reading.ids == CITYSCAPES.translation_to(CAMVID)[ids]).mean() > 0.95
     assert reading.notes[-1].startswith("read with the classes of cityscapes")
+
+
+def test_snapping_takes_a_set_with_more_colours_only_if_they_are_there(tmp_path: Path) -> None:
+    ids = every_id(CAMVID).repeat(20, axis=0).repeat(20, axis=1)
+    Image.fromarray(CAMVID.to_colors(ids)).save(tmp_path / "street.jpg", quality=50)  # some pixels are nearest to door
+    assert not any("translated" in note for note in read_layout(tmp_path / "street.jpg", CAMVID, snap=True).notes)
+    ids = every_id(STREETS).repeat(16, axis=0).repeat(16, axis=1)
+    Image.fromarray(STREETS.to_colors(ids)).save(tmp_path / "street.jpg", quality=95)
+    reading = read_layout(tmp_path / "street.jpg", CAMVID, snap=True)
+    assert (reading.ids == STREETS.translation_to(CAMVID)[ids]).mean() > 0.95
+    assert reading.notes[-1].endswith("translated by name: window as building, door as building.")
+
+
+def test_a_layout_with_windows_and_doors_has_walls_for_a_network_without() -> None:
+    ids = np.array([[0, 1, 11, 12, 255]], np.uint8)
+    (_, note) = read_as(np.array([[0, 1, 1, 1, 255]]), STREETS.to_colors(ids), CAMVID)
+    assert note == "read with the classes of streets and translated by name: window as building, door as building."
+    read_as(STREETS.translation_to(CITYSCAPES)[ids], STREETS.to_colors(ids), CITYSCAPES)
 
 
 def test_snapping_leaves_exact_colours_alone() -> None:

@@ -283,6 +283,15 @@ def test_each_model_starts_from_another_by_the_names_of_classes(make: Make) -> N
     assert torch.allclose(model(torch.from_numpy(there[ids.numpy()])), start(ids), atol=1e-5)
 
 
+def test_a_part_starts_like_its_whole(make: Make) -> None:
+    model, start = make(ClassSet.streets(), 1).eval(), make(CAMVID, 1).eval()
+    assert model.grow_from(start) == model.num_modules
+    ids = random_ids(model)
+    assert {11, 12} <= set(ids.unique().tolist())
+    as_before = ClassSet.streets().translation_to(CAMVID)[ids.numpy()]
+    assert torch.allclose(model(ids), start(torch.from_numpy(as_before)), atol=1e-5)
+
+
 def test_several_images_start_near_one(make: Make) -> None:
     model, start = make(CAMVID, 3).eval(), make(CAMVID, 1).eval()
     model.grow_from(start)

@@ -35,9 +35,12 @@ class ClassSet:
         names: one name per class, unique regardless of case. "unlabelled" is not a class: it is id 255.
         colors: one (red, green, blue) per class, each 0..255, unique.
         aliases: further names per class, for example {"road": ["lane marking"]}; unique over the whole set.
+        part_of: for classes that are parts of another one the name of the whole, for example {"window": "building"}.
+            Sets that don't know the part have the whole in its place (`translation_to`).
 
     Raises:
-        LayoutError: if a name, alias or colour repeats, a value is out of range, or there is not one colour per name.
+        LayoutError: if a name, alias or colour repeats, a value is out of range, there is not one colour per name, or
+            a whole is no class or a part of itself.
     """
 
     def __init__(
@@ -45,6 +48,7 @@ class ClassSet:
         names: Sequence[str],
         colors: Sequence[Sequence[int]],
         aliases: dict[str, Sequence[str]] | None = None,
+        part_of: dict[str, str] | None = None,
     ):
         self.names: tuple[str, ...] = tuple(names)
         self.colors: tuple[Color, ...] = tuple(_color(color, position) for position, color in enumerate(colors))
@@ -74,6 +78,23 @@ class ClassSet:
                 )
         _refuse_repeats("name", [name.strip().casefold() for name in every_name])
         _refuse_repeats("colour", self.colors)
+        self.part_of: dict[str, str] = dict(part_of or {})
+        self._check_parts()
+
+    def _check_parts(self) -> None:
+        for part, whole in self.part_of.items():
+            if part not in self.names:
+                raise LayoutError(f"{reprlib.repr(part)} is said to be part of another class, but is no class itself.")
+            if whole not in self.names:
+                raise LayoutError(
+                    f"{part!r} is said to be part of {reprlib.repr(whole)}, which is no class of this set."
+                )
+        for part in self.part_of:
+            above = [part]
+            while above[-1] in self.part_of:
+                above.append(self.part_of[above[-1]])
+                if above[-1] in above[:-1]:
+                    raise LayoutError(f"a class cannot be part of itself: {' is part of '.join(map(repr, above))}.")
 
     def __len__(self) -> int:
         return len(self.names)
@@ -81,7 +102,8 @@ class ClassSet:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, ClassSet):
             return NotImplemented
-        return (self.names, self.colors, self.aliases) == (other.names, other.colors, other.aliases)
+        mine, theirs = ((s.names, s.colors, s.aliases, s.part_of) for s in (self, other))
+        return mine == theirs
 
     def __hash__(self) -> int:
         return hash((self.names, self.colors))
@@ -116,8 +138,15 @@ class ClassSet:
         return cls.from_list(PRESETS["camvid"])
 
     @classmethod
+    def streets(cls) -> "ClassSet":
+        """CamVid's 11 classes in their order, then window and door, which are parts of buildings."""
+        return cls.from_list(PRESETS["streets"])
+
+    @classmethod
     def load(cls, name_or_file: str | os.PathLike[str]) -> "ClassSet":
-        """A preset by its name ("cityscapes", "camvid") or a classes.json file (see `from_list`).
+        """A preset by its name ("cityscapes", "camvid", "streets") or a classes.json file (see `from_list`).
+
+        A file with a preset's names and colours that says of no class what it is part of has the preset's parts.
 
         Raises:
             LayoutError: if there is neither such a preset nor a readable file.
@@ -134,15 +163,21 @@ class ClassSet:
         except (ValueError, OSError, RecursionError) as error:
             raise LayoutError(f"{path}: not a readable JSON file ({clause(error)}).") from error
         try:
-            return cls.from_list(rows)
+            classes = cls.from_list(rows)
         except LayoutError as error:
             raise LayoutError(f"{path}: {error}") from error
+        if not any("part_of" in row for row in rows):
+            for preset in map(cls.from_list, PRESETS.values()):
+                if (preset.names, preset.colors) == (classes.names, classes.colors):
+                    return cls(classes.names, classes.colors, dict(classes.aliases), preset.part_of)
+        return classes
 
     @classmethod
     def from_list(cls, rows: Any) -> "ClassSet":
-        """From the contents of a classes.json: a list of {"id", "name", "color": [r, g, b], "aliases": [...]}.
+        """From the contents of a classes.json: a list of {"id", "name", "color": [r, g, b], "aliases", "part_of"}.
 
-        "id" and "aliases" are optional; an id must be the position in the list.
+        "id", "aliases" (a list of names) and "part_of" (the name of another class) are optional; an id must be the
+        position in the list.
         """
         if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
             raise LayoutError('classes must be a list of objects with "name" and "color".')
@@ -160,6 +195,7 @@ class ClassSet:
             [row["name"] for row in rows],
             [row["color"] for row in rows],
             {row["name"]: row.get("aliases", []) for row in rows},
+            {row["name"]: row["part_of"] for row in rows if "part_of" in row},
         )
 
     def to_list(self) -> list[dict[str, Any]]:
@@ -169,6 +205,8 @@ class ClassSet:
             row: dict[str, Any] = {"id": index, "name": name, "color": list(color)}
             if name in self.aliases:
                 row["aliases"] = list(self.aliases[name])
+            if name in self.part_of:
+                row["part_of"] = self.part_of[name]
             rows.append(row)
         return rows
 
@@ -229,13 +267,31 @@ class ClassSet:
         return ids, np.sqrt(best)
 
     def translation_to(self, other: "ClassSet") -> np.ndarray:
-        """uint8 (256,): for each id of this set the id in `other`, by names and aliases; 255 where it has none.
+        """uint8 (256,): for each id of this set the id in `other`; 255 where it has none.
 
-        Names take precedence over aliases; case is ignored.
+        It is that of the same class, by `matches_in`, or if `other` lacks it, that of the class that it is part of.
+        """
+        matches = self.matches_in(other)
+        return matches[self.nearest_wholes(matches[: len(self)] != UNLABELLED)]
+
+    def matches_in(self, other: "ClassSet") -> np.ndarray:
+        """uint8 (256,): for each id of this set the id in `other` of the same class; 255 where it has none.
+
+        Classes are the same by names and aliases. Names take precedence over aliases; case is ignored.
         """
         table = np.full(256, UNLABELLED, np.uint8)
         for index, name in enumerate(self.names):
             table[index] = other.find_name(name, *self.aliases.get(name, ()))
+        return table
+
+    def nearest_wholes(self, known: Sequence[bool] | np.ndarray) -> np.ndarray:
+        """uint8 (256,): for each id itself if it is `known` (n,), else the nearest known whole; 255 if none."""
+        table = np.full(256, UNLABELLED, np.uint8)
+        for index, name in enumerate(self.names):
+            while not known[self.names.index(name)] and name in self.part_of:
+                name = self.part_of[name]
+            if known[place := self.names.index(name)]:
+                table[index] = place
         return table
 
     def find_name(self, *names: str) -> int:

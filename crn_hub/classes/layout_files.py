@@ -26,6 +26,7 @@ FORMATS = ("PNG", "BMP", "GIF", "TIFF", "WEBP", "JPEG")  # the only decoders of 
 
 LABEL_IDS = "cityscapes-label-ids"  # what `layout_classes` calls raw Cityscapes ids, 0..33
 
+_CLEARLY_NEARER = 0.9  # the share of a distance below which another one is clearly nearer
 _LISTED = 5  # the most colours or classes that a message lists
 
 
@@ -221,10 +222,12 @@ class _Reader:
         return self._error(f"no class has the colour of {_share(len(unknown), len(colors))}: {seen}{more}; {advice}")
 
     def _snapped(self, colors: np.ndarray, sets: list[ClassSet]) -> np.ndarray:
-        """Ids by the nearest colours of the set with the smallest total distance; the first of equals."""
+        """Ids by the nearest colours: those of the first set, or of the one with a much smaller total distance."""
         values, index, counts = _distinct(colors)
         nearest = [own.nearest_colors(values) for own in sets]
-        chosen = int(np.argmin([(distances * counts).sum() for _, distances in nearest]))
+        totals = [float((distances * counts).sum()) for _, distances in nearest]
+        # A set with more colours is always a little nearer, so a preset must be clearly nearer than the model's own.
+        chosen = min(range(len(sets)), key=lambda i: totals[i] if i == 0 else totals[i] / _CLEARLY_NEARER)
         own, (ids, distances) = sets[chosen], nearest[chosen]
         off = distances > 0
         worst = int(distances.argmax())

@@ -1,8 +1,9 @@
 """Well-known class sets as rows for `ClassSet.from_list`, with their void colours and raw ids.
 
 Cityscapes after cityscapesScripts (helpers/labels.py): classes in the order of the train ids, void colours and raw
-label ids. CamVid as SegNet groups it (Badrinarayanan, Kendall and Cipolla). The aliases are this project's own: the
-names of a class in other sets.
+label ids. CamVid as SegNet groups it (Badrinarayanan, Kendall and Cipolla). Streets: CamVid's classes, and the windows
+and doors that LabelMeFacade tells apart from buildings (Fröhlich, Rodner and Denzler, ICPR 2010). The aliases are this
+project's own: the names of a class in other sets.
 """
 
 from typing import Any
@@ -11,6 +12,20 @@ from typing import Any
 def _rows(*classes: tuple[Any, ...]) -> list[dict[str, Any]]:
     return [{"name": name, "color": list(color), "aliases": aliases} for name, color, *aliases in classes]
 
+
+_CAMVID = _rows(
+    ("sky", (128, 128, 128)),
+    ("building", (128, 0, 0)),
+    ("pole", (192, 192, 128), "column pole"),
+    ("road", (128, 64, 128), "lane marking", "road marking"),
+    ("pavement", (60, 40, 222), "sidewalk"),
+    ("tree", (128, 128, 0), "vegetation"),
+    ("sign symbol", (192, 128, 128), "traffic sign", "traffic light"),
+    ("fence", (64, 64, 128), "wall"),
+    ("car", (64, 0, 128), "truck", "bus"),
+    ("pedestrian", (64, 64, 0), "person"),
+    ("bicyclist", (0, 128, 192), "rider", "bicycle", "motorcycle"),
+)
 
 PRESETS = {
     "cityscapes": _rows(
@@ -34,19 +49,12 @@ PRESETS = {
         ("motorcycle", (0, 0, 230)),
         ("bicycle", (119, 11, 32)),
     ),
-    "camvid": _rows(
-        ("sky", (128, 128, 128)),
-        ("building", (128, 0, 0)),
-        ("pole", (192, 192, 128), "column pole"),
-        ("road", (128, 64, 128), "lane marking", "road marking"),
-        ("pavement", (60, 40, 222), "sidewalk"),
-        ("tree", (128, 128, 0), "vegetation"),
-        ("sign symbol", (192, 128, 128), "traffic sign", "traffic light"),
-        ("fence", (64, 64, 128), "wall"),
-        ("car", (64, 0, 128), "truck", "bus"),
-        ("pedestrian", (64, 64, 0), "person"),
-        ("bicyclist", (0, 128, 192), "rider", "bicycle", "motorcycle"),
-    ),
+    "camvid": _CAMVID,
+    "streets": [
+        *_CAMVID,
+        {"name": "window", "color": [0, 120, 255], "part_of": "building"},
+        {"name": "door", "color": [200, 100, 0], "part_of": "building"},
+    ],
 }
 
 # Colours of pixels of no class in the official label pictures.
@@ -64,6 +72,7 @@ VOID_COLORS = {
         (0, 0, 110),  # trailer
     ),
     "camvid": ((0, 0, 0),),
+    "streets": ((0, 0, 0),),
 }
 
 # Raw label ids of Cityscapes (files *_labelIds.png) in the order of the train ids; all others of 0..33 are void.

@@ -32,8 +32,8 @@ def convert_tf(
     output
         The folder for the model; it must be new or empty.
     classes
-        The classes of the input channels: cityscapes, camvid or a classes.json. By default Cityscapes for networks
-        with 20 channels; required for others.
+        The classes of the input channels: cityscapes, camvid, streets or a classes.json. By default Cityscapes for
+        networks with 20 channels; required for others.
     """
     check_new_folder("", output, "the model")
     plan = plan_conversion(checkpoint)

@@ -54,7 +54,7 @@ def evaluate(
     label_column
         Column with the label maps.
     classes
-        Preset (cityscapes, camvid) or classes.json of the data; by default the classes.json beside it.
+        Preset (cityscapes, camvid, streets) or classes.json of the data; by default the classes.json beside it.
     perceptual_net
         Feature network of the perceptual distance, as in training.
     skip_bad_rows

@@ -45,7 +45,7 @@ def synthesize(
     size
         Height and width of the photographs in pixels; by default the size of each layout.
     layout_classes
-        The classes that the layouts are drawn in, if they are not the model's: cityscapes, camvid,
+        The classes that the layouts are drawn in, if they are not the model's: cityscapes, camvid, streets,
         cityscapes-label-ids (raw ids 0..33) or a classes.json. They are translated by name.
     snap
         Read colours of no class as the nearest class colour, for layouts that have been saved as JPEG.

@@ -44,7 +44,7 @@ def train_segmenter(
     label_column
         Column with the label maps.
     classes
-        Preset (cityscapes, camvid) or classes.json; by default the classes.json beside the data.
+        Preset (cityscapes, camvid, streets) or classes.json; by default the classes.json beside the data.
     seed
         Seed of the initial weights, the order and the augmentation.
     skip_bad_rows

@@ -173,11 +173,14 @@ def _use(model: ModelDescription, repo_id: str | None) -> list[str]:
 
 def _classes(classes: ClassSet) -> list[str]:
     rows = [
-        [str(index), _swatch(color), escape(name), escape(", ".join(classes.aliases.get(name, ())))]
+        [str(index), _swatch(color), escape(name), escape(", ".join(classes.aliases.get(name, ()))), escape(whole)]
         for index, (name, color) in enumerate(zip(classes.names, classes.colors, strict=True))
+        for whole in [classes.part_of.get(name, "")]
     ]
-    rows.append([str(UNLABELLED), _swatch(classes.unlabelled_color), "*unlabelled*", ""])
-    return ["## Classes", markdown_table(["id", "colour", "name", "also known as"], rows)]
+    rows.append([str(UNLABELLED), _swatch(classes.unlabelled_color), "*unlabelled*", "", ""])
+    columns = ["id", "colour", "name", "also known as", "part of"]
+    shown = len(columns) if classes.part_of else len(columns) - 1
+    return ["## Classes", markdown_table(columns[:shown], [row[:shown] for row in rows])]
 
 
 def _network(model: ModelDescription) -> list[str]:

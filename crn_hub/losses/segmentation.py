@@ -17,8 +17,8 @@ from crn_hub.text import clause
 class SegmentationLoss(Loss):
     """The cross-entropy of a fixed segmentation network, which should find the layout in the image.
 
-    It is the mean over all pixels labelled with a class that the network knows; 0 if there are none. Of several images
-    per layout it looks at the first.
+    It is the mean over all pixels labelled with a class that the network knows, or with a part of one; 0 if there are
+    none. Of several images per layout it looks at the first.
 
     Args:
         segmenter: the network, frozen.
@@ -43,13 +43,12 @@ class SegmentationLoss(Loss):
                 "train-segmenter, or one of transformers that preprocesses with torchvision."
             )
         self.segmenter = segmenter
-        known = torch.tensor(segmenter.known + [False] * (256 - len(segmenter.known)))
-        self.register_buffer("findable", known, persistent=False)
+        self.register_buffer("findable", torch.from_numpy(segmenter.findable).long(), persistent=False)
 
     def forward(self, images: Tensor, photographs: Tensor, ids: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         scores, _ = self.segmenter(to_255(images[:, 0].float()))  # (B, n + 1, H, W)
-        counted = self.findable[ids.long()]
-        target = ids.long().masked_fill(~counted, UNLABELLED)
+        target = self.findable[ids.long()]
+        counted = target != UNLABELLED
         total = F.cross_entropy(scores.float(), target, ignore_index=UNLABELLED, reduction="sum")
         loss = total / counted.sum().clamp(min=1)
         return loss, {"segmentation": loss.detach()}

@@ -12,7 +12,6 @@ import torch
 from torch import Tensor
 from torchmetrics.functional.image import peak_signal_noise_ratio, structural_similarity_index_measure
 
-from crn_hub.classes import UNLABELLED
 from crn_hub.losses import class_errors, class_masks
 from crn_hub.metrics.library_networks import load_inception, load_lpips
 from crn_hub.pictures import from_255
@@ -46,10 +45,6 @@ class Meter:
         self.num_classes, self.device = num_classes, device
         self.features = features.to(memory_format=torch.channels_last).to(device)
         self.segmenter = segmenter.to(device) if segmenter is not None else None
-        self.findable = np.full(256, UNLABELLED, np.uint8)  # maps classes that the segmenter doesn't know to unlabelled
-        if segmenter is not None:
-            known = np.flatnonzero(segmenter.known)
-            self.findable[known] = known
         self.inception, self.no_inception = load_inception()
         self.lpips, self.no_lpips = load_lpips()
         for network in (self.inception, self.lpips):
@@ -114,7 +109,9 @@ class Meter:
             record["features_inception"] = self.inception(image)[0]
         if self.segmenter is not None:
             found, seen = self.segmenter.label(image.float())
-            record["counts"] = count_pixels(found[0].cpu().numpy(), self.findable[reference.ids], self.num_classes)
+            record["counts"] = count_pixels(
+                found[0].cpu().numpy(), self.segmenter.findable[reference.ids], self.num_classes
+            )
             record["features_segmenter"] = seen[0]
         return {name: v if isinstance(v, np.ndarray) else v.float().cpu().numpy() for name, v in record.items()}
 

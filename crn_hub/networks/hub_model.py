@@ -29,7 +29,7 @@ from crn_hub.networks.starting import start_alike, take_over_classes, take_over_
 from crn_hub.synthesis import photographs_of
 from crn_hub.text import some
 
-CLASS_FIELDS = {"id", "name", "color", "aliases"}  # of each class in config.json
+CLASS_FIELDS = {"id", "name", "color", "aliases", "part_of"}  # of each class in config.json
 
 Model = TypeVar("Model", bound="HubModel")
 

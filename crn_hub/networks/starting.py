@@ -48,6 +48,8 @@ def take_over_classes(
 ) -> Tensor:
     """The kernel of a layer that reads a layout, with the weights of another network for each class that it has too.
 
+    A class that it lacks starts with the weights of the class that it is part of.
+
     Args:
         kernel, theirs: (C, before + n + 1, h, w), here and there.
         before: how many channels come before those of the layout.

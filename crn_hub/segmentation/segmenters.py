@@ -47,6 +47,8 @@ class Segmenter(nn.Module, ABC):
         super().__init__()
         self.name, self.classes, self.settings = name, classes, [ids.tolist(), settings]
         self.known = [index in ids for index in range(len(classes))]  # for each class, whether it can be found
+        # uint8 (256,): for each id the class as which it can be found: itself, or the one that it is part of.
+        self.findable = classes.nearest_wholes(self.known)
         channels = np.where(ids == UNLABELLED, len(classes), ids).astype(np.int64)
         self.register_buffer("channels", torch.from_numpy(channels), persistent=False)
         if not any(self.known):

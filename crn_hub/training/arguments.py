@@ -37,7 +37,7 @@ class Arguments:
     label_column: str = "label"
     """Column with the label maps: ids, a palette PNG or class colours."""
     classes: str | None = None
-    """Preset (cityscapes, camvid) or classes.json; by default the classes.json beside the data."""
+    """Preset (cityscapes, camvid, streets) or classes.json; by default the classes.json beside the data."""
     skip_bad_rows: bool = False
     """Leave out rows that cannot be used, and list them, instead of stopping at the first."""
     max_train_samples: Annotated[int | None, Positive] = None

@@ -108,11 +108,17 @@ class StageRun:
     def _grow(self, network: HubModel, start: HubModel) -> None:
         taken = network.grow_from(start.cpu())
         classes = self.run.rows.classes
-        known = classes.translation_to(start.classes) != UNLABELLED
-        new = [name for name, there in zip(classes.names, known, strict=False) if not there]
+        taken_from, same = classes.translation_to(start.classes), classes.matches_in(start.classes)
+        new = [name for name, there in zip(classes.names, taken_from, strict=False) if there == UNLABELLED]
+        parts = [
+            f"{name} from {start.classes.names[there]}"
+            for name, there, match in zip(classes.names, taken_from, same, strict=False)
+            if there != match
+        ]
         source = self.run.args.init_from if self.stage.number == 0 else "the stage before"
         self.run.accelerator.print(
             f"{taken} of {network.num_modules} modules start from {source}"
+            + (f"; classes that are parts of others start like these: {', '.join(parts)}" if parts else "")
             + (f"; classes that are new to them: {', '.join(new)}" if new else "")
         )
 
