@@ -24,13 +24,14 @@ from support.data_folders import bad_folder, write_folder
 from crn_hub import CRN, ClassSet
 from crn_hub.box import MODEL_IN_THE_BOX
 from crn_hub.metrics.evaluation import evaluate
+from crn_hub.metrics.summary import RATIOS
 from crn_hub.segmentation import SmallSegmenter
 from crn_hub.vgg import VGG16_IN_THE_BOX
 
 CAMVID = ClassSet.camvid()
 FEW = ClassSet(["heaven", "road"], [(1, 2, 3), (4, 5, 6)], {"heaven": ["sky"]})
 FILES = [
-    *("arithmetic.png", "classes.png", "contact-sheet.html", "contact-sheet.png"),
+    *("appearance.png", "arithmetic.png", "classes.png", "contact-sheet.html", "contact-sheet.png"),
     *("measured", "results.json", "table.csv", "table.md"),
 ]
 
@@ -110,14 +111,16 @@ def test_what_an_evaluation_leaves(evaluated: Path) -> None:
     small, large, _ = found["models"]
     assert set(small["measures"]) == {
         *("frechet_segmenter", "kernel_segmenter", "frechet_perceptual", "kernel_perceptual"),
-        *("miou", "pixel_accuracy", "perceptual", "ssim", "psnr", "diversity"),
+        *("miou", "pixel_accuracy", "perceptual", "ssim", "psnr", "diversity", "texture", *RATIOS),
     }
     assert "diversity" not in large["measures"]  # k = 1
     for name, (value, low, high) in small["measures"].items():
         assert low <= value <= high, name
     assert set(found["photographs"]["measures"]) == {"miou", "pixel_accuracy"}
     assert set(found["other photographs"]["measures"]) == set(large["measures"])
-    assert set(small["class_perceptual"]) == {*CAMVID.names, "unlabelled"}
+    assert set(small["classes"]) == {"iou", "perceptual", "texture", *RATIOS}
+    for values in small["classes"].values():
+        assert set(values) == {*CAMVID.names, "unlabelled"}
     assert small["gflop"] < large["gflop"]
 
 
@@ -137,7 +140,7 @@ def test_the_tables_agree(evaluated: Path) -> None:
         by_name = {(line["model"], line["measure"]): line for line in csv.DictReader(file)}
     assert by_name["small", "num_images"]["value"] == "2"
     iou = by_name["small", "iou/sky"]
-    assert iou["value"] == repr(found["models"][0]["class_iou"]["sky"])
+    assert iou["value"] == repr(found["models"][0]["classes"]["iou"]["sky"])
     assert (iou["dataset"], iou["split"], iou["images"], iou["size"]) == ("streets", "validation", "9", "128 x 64")
     assert (iou["ignored"], iou["network"]) == ("unlabelled pixels", "untrained")
     assert by_name["small", "perceptual"]["network"] == "VGG-16"
@@ -188,7 +191,7 @@ def test_pictures(evaluated: Path) -> None:
     with Image.open(evaluated / "contact-sheet.png") as sheet:
         assert sheet.size == (90 + 5 * (256 + 4), 22 + 8 * (128 + 4))
         assert len(sheet.convert("RGB").getcolors(2**24)) > 1000
-    for name in ("classes.png", "arithmetic.png"):
+    for name in ("classes.png", "appearance.png", "arithmetic.png"):
         with Image.open(evaluated / name) as picture:
             assert min(picture.size) > 300
 

@@ -15,16 +15,19 @@ from crn_hub import ClassSet
 from crn_hub.data import PairDataset, scene_rows
 from crn_hub.losses import PerceptualLoss
 from crn_hub.metrics.distributions import Resampling, frechet_distance, kernel_distance
+from crn_hub.metrics.joining import Joining
 from crn_hub.metrics.library_networks import load_inception, load_lpips
 from crn_hub.metrics.measuring import measure_rows
 from crn_hub.metrics.meter import Meter, RowMeasurements
 from crn_hub.metrics.picture_sources import Photographs
-from crn_hub.metrics.summary import Summary, summarise
+from crn_hub.metrics.summary import RATIOS, Summary, summarise
 from crn_hub.segmentation import Segmenter
 from crn_hub.segmentation.agreement import class_iou, count_pixels, pixel_accuracy
 from crn_hub.vgg import load_features
 
 CAMVID = ClassSet.camvid()
+ALL = Joining(CAMVID, [True] * len(CAMVID))
+ONE = Joining(ClassSet(["thing"], [(1, 1, 1)]), [True])
 SIZE = (64, 128)
 ROWS = 12
 
@@ -42,6 +45,9 @@ class Oracle(Segmenter):
     def scores_of_labels(self, images: Tensor) -> tuple[Tensor, Tensor]:
         ids = [self.answers.get(image.numpy().tobytes(), torch.zeros(SIZE).long()) for image in images]
         return nn.functional.one_hot(torch.stack(ids), len(CAMVID)).permute(0, 3, 1, 2).float(), images.mean((2, 3))
+
+    def feature_maps(self, images: Tensor) -> list[Tensor]:
+        return []
 
 
 class Shuffled(Photographs):
@@ -63,7 +69,7 @@ def data() -> PairDataset:
 
 @pytest.fixture(scope="module")
 def meter(data: PairDataset) -> Meter:
-    return Meter(len(CAMVID), load_features(), Oracle(data), torch.device("cpu"))
+    return Meter(CAMVID, load_features(), Oracle(data), torch.device("cpu"))
 
 
 @pytest.fixture(scope="module")
@@ -78,7 +84,7 @@ def records(
 
 @pytest.fixture(scope="module")
 def summaries(records: dict[str, list[RowMeasurements]]) -> dict[str, Summary]:
-    return {name: summarise(of, records["themselves"]) for name, of in records.items()}
+    return {name: summarise(of, records["themselves"], ALL) for name, of in records.items()}
 
 
 def value(summary: Summary, measure: str) -> float:
@@ -98,6 +104,9 @@ def test_a_set_with_itself(summaries: dict[str, Summary]) -> None:
     assert value(same, "ssim") == pytest.approx(1, abs=1e-6)
     assert value(same, "psnr") == float("inf")
     assert value(same, "miou") == value(same, "pixel_accuracy") == 1
+    for ratio in RATIOS:
+        assert value(same, ratio) == pytest.approx(1)
+        assert same.of_classes[ratio][:-1] == pytest.approx(1)
 
 
 def test_a_shuffled_copy_is_as_real_and_not_faithful(summaries: dict[str, Summary]) -> None:
@@ -204,10 +213,10 @@ def test_diversity_is_the_mean_over_the_pairs(
 
 def test_two_photographs_are_1_apart(data: PairDataset, meter: Meter) -> None:
     references = [meter.prepare(Photographs("", data).images(i)[0], data[i]["ids"].numpy()) for i in range(4)]
-    fresh = Meter(len(CAMVID), load_features(), None, torch.device("cpu"))
+    fresh = Meter(CAMVID, load_features(), None, torch.device("cpu"))
     fresh.calibrate(combinations(references, 2))
     apart = [
-        fresh.measure(Photographs("", data).images(i), 0, references[j])["perceptual"].sum()
+        fresh.measure(Photographs("", data).images(i), 0, references[j], references[j].ids)["perceptual"].sum()
         for i, j in combinations(range(4), 2)
     ]
     assert np.mean(apart) == pytest.approx(1, rel=1e-4)
@@ -235,12 +244,13 @@ def test_what_belongs_to_no_class_is_a_miss() -> None:
 
 def test_classes_that_the_segmenter_cannot_find_do_not_count(data: PairDataset) -> None:
     oracle = Oracle(data)
-    oracle.known[1] = False  # building
-    measured = Meter(len(CAMVID), load_features(), oracle, torch.device("cpu"))
+    oracle.findable[1] = 255  # building
+    measured = Meter(CAMVID, load_features(), oracle, torch.device("cpu"))
     reference = measured.prepare(Photographs("", data).images(0)[0], data[0]["ids"].numpy())
-    counts = measured.measure(np.zeros((1, *SIZE, 3), np.uint8), 0, reference)["counts"]  # all sky, says the oracle
-    assert counts[2, 1] == 0
-    assert counts[2].sum() < (data[0]["ids"] != 255).sum()
+    black = np.zeros((1, *SIZE, 3), np.uint8)  # all sky, says the oracle
+    counts = measured.measure(black, 0, reference, reference.ids)["counts"]
+    assert counts[1].sum() == 0
+    assert counts[:, 0].sum() == counts.sum() < (data[0]["ids"] != 255).sum()
 
 
 # -- intervals ---------------------------------------------------------------------------------------
@@ -258,7 +268,7 @@ def rows_of(values: np.ndarray, **more: np.ndarray) -> list[RowMeasurements]:
 def test_the_interval_of_a_mean_is_the_textbooks() -> None:
     values = np.random.default_rng(0).normal(5, 2, 100)
     records = rows_of(values)
-    found = summarise(records, records).measures["perceptual"]
+    found = summarise(records, records, ONE).measures["perceptual"]
     assert found.value == pytest.approx(values.mean())
     assert found.low is not None
     assert found.high is not None
@@ -274,7 +284,8 @@ def draws() -> list[Summary]:
         random = np.random.default_rng(seed)
         real, given = random.normal(size=(80, 6)), random.normal(0.7, 1.3, size=(80, 6))
         zero = np.zeros(80)
-        found.append(summarise(rows_of(zero, features_perceptual=given), rows_of(zero, features_perceptual=real)))
+        sets = rows_of(zero, features_perceptual=given), rows_of(zero, features_perceptual=real)
+        found.append(summarise(*sets, ONE))
     return found
 
 
@@ -289,10 +300,12 @@ def test_intervals_of_distances_are_as_wide_as_their_scatter(draws: list[Summary
 
 
 def test_mean_iou_is_that_of_all_rows_together() -> None:
-    counts = np.array([[[5, 0], [5, 5], [10, 0]], [[0, 8], [0, 8], [0, 8]]])  # rows with different classes
+    counts = np.array([[[5, 5, 0], [0, 0, 0]], [[0, 0, 0], [0, 8, 0]]])  # rows with different classes
     records = rows_of(np.zeros(2), counts=counts)
-    found = summarise(records, records)
-    assert found.class_iou == pytest.approx([5 / 10, 8 / 13])
+    for record in records:
+        record |= {"perceptual": np.zeros(3), "share": np.ones(3)}
+    found = summarise(records, records, Joining(ClassSet("ab", [(1, 1, 1), (2, 2, 2)]), [True, True]))
+    assert found.of_classes["iou"] == pytest.approx([5 / 10, 8 / 13, np.nan], nan_ok=True)
     assert value(found, "miou") == pytest.approx((5 / 10 + 8 / 13) / 2)
     assert value(found, "pixel_accuracy") == pytest.approx(13 / 18)
 
@@ -305,13 +318,13 @@ def test_fid_and_lpips_with_weights_in_the_cache(
 ) -> None:
     """The loading code of torch-fidelity and torchvision."""
     monkeypatch.setenv("TORCH_HOME", str(torch_home))
-    meter = Meter(len(CAMVID), load_features(), None, torch.device("cpu"))
+    meter = Meter(CAMVID, load_features(), None, torch.device("cpu"))
     assert (meter.no_inception, meter.no_lpips) == ("", "")
     sources = [Photographs("themselves", data), Noise("noise", data)]
     data.used = data.used[:3]
     found = measure_rows(sources, data, meter, tmp_path / "rows", {})
     data.used = list(range(ROWS))
-    themselves, noise = (summarise(found[s.key], found[sources[0].key]) for s in sources)
+    themselves, noise = (summarise(found[s.key], found[sources[0].key], ALL) for s in sources)
     assert value(themselves, "lpips") == 0
     assert value(noise, "lpips") > 0
     assert value(noise, "lpips_diversity") > 0

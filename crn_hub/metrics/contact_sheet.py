@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw, ImageFont
 from crn_hub.files import write_text
 from crn_hub.metrics.evaluation import Evaluation
 from crn_hub.metrics.picture_sources import chosen_image
-from crn_hub.metrics.table import columns_of, iou_lines, lines_of, notes_of
+from crn_hub.metrics.table import class_tables, columns_of, lines_of, notes_of
 from crn_hub.pictures import resize_picture, save_picture, to_pixels
 from crn_hub.text import one_line, three_digits
 
@@ -101,7 +101,6 @@ def _page(evaluation: Evaluation, rows: dict[str, list[int]], tiles: dict[int, l
         )
         return f"<table><thead><tr><td></td>{head}</tr></thead><tbody>{body}</tbody></table>"
 
-    iou = iou_lines(evaluation)
     sections = []
     for heading, several in rows.items():
         lines = []
@@ -131,7 +130,7 @@ li {{ max-width: 60rem }} h3 {{ margin: 1rem 0 .3rem; font-size: 1em }}
 <h1>{title}</h1>
 {table(lines_of(evaluation))}
 <ul>{notes}</ul>
-{"<h2>IoU of each class</h2>" + table(iou) if iou else ""}
+{"".join(f"<h2>{escape(title)}</h2>{table(lines)}" for title, lines in class_tables(evaluation))}
 <p>Below: some rows drawn at random (seed {SEED}), then those with the smallest and the greatest perceptual distance,
 averaged over the models.</p>
 {"".join(sections)}

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +11,12 @@ import torch
 from tqdm import tqdm
 
 from crn_hub.box import BOX, resolve
-from crn_hub.classes import LayoutError
+from crn_hub.classes import UNLABELLED, ClassSet, LayoutError
 from crn_hub.data import PairDataset, check_columns, check_rows, find_classes, hold_out, load_splits, spread
 from crn_hub.files import check_folder
 from crn_hub.fingerprint import fingerprint
 from crn_hub.hub.source import short_name
+from crn_hub.metrics.joining import Joining
 from crn_hub.metrics.measuring import measure_rows
 from crn_hub.metrics.meter import Meter, RowMeasurements
 from crn_hub.metrics.notes import comparison_notes
@@ -25,7 +26,7 @@ from crn_hub.networks.hub_model import HubModel
 from crn_hub.segmentation import Segmenter, SmallSegmenter, load_segmenter
 from crn_hub.vgg import load_features
 
-VERSION = 1  # of the measures; after a change, earlier measurements count as those of another evaluation
+VERSION = 2  # of the measures; after a change, earlier measurements count as those of another evaluation
 OTHERS, PHOTOGRAPHS = "other photographs", "photographs"  # columns of the table beside the models
 MEASURED = "measured"  # folder of the saved measurements
 SMALLEST = 32  # pixels of each side
@@ -45,9 +46,11 @@ class Evaluation:
         models: each model with its measures.
         others: the measures of photographs of other rows; None if there are no other rows.
         photographs: the conformity of the recorded photographs themselves; None without a segmenter.
+        joining: which classes count as one, because not all networks know both.
     """
 
     data: PairDataset
+    joining: Joining
     facts: dict[str, Any]
     notes: list[str]
     features: str
@@ -93,11 +96,12 @@ def evaluate(
     other_data = _as_many_others(other_rows, data)
 
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    meter = Meter(len(class_set), load_features(perceptual_net), labeller, device)
+    meter = Meter(class_set, load_features(perceptual_net), labeller, device)
     on_rows = [
         ModelOnRows(shown, None if name == BOX else Path(name), network.to(device), data.at_size(network.size), size)
         for shown, (name, network) in zip(_display_names([*networks]), networks.items(), strict=True)
     ]
+    joining = _join_classes(class_set, on_rows, labeller)
     facts = {
         "version": VERSION,
         **_describe_data(data, dataset, split, len(left_out), other_rows),
@@ -110,16 +114,17 @@ def evaluate(
 
     real = measured[photographs.key]
     bar = tqdm(on_rows, desc="intervals", unit="model")
-    model_summaries = [(model, summarise(measured[model.key], real)) for model in bar]
-    conformity = _conformity(real) if labeller else None
+    model_summaries = [(model, summarise(measured[model.key], real, joining)) for model in bar]
+    conformity = _conformity(real, joining) if labeller else None
     features = {"vgg16": "VGG-16", "vgg19": "VGG-19"}.get(perceptual_net, short_name(perceptual_net))
     return Evaluation(
         data,
+        joining,
         facts,
-        comparison_notes(facts, features, meter, conformity),
+        comparison_notes(facts, features, meter, conformity, joining),
         features,
         model_summaries,
-        summarise(measured[others.key], real) if others else None,
+        summarise(measured[others.key], real, joining) if others else None,
         conformity,
     )
 
@@ -172,6 +177,12 @@ def _as_many_others(rows: Any, data: PairDataset) -> PairDataset | None:
     except LayoutError:
         return None
     return others
+
+
+def _join_classes(classes: ClassSet, models: Sequence[ModelOnRows], segmenter: Segmenter | None) -> Joining:
+    """Parts that a model or the segmenter doesn't know count as their wholes for all: both sides are compared alike."""
+    known = [*(model.known for model in models), *([segmenter.known] if segmenter is not None else [])]
+    return Joining(classes, np.logical_and.reduce(known))
 
 
 def _display_names(models: list[str]) -> list[str]:
@@ -229,12 +240,18 @@ def _describe_segmenter(segmenter: Segmenter | None) -> dict[str, Any] | None:
         "fingerprint": fingerprint(segmenter, [segmenter.classes.to_list(), segmenter.settings]),
         "training": segmenter.training_record if isinstance(segmenter, SmallSegmenter) else None,
         "parameters": sum(p.numel() for p in segmenter.parameters()),
-        "unknown_classes": [n for n, known in zip(segmenter.classes.names, segmenter.known, strict=True) if not known],
+        "unknown_classes": [
+            name
+            for name, found in zip(segmenter.classes.names, segmenter.findable, strict=False)
+            if found == UNLABELLED
+        ],
     }
 
 
-def _conformity(photographs: Sequence[RowMeasurements]) -> Summary:
+def _conformity(photographs: Sequence[RowMeasurements], joining: Joining) -> Summary:
     """How well recorded photographs conform to their layouts, without their distance from themselves, which is 0."""
-    summary = summarise([{k: v for k, v in row.items() if k in CONFORMITY} for row in photographs], photographs)
-    del summary.measures["perceptual"]
-    return replace(summary, class_perceptual=np.full_like(summary.class_perceptual, np.nan))
+    only_conformity = [{k: v for k, v in row.items() if k in CONFORMITY} for row in photographs]
+    summary = summarise(only_conformity, photographs, joining)
+    for of_itself in (summary.measures, summary.of_classes):
+        del of_itself["perceptual"]
+    return summary

@@ -54,7 +54,7 @@ def measure_rows(
             if reference is None or reference[0] != i:
                 reference = i, _prepare(data, meter, i)
             images = source.images(i)
-            measurements = meter.measure(images, chosen_image(i, len(images)), reference[1])
+            measurements = meter.measure(images, chosen_image(i, len(images)), reference[1], source.ids(i))
             file = files[i, source.key]
             file.parent.mkdir(exist_ok=True)
             with appearing(file) as draft, draft.open("wb") as opened:

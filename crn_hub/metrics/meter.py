@@ -12,8 +12,11 @@ import torch
 from torch import Tensor
 from torchmetrics.functional.image import peak_signal_noise_ratio, structural_similarity_index_measure
 
+from crn_hub.classes import ClassSet
 from crn_hub.losses import class_errors, class_masks
+from crn_hub.metrics.appearance import sums_of_signals
 from crn_hub.metrics.library_networks import load_inception, load_lpips
+from crn_hub.metrics.texture import texture_quantiles
 from crn_hub.pictures import from_255
 from crn_hub.segmentation import Segmenter
 from crn_hub.segmentation.agreement import count_pixels
@@ -35,16 +38,19 @@ class Meter:
     """Measures images with its networks. Call `calibrate` first, which sets the weights of the layers.
 
     Args:
-        num_classes: n of the layouts.
+        classes: of the layouts.
         features: the feature network of the perceptual distance.
-        segmenter: finds the classes in a picture; without one conformity is not measured.
+        segmenter: finds the classes in a picture; without one conformity and textures are not measured.
         device: where the networks run.
     """
 
-    def __init__(self, num_classes: int, features: FeatureNetwork, segmenter: Segmenter | None, device: torch.device):
-        self.num_classes, self.device = num_classes, device
+    def __init__(self, classes: ClassSet, features: FeatureNetwork, segmenter: Segmenter | None, device: torch.device):
+        self.classes, self.device = classes, device
         self.features = features.to(memory_format=torch.channels_last).to(device)
         self.segmenter = segmenter.to(device) if segmenter is not None else None
+        self.sees_textures = segmenter is not None and bool(
+            segmenter.feature_maps(torch.zeros(1, 3, 64, 64, device=device))
+        )
         self.inception, self.no_inception = load_inception()
         self.lpips, self.no_lpips = load_lpips()
         for network in (self.inception, self.lpips):
@@ -57,7 +63,7 @@ class Meter:
         """Prepares a recorded photograph, uint8 (H, W, 3), with its layout (H, W)."""
         images = self._tensor(pixels[None])
         features = self.features(images.float())
-        masks = class_masks(torch.from_numpy(ids)[None].to(self.device), self.num_classes, features)
+        masks = class_masks(torch.from_numpy(ids)[None].to(self.device), len(self.classes), features)
         return Reference(images, features, masks, ids)
 
     @torch.inference_mode()
@@ -73,17 +79,19 @@ class Meter:
         self.layer_weights = 1 / (len(LAYERS) * errors)
 
     @torch.inference_mode()
-    def measure(self, images: np.ndarray, chosen: int, reference: Reference) -> RowMeasurements:
+    def measure(self, images: np.ndarray, chosen: int, reference: Reference, ids: np.ndarray) -> RowMeasurements:
         """
         Args:
             images: uint8 (K, H, W, 3).
             chosen: the index of the image to measure; the others only count for diversity.
-            reference: the recorded photograph of the same layout.
+            reference: the recorded photograph of the row.
+            ids: what the images show, uint8 (H, W): the layout of the row, or of another if they are of another.
 
         Returns:
             By name: "perceptual" (n + 1,), the parts of the distance that each class has; "share" (n + 1,), the share
             of the pixels of each class; "psnr" in dB, "ssim", "lpips"; "diversity" and "lpips_diversity" for K > 1;
-            "counts" (3, n) of `count_pixels`; "features_..." (C,) for distances between sets of pictures.
+            "signals" (n + 1, ...) of `sums_of_signals`; "counts" (n, n + 1) of `count_pixels`; "texture" of
+            `texture_quantiles`; "features_..." (C,) for distances between sets of pictures.
         """
         pixels = self._tensor(images)
         features = [self.features(image[None].float()) for image in pixels]
@@ -95,6 +103,7 @@ class Meter:
             "psnr": peak_signal_noise_ratio(image.float(), reference.pixels.float(), data_range=255.0),
             "ssim": structural_similarity_index_measure(image.float(), reference.pixels.float(), data_range=255.0),
             "features_perceptual": features[chosen][-1].mean(dim=(0, 2, 3)),
+            "signals": sums_of_signals(images[chosen], ids, len(self.classes)),
         }
         pairs = [*combinations(range(len(images)), 2)]
         if pairs:
@@ -110,9 +119,11 @@ class Meter:
         if self.segmenter is not None:
             found, seen = self.segmenter.label(image.float())
             record["counts"] = count_pixels(
-                found[0].cpu().numpy(), self.segmenter.findable[reference.ids], self.num_classes
+                found[0].cpu().numpy(), self.segmenter.findable[reference.ids], len(self.classes)
             )
             record["features_segmenter"] = seen[0]
+            if self.sees_textures:
+                record["texture"] = texture_quantiles(self.segmenter, image, ids, self.classes)
         return {name: v if isinstance(v, np.ndarray) else v.float().cpu().numpy() for name, v in record.items()}
 
     def _errors(self, given: list[Tensor], reference: Reference) -> Tensor:

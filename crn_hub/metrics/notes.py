@@ -1,23 +1,27 @@
 """Sentences on what one must know to compare the numbers of an evaluation with others."""
 
 from contextlib import suppress
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 
+from crn_hub.metrics.joining import Joining
 from crn_hub.metrics.meter import Meter
 from crn_hub.metrics.summary import RESAMPLES, Summary
 
 FEW_ROWS = 1000  # a note warns about fewer
 
 
-def comparison_notes(facts: dict[str, Any], features: str, meter: Meter, photographs: Summary | None) -> list[str]:
+def comparison_notes(
+    facts: dict[str, Any], features: str, meter: Meter, photographs: Summary | None, joining: Joining
+) -> list[str]:
     """
     Args:
         facts: what the numbers depend on; `Evaluation.facts`.
         features: the name of the feature network of the perceptual distance.
         meter: the networks that measured.
         photographs: the conformity of the recorded photographs themselves; None without a segmenter.
+        joining: which classes count as one.
     """
     count, (height, width) = facts["rows"], facts["size"]
     left_out = f", {facts['rows_left_out']} bad ones left out" if facts["rows_left_out"] else ""
@@ -39,8 +43,26 @@ def comparison_notes(facts: dict[str, Any], features: str, meter: Meter, photogr
         "the kernel distance is computed over all rows at once: compare them within this table only.",
         f"Perceptual distance and distance between images: that of the loss, on {features}, with equal weight for each "
         "layer; 1 is the average distance between photographs half the data apart. It favours models trained with it.",
+        "Contrast, colourfulness and brightness: ratios to the photographs' own, so 1 is alike. Contrast is the "
+        "standard deviation of differences of Gaussians of the luma, whose sigma is given in pixels of a picture 256 "
+        "high, from the finest details to shapes: fog lacks the fine ones, grain over fog the middle ones. "
+        "Colourfulness is that of Hasler and Süsstrunk (2003), brightness the mean luma.",
         _conformity_note(facts["segmenter"], photographs),
     ]
+    if joining.parts:
+        wholes = " and ".join(dict.fromkeys(name.partition(" + ")[0] for name in joining.counted if " + " in name))
+        notes.append(
+            f"{', '.join(joining.parts)} count as {wholes} in outputs and photographs, because not every network "
+            "compared here tells them apart."
+        )
+    if meter.sees_textures:
+        notes.append(
+            "Texture distance: how far the segmenter's features within the regions of each class are from those in "
+            "the photographs as distributions, wherever in the pictures they are (sliced Wasserstein distance); 1 is "
+            "the distance between the two halves of the photographs, which show different places."
+        )
+    elif meter.segmenter is not None:
+        notes.append("Texture distance was not measured: the segmenter's features are not maps.")
     if meter.inception is None:
         notes.append(f"FID and KID were not measured: Inception's weights could not be loaded ({meter.no_inception}).")
     if meter.lpips is None:
@@ -55,7 +77,7 @@ def _conformity_note(segmenter: dict[str, Any] | None, photographs: Summary | No
             "Conformity to the layout was not measured: it needs --segmenter, a network made by crn train-segmenter or "
             "a checkpoint of transformers. So do distances between sets by features that the loss does not use."
         )
-    counted, unknown = np.isfinite(cast(np.ndarray, photographs.class_iou)).sum(), segmenter["unknown_classes"]
+    counted, unknown = np.isfinite(photographs.of_classes["iou"]).sum(), segmenter["unknown_classes"]
     trained = ""
     record = segmenter["training"]
     with suppress(KeyError, TypeError, ValueError):  # the record may have been edited by hand

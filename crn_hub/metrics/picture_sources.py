@@ -28,12 +28,18 @@ class ModelOnRows:
 
     def __init__(self, name: str, folder: Path | None, model: HubModel, data: PairDataset, size: tuple[int, int]):
         self.name, self.folder, self.model, self.data, self.size = name, folder, model, data, size
+        self.data_as_shown = data.at_size(size)
         self.key = fingerprint(model, model.config)
         self.translation = data.classes.translation_to(model.classes)
+        self.known = data.classes.matches_in(model.classes)[: len(data.classes)] != UNLABELLED  # as classes of its own
         found = self.translation[: len(data.classes)] != UNLABELLED
         self.unknown = [name for name, known in zip(data.classes.names, found, strict=True) if not known]
         if not found.any():
             raise ValueError(f"{name}: it knows none of the classes of the data ({some(data.classes.names)}).")
+
+    def ids(self, index: int) -> np.ndarray:
+        """uint8 (H, W): what its images of a row should show, in the classes of the evaluation."""
+        return self.data_as_shown[index]["ids"].numpy()
 
     @torch.inference_mode()
     def images(self, index: int) -> np.ndarray:
@@ -58,6 +64,10 @@ class Photographs:
     def images(self, index: int) -> np.ndarray:
         """uint8 (1, H, W, 3): the photograph of a row."""
         return to_pixels(self.data[index]["photograph"])[None]
+
+    def ids(self, index: int) -> np.ndarray:
+        """uint8 (H, W): what that photograph shows."""
+        return self.data[index]["ids"].numpy()
 
 
 PictureSource = ModelOnRows | Photographs

@@ -15,34 +15,98 @@ from crn_hub.metrics.table import columns_of, titles_of
 from crn_hub.pictures import save_picture
 from crn_hub.text import one_line
 
+GREYS = {PHOTOGRAPHS: "0.6", OTHERS: "0.75"}  # everything else has a colour
+RATIOS = ("contrast_1", "contrast_2", "contrast_4", "contrast_8", "contrast_16", "colourfulness", "brightness")
+SHORT = ("< 1 px", "1 to 2", "2 to 4", "4 to 8", "8 to 16 px", "colour", "light")  # the same, where there is no room
+FARTHEST = 8.0  # the ratio, and its inverse, beyond which colours no longer change
+
 
 def write_plots(evaluation: Evaluation, output: Path) -> list[Path]:
-    """Writes classes.png and arithmetic.png into a folder; returns them."""
-    save_picture(_classes(evaluation), output / "classes.png")
-    save_picture(_arithmetic(evaluation), output / "arithmetic.png")
-    return [output / "classes.png", output / "arithmetic.png"]
+    """Writes classes.png, appearance.png and arithmetic.png into a folder; returns them."""
+    figures = {"classes.png": _classes, "appearance.png": _appearance, "arithmetic.png": _arithmetic}
+    for name, draw in figures.items():
+        save_picture(draw(evaluation), output / name)
+    return [output / name for name in figures]
 
 
 def _classes(evaluation: Evaluation) -> Image.Image:
-    """Bars for each class: intersection over union, if measured, and perceptual distance."""
-    columns = columns_of(evaluation)
-    present = np.flatnonzero(np.isfinite(evaluation.models[0][1].class_perceptual[:-1]))  # in any row
-    names = [evaluation.data.classes.names[i] for i in present]
-    with_iou = {name: c.class_iou[present] for name, c in columns.items() if c.class_iou is not None}
-    distances = {model.name: summary.class_perceptual[present] for model, summary in evaluation.models}
-    panels = [("IoU of each class (higher is better)", with_iou)] if with_iou else []
-    panels.append(("perceptual distance over the pixels of each class (lower is better)", distances))
-    figure = Figure(figsize=(max(8.0, 0.8 * len(names)), 3.4 * len(panels)), dpi=100, layout="constrained")
-    for axes, (title, bars) in zip(figure.subplots(len(panels), 1, squeeze=False)[:, 0], panels, strict=True):
+    """Bars for each class: intersection over union and texture distance, if measured, and perceptual distance."""
+    columns, names = columns_of(evaluation), _present(evaluation)
+    panels = {
+        "iou": "IoU of each class (higher is better)",
+        "texture": "texture distance of each class (lower is better; 1: photographs of different places)",
+        "perceptual": "perceptual distance over the pixels of each class (lower is better)",
+    }
+    measured = [key for key in panels if any(key in summary.of_classes for _, summary in evaluation.models)]
+    figure = Figure(figsize=(max(8.0, 0.8 * len(names)), 3.4 * len(measured)), dpi=100, layout="constrained")
+    for axes, key in zip(figure.subplots(len(measured), 1, squeeze=False)[:, 0], measured, strict=True):
+        bars = {name: column.of_classes[key] for name, column in columns.items() if key in column.of_classes}
         width = 0.8 / len(bars)
         for number, (name, values) in enumerate(bars.items()):
             at = np.arange(len(names)) + (number - (len(bars) - 1) / 2) * width
-            axes.bar(at, np.nan_to_num(values), width, label=_shown(name), color="0.6" if name == PHOTOGRAPHS else None)
-        axes.set(title=title)
+            heights = np.nan_to_num(values[[*names.values()]])
+            axes.bar(at, heights, width, label=_shown(name), color=GREYS.get(name))
+        axes.set(title=panels[key])
         axes.set_xticks(np.arange(len(names)), [_shown(name) for name in names], rotation=30, ha="right")
         axes.grid(alpha=0.3, axis="y")
         axes.legend(loc="upper left", bbox_to_anchor=(1, 1))
     return _drawn(figure)
+
+
+def _appearance(evaluation: Evaluation) -> Image.Image:
+    """Contrast from fine to coarse, colourfulness and brightness as ratios: over all, and below for each class."""
+    columns, names = columns_of(evaluation), _present(evaluation)
+    columns = {name: column for name, column in columns.items() if "brightness" in column.measures}
+    across = min(3, len(columns))
+    down = -(-len(columns) // across)
+    size = (max(8.0, 5.2 * across), 3.6 + down * (1.2 + 0.3 * len(names)))
+    figure = Figure(figsize=size, dpi=100, layout="constrained")
+    (above, below) = figure.subfigures(2, 1, squeeze=False, height_ratios=(3.6, size[1] - 3.6))[:, 0]
+    axes = above.subplots()
+    for number, (name, column) in enumerate(columns.items()):
+        values = [column.measures[key] for key in RATIOS]
+        spread = [[v.value - (v.low or v.value) for v in values], [(v.high or v.value) - v.value for v in values]]
+        style = {"fmt": "o-", "capsize": 3, "color": GREYS.get(name, f"C{number % 10}"), "label": _shown(name)}
+        for part in (slice(0, 5), slice(5, 6), slice(6, 7)):  # a line joins the bands only
+            shown = {**style, "label": style["label"] if part.start == 0 else None}
+            at = np.arange(len(RATIOS))[part] + 0.04 * (number - (len(columns) - 1) / 2)
+            axes.errorbar(at, [v.value for v in values[part]], yerr=np.array(spread)[:, part], **shown)
+    axes.axhline(1, color="0.4", linewidth=1)
+    axes.set(title="contrast of details by their size, colourfulness, brightness: ratio to the photographs (1: alike)")
+    axes.set(yscale="log")
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.yaxis.set_minor_locator(NullLocator())
+    axes.yaxis.set_major_formatter("{x:g}")
+    axes.set_xticks(range(len(RATIOS)), SHORT)
+    axes.grid(alpha=0.3)
+    axes.legend(loc="upper left", bbox_to_anchor=(1, 1))
+    panels = below.subplots(down, across, squeeze=False).ravel()
+    for axes, (name, column) in zip(panels, columns.items(), strict=False):
+        ratios = np.stack([column.of_classes[key][[*names.values()]] for key in RATIOS], axis=1)
+        _draw_ratios(axes, ratios, [_shown(label) for label in names], _shown(name))
+    for axes in panels[len(columns) :]:
+        axes.set_axis_off()
+    return _drawn(figure)
+
+
+def _draw_ratios(axes: Axes, ratios: np.ndarray, labels: list[str], title: str) -> None:
+    """A table (classes, ratios) in colours: blue where there is too little, red where there is too much."""
+    limit = np.log2(FARTHEST)
+    with np.errstate(divide="ignore"):
+        axes.imshow(np.log2(ratios), cmap="RdBu_r", vmin=-limit, vmax=limit, aspect="auto")
+    for (row, column), ratio in np.ndenumerate(ratios):
+        if np.isfinite(ratio):
+            color = "white" if abs(np.log2(max(ratio, 1e-9))) > 0.6 * limit else "black"
+            axes.text(column, row, f"{ratio:.2f}", ha="center", va="center", size=8, color=color)
+    axes.set_xticks(range(len(SHORT)), SHORT, size=8)
+    axes.set_yticks(range(len(labels)), labels, size=8)
+    axes.set_title(title, size=10)
+
+
+def _present(evaluation: Evaluation) -> dict[str, int]:
+    """The classes that any row has, name -> id, and the classes that count as one with them."""
+    distances = evaluation.models[0][1].of_classes["perceptual"]
+    return {name: i for name, i in evaluation.joining.counted.items() if np.isfinite(distances[i])}
 
 
 def _arithmetic(evaluation: Evaluation) -> Image.Image:

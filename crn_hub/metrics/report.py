@@ -15,7 +15,7 @@ from crn_hub.hub.training_record import EvaluationRecord, MeasureRecord
 from crn_hub.metrics.evaluation import OTHERS, PHOTOGRAPHS, Evaluation
 from crn_hub.metrics.picture_sources import ModelOnRows
 from crn_hub.metrics.summary import MEASURES, Measure, Summary
-from crn_hub.metrics.table import columns_of, iou_lines, lines_of, notes_of, titles_of, unknown_note
+from crn_hub.metrics.table import class_names, class_tables, columns_of, lines_of, notes_of, titles_of, unknown_note
 
 
 def write_report(evaluation: Evaluation, output: Path) -> list[Path]:
@@ -98,14 +98,14 @@ def _for_card(evaluation: Evaluation, model: ModelOnRows, summary: Summary) -> E
 def _markdown(evaluation: Evaluation) -> str:
     head = ["", *map(escape, columns_of(evaluation))]
     parts = [markdown_table(head, [[escape(title), *cells] for title, cells in lines_of(evaluation)])]
-    if iou := iou_lines(evaluation):
-        parts += ["IoU of each class:", markdown_table(head, [[escape(name), *cells] for name, cells in iou])]
+    for title, lines in class_tables(evaluation):
+        parts += [f"{escape(title)}:", markdown_table(head, [[escape(name), *cells] for name, cells in lines])]
     parts.append("\n".join(f"- {escape(note)}" for note in notes_of(evaluation)))
     return "\n\n".join(parts) + "\n"
 
 
 def _csv(evaluation: Evaluation) -> str:
-    """One line for each model and measure, with what it depends on; "iou/NAME" is the IoU of a class."""
+    """One line for each model and measure, with what it depends on; "iou/NAME" is the IoU of a class, and so on."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     measures = {measure.key: measure for measure in MEASURES}
@@ -116,11 +116,11 @@ def _csv(evaluation: Evaluation) -> str:
         for key, value in summary.measures.items():
             numbers = ("" if v is None else repr(v) for v in (value.value, value.low, value.high))
             writer.writerow([name, key, *numbers, *data, *_conditions(evaluation, measures[key]).values()])
-        if summary.class_iou is not None:
-            conditions = _conditions(evaluation, measures["miou"]).values()
-            for label, iou in zip(evaluation.data.classes.names, summary.class_iou.tolist(), strict=True):
-                number_or_none = "" if math.isnan(iou) else repr(iou)
-                writer.writerow([name, f"iou/{label}", number_or_none, "", "", *data, *conditions])
+        for key, of_classes in summary.of_classes.items():
+            conditions = _conditions(evaluation, measures["miou" if key == "iou" else key]).values()
+            for label, i in class_names(evaluation).items():
+                if not math.isnan(of_class := float(of_classes[i])):
+                    writer.writerow([name, f"{key}/{label}", repr(of_class), "", "", *data, *conditions])
     for model, _ in evaluation.models:
         for key in ("num_images", "gflop", "num_parameters"):
             writer.writerow([model.name, key, repr(getattr(model.model, key)), *[""] * (4 + len(names))])
@@ -152,11 +152,12 @@ def _json(evaluation: Evaluation) -> str:
 def _plain(evaluation: Evaluation, summary: Summary | None) -> Any:
     if summary is None:
         return None
-    names, iou = (*evaluation.data.classes.names, "unlabelled"), summary.class_iou
+    names = class_names(evaluation)
     return {
         "measures": {key: [_finite(v) for v in (m.value, m.low, m.high)] for key, m in summary.measures.items()},
-        "class_iou": dict(zip(names, map(_finite, iou), strict=False)) if iou is not None else None,
-        "class_perceptual": dict(zip(names, map(_finite, summary.class_perceptual), strict=True)),
+        "classes": {
+            key: {name: _finite(values[i]) for name, i in names.items()} for key, values in summary.of_classes.items()
+        },
     }
 
 

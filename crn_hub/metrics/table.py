@@ -13,7 +13,7 @@ from crn_hub.metrics.summary import MEASURES, Summary, Value
 from crn_hub.text import number, one_line, three_digits
 
 PIPE_WIDTH = 120  # columns of text if the output is not a terminal
-ARROWS = {"lower": "↓", "higher": "↑"}
+ARROWS = {"lower": "↓", "higher": "↑", "alike": "→ 1"}
 
 
 def columns_of(evaluation: Evaluation) -> dict[str, Summary]:
@@ -68,15 +68,30 @@ def lines_of(evaluation: Evaluation) -> list[tuple[str, list[str]]]:
     ]
 
 
-def iou_lines(evaluation: Evaluation) -> list[tuple[str, list[str]]]:
-    """Lines with the IoU of each class; none if it was not measured."""
-    found = [column.class_iou for column in columns_of(evaluation).values()]
-    if all(iou is None for iou in found):
-        return []
-    return [
-        (name, ["-" if iou is None or np.isnan(iou[i]) else f"{iou[i]:.3f}" for iou in found])
-        for i, name in enumerate(evaluation.data.classes.names)
-    ]
+def class_tables(evaluation: Evaluation) -> list[tuple[str, list[tuple[str, list[str]]]]]:
+    """For each measure that was measured over the pixels of each class a title and the lines of a table."""
+    columns = columns_of(evaluation).values()
+    tables = []
+    for key, title in class_titles(evaluation).items():
+        found = [column.of_classes.get(key) for column in columns]
+        lines = [
+            (name, ["-" if values is None or np.isnan(values[i]) else f"{values[i]:.3f}" for values in found])
+            for name, i in class_names(evaluation).items()
+        ]
+        tables.append((f"{title}, of each class", [(n, cells) for n, cells in lines if set(cells) != {"-"}]))
+    return tables
+
+
+def class_titles(evaluation: Evaluation) -> dict[str, str]:
+    """The titles of the measures that were measured over the pixels of each class, by key, in order."""
+    measured = {key for _, summary in evaluation.models for key in summary.of_classes}
+    titles = {"iou": f"IoU {ARROWS['higher']}", **titles_of(evaluation)}
+    return {key: title for key, title in titles.items() if key in measured}
+
+
+def class_names(evaluation: Evaluation) -> dict[str, int]:
+    """The classes in reports, name -> id, with the parts that count as one with them; unlabelled last."""
+    return {**evaluation.joining.counted, "unlabelled": len(evaluation.data.classes)}
 
 
 def print_table(evaluation: Evaluation) -> None:

@@ -7,6 +7,7 @@ implementation without its weights, so it has nothing in common with the VGG of 
 import json
 import os
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +72,13 @@ class Segmenter(nn.Module, ABC):
     def scores_of_labels(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """RGB (B, 3, H, W) on the 0..255 scale -> scores of its own labels (B, labels, h, w), features (B, C)."""
 
+    @abstractmethod
+    def feature_maps(self, images: Tensor) -> list[Tensor]:
+        """RGB (B, 3, H, W) on the 0..255 scale -> features (B, C, h, w), the last of each size, from large to small.
+
+        Empty for networks whose features are not maps.
+        """
+
     def label(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """RGB (B, 3, H, W) on the 0..255 scale -> ids uint8 (B, H, W), 255 for no class; features (B, C)."""
         scores, features = self(images)
@@ -106,10 +114,20 @@ class SmallSegmenter(Segmenter):
                 module.momentum = NORM_MOMENTUM
 
     def scores_of_labels(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        features = self.network.backbone(self._input(images))
+        return self.network.classifier(features), features["high"].mean(dim=(2, 3))
+
+    def feature_maps(self, images: Tensor) -> list[Tensor]:
+        maps = [self._input(images)]
+        for layer in self.network.backbone.values():
+            maps.append(layer(maps[-1]))
+        return _last_of_each_size(maps[1:])
+
+    def _input(self, images: Tensor) -> Tensor:
+        """RGB (B, 3, H, W) on the 0..255 scale, resized to the network's size, -1..1."""
         if tuple(images.shape[-2:]) != tuple(self.size):
             images = F.interpolate(images, self.size, mode="bilinear", align_corners=False, antialias=True)
-        features = self.network.backbone(from_255(images))
-        return self.network.classifier(features), features["high"].mean(dim=(2, 3))
+        return from_255(images)
 
     def save_pretrained(self, folder: str | os.PathLike[str]) -> None:
         """Writes config.json and model.safetensors, which appear whole or not at all."""
@@ -141,23 +159,44 @@ class TransformersSegmenter(Segmenter):
             processor.do_center_crop = False  # the whole picture is labelled
 
     def scores_of_labels(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        # Pictures are rounded to 8 bits as in their files, but a gradient needs values in between.
-        pictures = list(images if images.requires_grad else images.round().clamp(0, 255).byte().cpu())
-        inputs = self.processor(images=pictures, return_tensors="pt", input_data_format="channels_first")
-        given = self.network(**inputs.to(images.device), output_hidden_states=True)
+        inputs, given = self._run(images)
         if "logits" in given:
             scores, last = given.logits, given.hidden_states[-1]
         else:  # masks of queries, each with scores of classes and "none": Cheng et al., NeurIPS 2021, section 3.4
             classes, masks = given.class_queries_logits.softmax(dim=-1)[..., :-1], given.masks_queries_logits.sigmoid()
             scores, last = torch.einsum("bqc,bqhw->bchw", classes, masks), given.encoder_last_hidden_state
-        if "pixel_mask" in inputs:  # some processors pad pictures on the right and below
-            inside = inputs["pixel_mask"][0].float()
-            height, width = (
-                round(n * inside.amax(dim=d).mean().item()) for n, d in zip(scores.shape[-2:], (1, 0), strict=True)
-            )
-            scores = scores[..., :height, :width]
         # (B, C, h, w) from convolutions, (B, tokens, C) from some transformers
-        return scores, last.mean(dim=(2, 3)) if last.ndim == 4 else last.mean(dim=1)
+        return _without_padding(scores, inputs), last.mean(dim=(2, 3)) if last.ndim == 4 else last.mean(dim=1)
+
+    def feature_maps(self, images: Tensor) -> list[Tensor]:
+        inputs, given = self._run(images)
+        features = given.hidden_states if "logits" in given else given.encoder_hidden_states
+        return _last_of_each_size([_without_padding(f, inputs) for f in features or () if f.ndim == 4])
+
+    def _run(self, images: Tensor) -> tuple[Any, Any]:
+        """What the network was given, and what it gives."""
+        # Pictures are rounded to 8 bits as in their files, but a gradient needs values in between.
+        pictures = list(images if images.requires_grad else images.round().clamp(0, 255).byte().cpu())
+        inputs = self.processor(images=pictures, return_tensors="pt", input_data_format="channels_first")
+        inputs = inputs.to(images.device)
+        return inputs, self.network(**inputs, output_hidden_states=True)
+
+
+def _without_padding(maps: Tensor, inputs: Any) -> Tensor:
+    """Maps (B, C, h, w) of pictures that some processors pad on the right and below."""
+    if "pixel_mask" not in inputs:
+        return maps
+    inside = inputs["pixel_mask"][0].float()
+    height, width = (round(n * inside.amax(dim=d).mean().item()) for n, d in zip(maps.shape[-2:], (1, 0), strict=True))
+    return maps[..., :height, :width]
+
+
+def _last_of_each_size(maps: Sequence[Tensor]) -> list[Tensor]:
+    return [
+        one
+        for one, after in zip(maps, [*maps[1:], None], strict=True)
+        if after is None or one.shape[-2:] != after.shape[-2:]
+    ]
 
 
 def load_segmenter(name: str, classes: ClassSet) -> Segmenter:
