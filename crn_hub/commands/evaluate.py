@@ -52,7 +52,7 @@ def evaluate(
     size
         Height and width in pixels to compare at; by default the size of the largest model.
     max_rows
-        Use at most this many rows, spread evenly.
+        Use at most this many rows, spread evenly; with --apart, of each value.
     image_column
         Column with the photographs.
     label_column
