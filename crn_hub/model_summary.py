@@ -15,7 +15,7 @@ from rich.text import Text
 from crn_hub.box import BOX, MODEL_IN_THE_BOX
 from crn_hub.classes import UNLABELLED, ClassSet
 from crn_hub.hub.loading import WeightsFile
-from crn_hub.hub.training_summary import TrainingSummary, summarise_training
+from crn_hub.hub.training_summary import Evaluated, TrainingSummary, summarise_training
 from crn_hub.networks.hub_model import HubModel
 from crn_hub.text import duration, number, one_line, three_digits
 
@@ -39,7 +39,8 @@ def print_info(name: str | None, model: HubModel) -> None:
         _print_network(console, model, training)
         _print_classes(console, model.classes)
         _print_stages(console, training)
-        _print_measures(console, training)
+        for evaluation in training.evaluations:
+            _print_evaluation(console, evaluation)
         weights = ", ".join(f"{layer} {weight:.4g}" for layer, weight in training.loss_weights.items())
         _print_pairs(console, [("loss weights", weights)])
     print("\n".join(line.rstrip() for line in capture.get().splitlines()))
@@ -96,12 +97,10 @@ def _print_stages(console: Console, training: TrainingSummary) -> None:
     _print_pairs(console, [("hardware", hardware.pop() if len(hardware) == 1 else "")])
 
 
-def _print_measures(console: Console, training: TrainingSummary) -> None:
-    if not training.measures:
-        return
-    console.print(Text(f"\nEvaluation on {training.evaluated_on or 'data that are not recorded'}", "bold"))
+def _print_evaluation(console: Console, evaluation: Evaluated) -> None:
+    console.print(Text(f"\nEvaluation on {evaluation.title}", "bold"))
     table = Table.grid(padding=(0, 2, 0, 0))
-    for measure in training.measures:
+    for measure in evaluation.measures:
         interval = f"({', '.join(map(three_digits, measure.interval))})" if measure.interval else ""
         table.add_row(Text(measure.name), three_digits(measure.value), interval)
     console.print(table)

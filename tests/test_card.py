@@ -60,6 +60,8 @@ MALFORMED: list[dict[str, Any]] = [
     {"evaluation": {"dataset": 5, "measures": "all", "notes": {"a": 1}}},
     {"evaluation": {"dataset": "d", "measures": [7, {"name": "x", "value": "high"}, {"value": 1}], "notes": [1]}},
     {"evaluation": {"dataset": "d", "split": [], "measures": [{"name": "x", "value": float("nan"), "low": 0}]}},
+    {"evaluations": {"dataset": "d", "measures": [{"name": "x", "value": 1}]}, "evaluation": [1]},
+    {"evaluations": [7, None, {"dataset": "d"}, {"part": [1], "split": 3, "measures": [{"name": "x", "value": "1"}]}]},
 ]
 EVALUATION = {
     "dataset": "Streets of *York*",
@@ -195,6 +197,39 @@ def test_what_was_measured_is_in_the_model_index_and_the_card(tmp_path: Path) ->
     ]
     assert "- 68 rows of \\*York\\*." in card.read_text()
     assert "## Evaluation" not in saved(tmp_path, STAGE_2).read_text()
+
+
+def test_each_of_several_evaluations_has_its_own_heading(tmp_path: Path) -> None:
+    """On the Hub, too, two parts of a data set are two sets of results."""
+    of_part = {
+        **{"dataset": "streets, source *a*", "hub_dataset": "org/streets", "part": "source *a*", "split": "validation"},
+        **{"measures": [{"name": "mIoU ↑", "type": "mean_iou", "value": 0.25}], "notes": ["Of the part."]},
+    }
+    empty = {"dataset": "nothing", "measures": []}
+    other = {**of_part, "dataset": "", "part": 5, "split": None, "hub_dataset": None, "notes": []}
+    card = saved(tmp_path, {"evaluation": EVALUATION, "evaluations": [of_part, 3, empty, other]})
+    text = card.read_text().split("## Evaluation\n")[1]
+    headings = [line for line in text.splitlines() if line.startswith("### ")]
+    assert headings == [
+        "### Streets of \\*York\\* (validation)",
+        "### streets, source \\*a\\* (validation)",
+        "### data that are not recorded",
+    ]
+    first, second, third = (section.split("\n## ")[0] for section in text.split("### ")[1:])
+    assert "on Streets of \\*York\\*:" in first
+    assert "| 0.412 |" in first
+    assert "- 68 rows of" in first
+    assert "on streets, source \\*a\\*:" in second
+    assert "| 0.250 |" in second
+    assert "- Of the part." in second
+    assert "on data that are not recorded:" in third
+    for element in ModelCard.load(card).data.to_dict()["model-index"][0]["results"]:
+        assert (element["dataset"]["name"], element["dataset"].get("config"), len(element["metrics"])) in [
+            ("Streets of *York*", None, 2),
+            ("streets, source *a*", "source *a*", 1),
+        ]
+    alone = saved(tmp_path / "alone", {"evaluations": [of_part, empty]}).read_text()
+    assert "## Evaluation\n\nMeasured by `crn evaluate` on streets, source" in alone
 
 
 @pytest.mark.parametrize(
@@ -375,9 +410,15 @@ def test_texts_from_outside_are_shown_as_they_are_and_are_never_markup(tmp_path:
         "loss_weights": {heading: 1.0},
         "started_from": {"converted_from": escape},
         "evaluation": {"dataset": pipe, "measures": [{"name": link, "value": 1}], "notes": [*texts]},
+        "evaluations": [
+            {"dataset": text, "part": text, "split": link, "measures": [{"name": link, "value": 1}]} for text in texts
+        ],
     }
     card = saved(tmp_path, record, ClassSet(list(HOSTILE), colors, {script: ["| <b> |"]}))
-    palette, _, training, weights, measures = tables(card)
+    palette, _, training, weights, measures, *of_others = tables(card)
+    assert len(of_others) == len(texts)
+    inline = [shown(token) for token in parse(card) if token.type == "inline"]
+    assert {f"{text} ({texts[link]})" for text in texts.values()} <= {*inline}
     assert measures[1][0] == texts[link]
     assert [row[2] for row in palette[1:]] == [*HOSTILE.values(), "unlabelled"]
     assert palette[1][3] == "| <b> |"

@@ -124,6 +124,18 @@ def test_everything_fits_on_one_screen(tmp_path: Path, info: Info) -> None:
     assert not any(line.startswith("6  ") for line in lines)
 
 
+def test_several_evaluations(tmp_path: Path, info: Info) -> None:
+    found = [
+        {"dataset": f"streets, source {part}", "split": "test", "measures": [{"name": "SSIM", "value": value}]}
+        for part, value in (("a", 0.1), ("\x1b[1mb", 0.2))
+    ]
+    code, output, _ = info(saved(tmp_path, {"evaluations": [*found, "c", {"dataset": "empty"}]}))
+    assert code == 0
+    assert "\nEvaluation on streets, source a (test)\nSSIM  0.100\n\n" in output
+    assert "\nEvaluation on streets, source [1mb (test)\nSSIM  0.200\n" in output
+    assert output.count("Evaluation on") == 2
+
+
 def test_weights_are_those_of_the_file_that_was_loaded(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     CRN(ClassSet.camvid(), (4,)).half().save_pretrained(tmp_path)
     loaded = CRN.from_pretrained(tmp_path)

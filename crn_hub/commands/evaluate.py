@@ -22,6 +22,9 @@ def evaluate(
     classes: str | None = None,
     perceptual_net: str = "vgg16",
     skip_bad_rows: bool = False,
+    apart: str | None = None,
+    blind: Annotated[int | None, Parameter(validator=Number(gte=1))] = None,
+    blind_seed: Annotated[int, Parameter(validator=Number(gte=0))] = 0,
     update_cards: bool = False,
 ) -> None:
     """Measure how realistic, faithful and diverse the photographs of models are, on the same layouts.
@@ -30,7 +33,8 @@ def evaluate(
 
     Prints one table and writes it to OUTPUT as table.md, table.csv and results.json, with contact-sheet.png and .html,
     classes.png and arithmetic.png. Measurements are saved row by row in OUTPUT/measured: the same command resumes
-    where it was stopped, and a command with further models measures only these.
+    where it was stopped, and a command with further models measures only these. With --apart all this is done for each
+    value of a column, in OUTPUT/VALUE.
 
     Parameters
     ----------
@@ -48,7 +52,7 @@ def evaluate(
     size
         Height and width in pixels to compare at; by default the size of the largest model.
     max_rows
-        Use at most this many rows, spread evenly.
+        Use at most this many rows, spread evenly; with --apart, of each value.
     image_column
         Column with the photographs.
     label_column
@@ -59,10 +63,19 @@ def evaluate(
         Feature network of the perceptual distance, as in training.
     skip_bad_rows
         Leave out unusable rows instead of stopping at the first.
+    apart
+        Column by whose values rows are evaluated apart, such as the source of each photograph: an evaluation for each
+        value, with "other photographs" of the same value.
+    blind
+        Also write blind.png: this many layouts, each with the photograph and the models' images in an order drawn for
+        each, without names; which is which is in blind-key.csv.
+    blind_seed
+        Seed by which --blind draws rows and orders.
     update_cards
         Write the results into training.json and the card of each model that is a local folder (never for "box").
     """
     try:  # takes seconds, and other commands don't need it
+        from crn_hub.metrics.blind_sheet import write_blind_sheet
         from crn_hub.metrics.contact_sheet import write_contact_sheets
         from crn_hub.metrics.evaluation import evaluate as measure
         from crn_hub.metrics.plots import write_plots
@@ -73,7 +86,7 @@ def evaluate(
         package = str(error.name).partition(".")[0]
         raise ValueError(f"evaluate needs {package}: pip install 'crn_hub[eval]' installs it.") from error
 
-    evaluation = measure(
+    evaluations = measure(
         models,
         dataset,
         output,
@@ -85,12 +98,20 @@ def evaluate(
         size=size,
         max_rows=max_rows,
         skip_bad_rows=skip_bad_rows,
+        apart=apart,
+        blind=blind or 0,
     )
-    files = write_report(evaluation, output)
-    files += write_contact_sheets(evaluation, output) + write_plots(evaluation, output)
-    print_table(evaluation)
-    if update_cards:
-        files += write_cards(evaluation)
-    print()
-    for file in files:
-        print(file)
+    for evaluation in evaluations:
+        folder = evaluation.folder
+        files = write_report(evaluation, folder)
+        files += write_contact_sheets(evaluation, folder) + write_plots(evaluation, folder)
+        if blind:
+            files += write_blind_sheet(evaluation, blind, blind_seed, folder)
+        if apart is not None:
+            print(f"{evaluation.facts['dataset']}\n")
+        print_table(evaluation)
+        if update_cards:
+            files += write_cards(evaluation)
+        print("", *files, "", sep="\n")
+    if blind:
+        print("Look at blind.png first, and write down what you see before you open blind-key.csv or the other files.")

@@ -114,7 +114,7 @@ def load_splits(name: str) -> dict[str, Any]:
     return {"train": loaded} if isinstance(loaded, Dataset) else dict(loaded)
 
 
-def check_columns(name: str, rows: Any, columns: tuple[str, str]) -> None:
+def check_columns(name: str, rows: Any, columns: Sequence[str]) -> None:
     """
     Raises:
         ValueError: if rows of the data set `name` lack one of the columns.

@@ -20,7 +20,7 @@ from PIL import Image
 from crn_hub.classes import UNLABELLED, ClassSet
 from crn_hub.hub.front_matter import front_matter
 from crn_hub.hub.model_folder import SAMPLES, SWATCHES, TRAINING_RECORD
-from crn_hub.hub.training_summary import TrainingSummary, summarise_training
+from crn_hub.hub.training_summary import Evaluated, TrainingSummary, summarise_training
 from crn_hub.text import duration, number, one_line, three_digits
 
 PAPER_URL = "https://arxiv.org/abs/1707.09405"
@@ -87,7 +87,7 @@ def write_card(
         *_classes(model.classes),
         *_network(model),
         *_training(training),
-        *_evaluation(training),
+        *_evaluations(training.evaluations),
         *_licence(training.license),
         *_limits(training.notes),
     ]
@@ -276,9 +276,16 @@ def _loss_weights(training: TrainingSummary) -> list[str]:
     ]
 
 
-def _evaluation(training: TrainingSummary) -> list[str]:
-    if not training.measures:
-        return []
+def _evaluations(evaluations: list[Evaluated]) -> list[str]:
+    sections = ["## Evaluation"] if evaluations else []
+    for evaluation in evaluations:
+        if len(evaluations) > 1:
+            sections.append(f"### {escape(evaluation.title)}")
+        sections += _evaluation(evaluation)
+    return sections
+
+
+def _evaluation(evaluation: Evaluated) -> list[str]:
     rows = [
         [
             escape(measure.name),
@@ -286,13 +293,12 @@ def _evaluation(training: TrainingSummary) -> list[str]:
             " to ".join(map(three_digits, measure.interval or ())),
             "" if measure.of_photographs is None else three_digits(measure.of_photographs),
         ]
-        for measure in training.measures
+        for measure in evaluation.measures
     ]
     return [
-        "## Evaluation",
-        f"Measured by `crn evaluate` on {escape(training.evaluated_on) or 'data that are not recorded'}:",
+        f"Measured by `crn evaluate` on {escape(evaluation.dataset) or 'data that are not recorded'}:",
         markdown_table(["measure", "value", "95 % interval", "of photographs"], rows),
-        "\n".join(f"- {escape(note)}" for note in training.evaluation_notes),
+        "\n".join(f"- {escape(note)}" for note in evaluation.notes),
     ]
 
 

@@ -50,7 +50,7 @@ def front_matter(training: TrainingSummary, model_name: str, paper: str) -> str:
 
 
 def _results(training: TrainingSummary) -> list[EvalResult]:
-    """The validation loss and the measures of an evaluation, as the Hub lists results."""
+    """The validation loss and the measures of evaluations, as the Hub lists results."""
     results = []
     if training.validation_loss is not None and training.dataset:
         results.append(
@@ -69,16 +69,18 @@ def _results(training: TrainingSummary) -> list[EvalResult]:
     results += [
         EvalResult(
             task_type="image-to-image",
-            dataset_name=training.evaluated_on,
-            dataset_type=training.evaluated_hub_dataset or slug(training.evaluated_on),
-            dataset_split=training.evaluated_split or None,
+            dataset_name=evaluation.dataset,
+            dataset_type=evaluation.hub_dataset or slug(evaluation.dataset),
+            dataset_config=evaluation.part or None,  # without it the Hub counts two parts as one data set
+            dataset_split=evaluation.split or None,
             metric_type=measure.type,
             metric_name=measure.name,
             metric_value=float(f"{measure.value:.4g}"),
             metric_args=measure.conditions or None,
         )
-        for measure in training.measures
-        if training.evaluated_on
+        for evaluation in training.evaluations
+        for measure in evaluation.measures
+        if evaluation.dataset
     ]
     return results
 

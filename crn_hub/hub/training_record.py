@@ -4,6 +4,7 @@
 without checking it. Writers leave out what they do not know.
 """
 
+from collections.abc import Mapping
 from typing import Any, TypedDict
 
 
@@ -33,10 +34,11 @@ class MeasureRecord(TypedDict, total=False):
 
 
 class EvaluationRecord(TypedDict, total=False):
-    """What `crn evaluate --update-cards` found."""
+    """What `crn evaluate --update-cards` found on the rows of a data set, or on a part of them."""
 
-    dataset: str
+    dataset: str  # for people, with the part: "streets, source camvid"
     hub_dataset: str | None  # its Hub id; null for a local one
+    part: str | None  # "source camvid"; null or missing for the whole
     split: str
     measures: list[MeasureRecord]
     notes: list[str]  # sentences on what makes the numbers comparable
@@ -59,7 +61,26 @@ class TrainingRecord(TypedDict, total=False):
     converted_from: str  # the checkpoint that the weights come from
 
     # Written by `crn evaluate --update-cards`
-    evaluation: EvaluationRecord
+    evaluations: list[EvaluationRecord]  # one of each data set, part and split
+    evaluation: EvaluationRecord  # the only one, as it was written before there could be several
 
     # Written by hand, or by scripts/put_in_box.py
     notes: str  # closes the model card
+
+
+def evaluations_in(record: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The evaluations in a record, which may be one from outside; what is no object is left out."""
+    several = record.get("evaluations")
+    found = [record.get("evaluation"), *(several if isinstance(several, list) else [])]
+    return [evaluation for evaluation in found if isinstance(evaluation, dict)]
+
+
+def add_evaluation(record: TrainingRecord, evaluation: EvaluationRecord) -> None:
+    """Puts an evaluation into a record, in place of an earlier one of the same rows."""
+
+    def rows(evaluation: Mapping[str, Any]) -> list[Any]:
+        return [evaluation.get(key) for key in ("dataset", "hub_dataset", "part", "split")]
+
+    kept = [earlier for earlier in evaluations_in(record) if rows(earlier) != rows(evaluation)]
+    record["evaluations"] = [*kept, evaluation]  # type: ignore[list-item]  # unchecked, as everything in a record
+    record.pop("evaluation", None)

@@ -11,6 +11,7 @@ from typing import Any
 from huggingface_hub.errors import HFValidationError
 from huggingface_hub.utils import validate_repo_id
 
+from crn_hub.hub.training_record import evaluations_in
 from crn_hub.text import duration, number, one_line
 
 
@@ -35,6 +36,32 @@ class Measured:
 
 
 @dataclass(frozen=True)
+class Evaluated:
+    """What `crn evaluate` found on some rows; texts are of one line, not yet escaped, and "" if unknown.
+
+    Attributes:
+        dataset: for people, with the part of it that was measured.
+        hub_dataset: its Hub id.
+        part: the part that was measured; "" for the whole.
+        split: the name of the split.
+        measures: at least one.
+        notes: what makes these numbers comparable.
+    """
+
+    dataset: str
+    hub_dataset: str
+    part: str
+    split: str
+    measures: list[Measured]
+    notes: list[str]
+
+    @property
+    def title(self) -> str:
+        """The rows, as a title: "streets, source camvid (validation)"."""
+        return (self.dataset or "data that are not recorded") + (f" ({self.split})" if self.split else "")
+
+
+@dataclass(frozen=True)
 class TrainingSummary:
     """What a training record says, ready to be shown; texts are of one line, not yet escaped, and "" if unknown.
 
@@ -49,9 +76,7 @@ class TrainingSummary:
         published_weights: the checkpoint whose loss weights these are; "" if they were measured.
         converted_from: what the weights, or those that the first stage started from, were converted from.
         unknown_start: whether the first stage started from weights of which nothing is recorded.
-        evaluated_on, evaluated_hub_dataset, evaluated_split: the rows of `crn evaluate`.
-        measures: what it found.
-        evaluation_notes: what makes these numbers comparable.
+        evaluations: those with measures.
     """
 
     stages: list[dict[str, str]]
@@ -66,11 +91,7 @@ class TrainingSummary:
     published_weights: str
     converted_from: str
     unknown_start: bool
-    evaluated_on: str
-    evaluated_hub_dataset: str
-    evaluated_split: str
-    measures: list[Measured]
-    evaluation_notes: list[str]
+    evaluations: list[Evaluated]
 
 
 def summarise_training(record: Mapping[str, Any]) -> TrainingSummary:
@@ -88,8 +109,7 @@ def summarise_training(record: Mapping[str, Any]) -> TrainingSummary:
         _facts({**s, **result, "data": name if len(set(data) - {""}) > 1 else None})
         for s, result, name in zip(settings, results, data, strict=True)
     ]
-    evaluation = _object(record.get("evaluation"))
-    measures = [_measured(_object(measure)) for measure in _list(evaluation.get("measures"))]
+    evaluations = [_evaluated(evaluation) for evaluation in evaluations_in(record)]
     weights = {one_line(layer): _finite(weight) for layer, weight in _object(record.get("loss_weights")).items()}
     return TrainingSummary(
         stages=[stage for stage in stages if any(stage.values())],
@@ -104,11 +124,7 @@ def summarise_training(record: Mapping[str, Any]) -> TrainingSummary:
         published_weights=_string(settings[-1].get("loss_weights")).replace("calibrate", ""),
         converted_from=_string(chain[0].get("converted_from")),
         unknown_start=bool(_string(settings[0].get("init_from"))),
-        evaluated_on=_string(evaluation.get("dataset")),
-        evaluated_hub_dataset=_hub_id(evaluation.get("hub_dataset")),
-        evaluated_split=_string(evaluation.get("split")),
-        measures=[measure for measure in measures if measure is not None],
-        evaluation_notes=[note for note in map(_string, _list(evaluation.get("notes"))) if note],
+        evaluations=[evaluation for evaluation in evaluations if evaluation.measures],
     )
 
 
@@ -149,6 +165,18 @@ def _hub_id(value: Any) -> str:
     except HFValidationError:
         return ""
     return text
+
+
+def _evaluated(record: dict[str, Any]) -> Evaluated:
+    measures = [_measured(_object(measure)) for measure in _list(record.get("measures"))]
+    return Evaluated(
+        dataset=_string(record.get("dataset")),
+        hub_dataset=_hub_id(record.get("hub_dataset")),
+        part=_string(record.get("part")),
+        split=_string(record.get("split")),
+        measures=[measure for measure in measures if measure is not None],
+        notes=[note for note in map(_string, _list(record.get("notes"))) if note],
+    )
 
 
 def _measured(record: dict[str, Any]) -> Measured | None:

@@ -1,7 +1,7 @@
 """Evaluates any number of models on the same rows of a data set, with what makes their numbers comparable."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,8 +11,8 @@ import torch
 from tqdm import tqdm
 
 from crn_hub.box import BOX, resolve
-from crn_hub.classes import UNLABELLED, ClassSet, LayoutError
-from crn_hub.data import PairDataset, check_columns, check_rows, find_classes, hold_out, load_splits, spread
+from crn_hub.classes import UNLABELLED, ClassSet
+from crn_hub.data import PairDataset, find_classes
 from crn_hub.files import check_folder
 from crn_hub.fingerprint import fingerprint
 from crn_hub.hub.source import short_name
@@ -21,6 +21,7 @@ from crn_hub.metrics.measuring import measure_rows
 from crn_hub.metrics.meter import Meter, RowMeasurements
 from crn_hub.metrics.notes import comparison_notes
 from crn_hub.metrics.picture_sources import ModelOnRows, Photographs, PictureSource
+from crn_hub.metrics.rows import check_parts, choose_rows
 from crn_hub.metrics.summary import Summary, summarise
 from crn_hub.networks.hub_model import HubModel
 from crn_hub.segmentation import Segmenter, SmallSegmenter, load_segmenter
@@ -30,7 +31,6 @@ VERSION = 2  # of the measures; after a change, earlier measurements count as th
 OTHERS, PHOTOGRAPHS = "other photographs", "photographs"  # columns of the table beside the models
 MEASURED = "measured"  # folder of the saved measurements
 SMALLEST = 32  # pixels of each side
-CACHE_BYTES = 2**30  # for decoded rows
 CONFORMITY = ("counts", "perceptual", "share")  # keys of `RowMeasurements`
 
 
@@ -39,6 +39,7 @@ class Evaluation:
     """The result of an evaluation.
 
     Attributes:
+        folder: where its files belong.
         data: the rows, at the size of the evaluation.
         facts: what the numbers depend on; plain JSON.
         notes: the same in sentences, for whoever compares the numbers with others.
@@ -49,6 +50,7 @@ class Evaluation:
         joining: which classes count as one, because not all networks know both.
     """
 
+    folder: Path
     data: PairDataset
     joining: Joining
     facts: dict[str, Any]
@@ -72,8 +74,13 @@ def evaluate(
     size: tuple[int, int] | None = None,
     max_rows: int | None = None,
     skip_bad_rows: bool = False,
-) -> Evaluation:
+    apart: str | None = None,
+    blind: int = 0,
+) -> Iterator[Evaluation]:
     """Measures models on rows of a data set; the arguments are those of `crn evaluate`.
+
+    Yields one evaluation, or with `apart` one for each value of that column. All rows are checked before any are
+    measured.
 
     Raises:
         FileNotFoundError, ConnectionError: if a model, data set or network cannot be found or fetched.
@@ -83,50 +90,46 @@ def evaluate(
     check_folder("--output", output)
     networks = _load_models(models)
     size = _choose_size({name: network.size for name, network in networks.items()}, size)
-    rows, other_rows, split = _choose_rows(dataset, columns, split)
+    chosen = choose_rows(dataset, columns, split, apart)
     class_set = find_classes(dataset, classes)
     labeller = load_segmenter(segmenter, class_set) if segmenter is not None else None
-    data = PairDataset(rows, class_set, size, *columns, cache_bytes=CACHE_BYTES)
-    data.used = spread(len(rows), max_rows or len(rows))
-    left_out = check_rows(data, skip_bad_rows)
-    if len(data) < 2:
-        raise ValueError(f"{dataset}: {len(data)} row to evaluate on; at least 2 are needed.")
-    if all((data.decode(row)[1] >= len(class_set)).all() for row in data.used):
-        raise ValueError(f"{dataset}: no pixel of the rows is labelled.")
-    other_data = _as_many_others(other_rows, data)
+    parts = check_parts(chosen, class_set, size, max_rows, skip_bad_rows, blind)
+    for part in parts:
+        check_folder("--output", output / part.folder)
 
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    meter = Meter(class_set, load_features(perceptual_net), labeller, device)
-    on_rows = [
-        ModelOnRows(shown, None if name == BOX else Path(name), network.to(device), data.at_size(network.size), size)
-        for shown, (name, network) in zip(_display_names([*networks]), networks.items(), strict=True)
-    ]
-    joining = _join_classes(class_set, on_rows, labeller)
-    facts = {
-        "version": VERSION,
-        **_describe_data(data, dataset, split, len(left_out), other_rows),
-        **_describe_networks(meter, perceptual_net),
-    }
-    photographs = Photographs(PHOTOGRAPHS, data)
-    others = Photographs(OTHERS, other_data) if other_data is not None else None
-    sources: list[PictureSource] = [photographs, *([others] if others else []), *on_rows]
-    measured = measure_rows(sources, data, meter, output / MEASURED, facts)
-
-    real = measured[photographs.key]
-    bar = tqdm(on_rows, desc="intervals", unit="model")
-    model_summaries = [(model, summarise(measured[model.key], real, joining)) for model in bar]
-    conformity = _conformity(real, joining) if labeller else None
     features = {"vgg16": "VGG-16", "vgg19": "VGG-19"}.get(perceptual_net, short_name(perceptual_net))
-    return Evaluation(
-        data,
-        joining,
-        facts,
-        comparison_notes(facts, features, meter, conformity, joining),
-        features,
-        model_summaries,
-        summarise(measured[others.key], real, joining) if others else None,
-        conformity,
-    )
+    for part in parts:
+        data = part.data
+        meter = Meter(class_set, load_features(perceptual_net), labeller, device)
+        on_rows = [
+            ModelOnRows(
+                shown, None if name == BOX else Path(name), network.to(device), data.at_size(network.size), size
+            )
+            for shown, (name, network) in zip(_display_names([*networks]), networks.items(), strict=True)
+        ]
+        joining = _join_classes(class_set, on_rows, labeller)
+        facts = {"version": VERSION, **part.facts, **_describe_networks(meter, perceptual_net)}
+        photographs = Photographs(PHOTOGRAPHS, data)
+        others = Photographs(OTHERS, part.others) if part.others is not None else None
+        sources: list[PictureSource] = [photographs, *([others] if others else []), *on_rows]
+        measured = measure_rows(sources, data, meter, output / part.folder / MEASURED, facts)
+
+        real = measured[photographs.key]
+        bar = tqdm(on_rows, desc="intervals", unit="model")
+        model_summaries = [(model, summarise(measured[model.key], real, joining)) for model in bar]
+        conformity = _conformity(real, joining) if labeller else None
+        yield Evaluation(
+            output / part.folder,
+            data,
+            joining,
+            facts,
+            comparison_notes(facts, features, meter, conformity, joining),
+            features,
+            model_summaries,
+            summarise(measured[others.key], real, joining) if others else None,
+            conformity,
+        )
 
 
 def _load_models(names: Sequence[str]) -> dict[str, HubModel]:
@@ -153,32 +156,6 @@ def _choose_size(sizes: dict[str, tuple[int, int]], requested: tuple[int, int] |
     return height, width
 
 
-def _choose_rows(dataset: str, columns: tuple[str, str], split: str | None) -> tuple[Any, Any, str]:
-    """The rows to evaluate on, other rows (perhaps none), and the name of the split."""
-    splits = load_splits(dataset)
-    if split is None:
-        others, rows, split = hold_out(dataset, splits, columns)
-        return rows, others, split
-    if split not in splits:
-        raise ValueError(f"{dataset}: no split {split!r}; there are {', '.join(splits)}.")
-    check_columns(dataset, splits[split], columns)
-    others = [rows for name, rows in splits.items() if name != split and set(columns) <= set(rows.column_names)]
-    return splits[split], max(others, key=len, default=splits[split].select([])), split
-
-
-def _as_many_others(rows: Any, data: PairDataset) -> PairDataset | None:
-    """As many other rows as `data` has, spread evenly; None if there are fewer, or if one of them is bad."""
-    if len(rows) < len(data):
-        return None
-    others = PairDataset(rows, data.classes, data.size, data.image_column, data.label_column, called="other row")
-    others.used = spread(len(rows), len(data))
-    try:
-        others.check(tqdm(others.used, desc="checking other rows", unit="row"), skip_bad=False)
-    except LayoutError:
-        return None
-    return others
-
-
 def _join_classes(classes: ClassSet, models: Sequence[ModelOnRows], segmenter: Segmenter | None) -> Joining:
     """Parts that a model or the segmenter doesn't know count as their wholes for all: both sides are compared alike."""
     known = [*(model.known for model in models), *([segmenter.known] if segmenter is not None else [])]
@@ -201,22 +178,6 @@ def _display_names(models: list[str]) -> list[str]:
     if taken := [name for name in names if name in (PHOTOGRAPHS, OTHERS)]:
         raise ValueError(f"{taken[0]}: a column of the table has this name; rename the model's folder.")
     return names
-
-
-def _describe_data(data: PairDataset, dataset: str, split: str, num_left_out: int, other_rows: Any) -> dict[str, Any]:
-    """What the numbers depend on in the data; the fingerprints, of the datasets library, change with the contents."""
-    return {
-        "columns": [data.image_column, data.label_column],
-        "dataset": short_name(dataset),
-        "hub_dataset": None if Path(dataset).exists() else dataset,
-        "split": split,
-        "rows": len(data),
-        "rows_left_out": num_left_out,
-        "rows_fingerprint": getattr(data.rows, "_fingerprint", ""),
-        "classes": data.classes.to_list(),
-        "size": list(data.size),
-        "other_rows_fingerprint": getattr(other_rows, "_fingerprint", ""),
-    }
 
 
 def _describe_networks(meter: Meter, perceptual_net: str) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from typing import Any
 from crn_hub.files import write_text
 from crn_hub.hub.card import escape, is_unedited, markdown_table
 from crn_hub.hub.model_folder import CARD, TRAINING_RECORD
-from crn_hub.hub.training_record import EvaluationRecord, MeasureRecord
+from crn_hub.hub.training_record import EvaluationRecord, MeasureRecord, add_evaluation
 from crn_hub.metrics.evaluation import OTHERS, PHOTOGRAPHS, Evaluation
 from crn_hub.metrics.picture_sources import ModelOnRows
 from crn_hub.metrics.summary import MEASURES, Measure, Summary
@@ -34,7 +34,7 @@ def update_cards(evaluation: Evaluation) -> list[Path]:
     written = []
     for model, summary in evaluation.models:
         if model.folder is not None and model.folder.is_dir():
-            model.model.training_record["evaluation"] = _for_card(evaluation, model, summary)
+            add_evaluation(model.model.training_record, _for_card(evaluation, model, summary))
             model.model.save_card(model.folder)
             written.append(model.folder / TRAINING_RECORD)
             if is_unedited(card := model.folder / CARD):
@@ -89,6 +89,7 @@ def _for_card(evaluation: Evaluation, model: ModelOnRows, summary: Summary) -> E
     return {
         "dataset": facts["dataset"],
         "hub_dataset": facts["hub_dataset"],
+        "part": facts["part"],
         "split": facts["split"],
         "measures": measures,
         "notes": [*evaluation.notes, *([unknown_note(model)] if model.unknown else [])],
@@ -97,7 +98,8 @@ def _for_card(evaluation: Evaluation, model: ModelOnRows, summary: Summary) -> E
 
 def _markdown(evaluation: Evaluation) -> str:
     head = ["", *map(escape, columns_of(evaluation))]
-    parts = [markdown_table(head, [[escape(title), *cells] for title, cells in lines_of(evaluation)])]
+    parts = [f"# {escape(evaluation.facts['dataset'])}"] if evaluation.facts["part"] else []
+    parts.append(markdown_table(head, [[escape(title), *cells] for title, cells in lines_of(evaluation)]))
     for title, lines in class_tables(evaluation):
         parts += [f"{escape(title)}:", markdown_table(head, [[escape(name), *cells] for name, cells in lines])]
     parts.append("\n".join(f"- {escape(note)}" for note in notes_of(evaluation)))
