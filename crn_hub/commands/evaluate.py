@@ -23,6 +23,7 @@ def evaluate(
     perceptual_net: str = "vgg16",
     skip_bad_rows: bool = False,
     update_cards: bool = False,
+    for_publication: bool = False,
 ) -> None:
     """Measure how realistic, faithful and diverse the photographs of models are, on the same layouts.
 
@@ -61,8 +62,11 @@ def evaluate(
         Leave out unusable rows instead of stopping at the first.
     update_cards
         Write the results into training.json and the card of each model that is a local folder (never for "box").
+    for_publication
+        Leave photographs that may not be published, such as LabelMeFacade's, out of the contact sheets.
     """
     try:  # takes seconds, and other commands don't need it
+        from crn_hub.data import hidden_rows
         from crn_hub.metrics.contact_sheet import write_contact_sheets
         from crn_hub.metrics.evaluation import evaluate as measure
         from crn_hub.metrics.plots import write_plots
@@ -87,7 +91,8 @@ def evaluate(
         skip_bad_rows=skip_bad_rows,
     )
     files = write_report(evaluation, output)
-    files += write_contact_sheets(evaluation, output) + write_plots(evaluation, output)
+    hidden = hidden_rows(evaluation.data.rows) if for_publication else set()
+    files += write_contact_sheets(evaluation, output, hidden) + write_plots(evaluation, output)
     print_table(evaluation)
     if update_cards:
         files += write_cards(evaluation)
