@@ -12,7 +12,7 @@ from support.data_folders import bad_folder, pair, write_folder
 from crn_hub import ClassSet, LayoutError
 from crn_hub.data import (
     PairDataset,
-    citations,
+    collections_of,
     dataset_license,
     find_classes,
     hidden_rows,
@@ -229,20 +229,20 @@ def test_a_licence_called_other_goes_by_its_name(tmp_path: Path, front_matter: s
 def test_sources_of_rows_say_how_to_cite_them_and_which_to_hide() -> None:
     rows = datasets.Dataset.from_dict({"source": ["labelmefacade", "camvid", "somebody's", None, "camvid"]})
     assert hidden_rows(rows) == {0, 2, 3}
-    camvid, labelmefacade = citations(rows)
-    assert "Brostow" in camvid
-    assert "non-commercial" in labelmefacade
-    assert "Fröhlich" in labelmefacade
-    assert citations(rows.select([1, 2])) == [camvid]
+    camvid, labelmefacade = collections_of(rows)
+    assert "Brostow" in camvid.citation
+    assert "non-commercial" in labelmefacade.citation
+    assert "Fröhlich" in labelmefacade.citation
+    assert collections_of(rows.select([1, 2])) == [camvid]
     unnamed = datasets.Dataset.from_dict({"name": ["camvid"]})
-    assert (hidden_rows(unnamed), citations(unnamed)) == (set(), [])
-    assert citations(scene_rows(3, (32, 64))[0]) == []
+    assert (hidden_rows(unnamed), collections_of(unnamed)) == (set(), [])
+    assert collections_of(scene_rows(3, (32, 64))[0]) == []
 
 
 def test_streets_are_for_research_and_their_facades_hidden(streets: Path) -> None:
     assert dataset_license(str(streets)) == "non-commercial-research"
     for rows in load_rows(str(streets)):
-        assert len(citations(rows)) == 2
+        assert len(collections_of(rows)) == 2
         hidden = hidden_rows(rows)
         assert [source == "labelmefacade" for source in rows["source"]] == [row in hidden for row in range(len(rows))]
 

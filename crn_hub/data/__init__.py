@@ -1,6 +1,6 @@
 """Pairs of photograph and label map, for training and evaluation."""
 
-from crn_hub.data.known_collections import citations, hidden_rows
+from crn_hub.data.known_collections import collections_of, hidden_rows
 from crn_hub.data.pairs import PairDataset, check_rows, spread
 from crn_hub.data.sources import (
     check_columns,
@@ -16,7 +16,7 @@ __all__ = [
     "PairDataset",
     "check_columns",
     "check_rows",
-    "citations",
+    "collections_of",
     "dataset_license",
     "find_classes",
     "hidden_rows",

@@ -11,30 +11,33 @@ SOURCE_COLUMN = "source"
 
 @dataclass(frozen=True)
 class Collection:
-    """How its authors ask to be cited, and whether its photographs may be published, in whatever size."""
+    """Its name, how its authors ask to be cited, and whether its photographs may be published, in whatever size."""
 
+    name: str
     citation: str
     may_be_shown: bool
 
 
 COLLECTIONS = {
     "camvid": Collection(
+        "CamVid",
         "CamVid: Gabriel J. Brostow, Julien Fauqueur, Roberto Cipolla. Semantic object classes in video: A "
         "high-definition ground truth database. Pattern Recognition Letters 30(2), 2009.",
         may_be_shown=True,
     ),
     "labelmefacade": Collection(
-        "LabelMeFacade, for non-commercial research: Björn Fröhlich, Erik Rodner, Joachim Denzler. A fast approach for "
-        "pixelwise labeling of facade images. ICPR 2010.",
+        "LabelMeFacade",
+        "LabelMeFacade (for non-commercial research): Björn Fröhlich, Erik Rodner, Joachim Denzler. A fast approach "
+        "for pixelwise labeling of facade images. ICPR 2010.",
         may_be_shown=False,
     ),
 }
 
 
-def citations(rows: Any) -> list[str]:
-    """How the known collections among the rows' sources ask to be cited; [] if the rows name no sources."""
+def collections_of(rows: Any) -> list[Collection]:
+    """The known collections among the sources of the rows; [] if the rows name no sources."""
     found = set(_sources(rows))
-    return [collection.citation for name, collection in COLLECTIONS.items() if name in found]
+    return [collection for source, collection in COLLECTIONS.items() if source in found]
 
 
 def hidden_rows(rows: Any) -> set[int]:
@@ -42,7 +45,7 @@ def hidden_rows(rows: Any) -> set[int]:
 
     Rows of a data set without a column "source" may all be shown.
     """
-    shown = {name for name, collection in COLLECTIONS.items() if collection.may_be_shown}
+    shown = {source for source, collection in COLLECTIONS.items() if collection.may_be_shown}
     return {row for row, source in enumerate(_sources(rows)) if source not in shown}
 
 
