@@ -5,16 +5,19 @@ templates with all windows of the picture, at many sizes; then, where that is hi
 which only edges are left: what a network makes of the photograph's layout has the slow changes of brightness too.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import product
 
 import numpy as np
 from PIL import Image, ImageFilter
 
-SMALLEST, STEP = 36, 1.18  # height in pixels of the smallest middle that is looked for; ratio of one height to the next
-SCALES = (0.92, 0.96, 1.0, 1.04, 1.08)  # of the heights between
-COARSE, FINE, MARGIN = 6, 24, 4  # heights of templates, half their widths; how far fine ones are moved
-ALIKE, PLACES = 0.75, 3  # correlation of coarse templates from which fine ones are tried; at how many heights at most
+SMALLEST, STEP = 36, 1.1  # height in pixels of the smallest middle that is looked for; ratio of one height to the next
+SCALES = (0.967, 1.0, 1.033)  # of the heights between
+COARSE, FINE, MARGIN = 6, 32, 3  # heights of templates, half their widths; how far fine ones are moved
+ALIKE = 0.7  # correlation of coarse templates from which fine ones are tried
+FOUND = 0.85  # correlation of fine templates: nine in ten copies have more, other pictures here at most 0.82
 
+Place = tuple[np.ndarray, np.ndarray, np.ndarray, float]  # for each photograph correlation, left, top; and the height
 Box = tuple[float, float, float, float]  # left, top, right, bottom
 
 
@@ -32,39 +35,52 @@ class Templates:
         self.coarse, self.fine = (_normalised(np.stack(p).reshape(len(p), -1)) for p in (coarse, fine))
 
 
-def correlations(picture: Image.Image, templates: Templates) -> np.ndarray:
+def find(picture: Image.Image, templates: Templates, places: int = 2) -> np.ndarray:
+    """The photographs that are in a picture, by their numbers.
+
+    Args:
+        picture: where to look.
+        templates: of the photographs.
+        places: how many places are tried with fine templates.
+    """
+    return np.flatnonzero(correlations(picture, templates, places) > FOUND)
+
+
+def correlations(picture: Image.Image, templates: Templates, places: int) -> np.ndarray:
     """For each photograph, how much the part of the picture that is most like it is like it: 0..1, 1 is a copy."""
     grey = picture.convert("L")
     heights = SMALLEST * STEP ** np.arange(50)
     heights = heights[heights <= min(grey.height, grey.width / 2)]
-    found = [_search(grey, height, templates) for height in heights]  # of each (3, photographs)
+    found = [best for height in heights for best in _search(grey, height, templates)]
     result = np.zeros(len(templates.coarse))
+    if not found:
+        return result
+    values, lefts, tops = (np.stack(parts) for parts in zip(*(best[:3] for best in found), strict=True))
+    sides = np.array([best[3] for best in found])
     for photograph in range(len(result)):
-        places = sorted((*places[:, photograph], height) for places, height in zip(found, heights, strict=True))
-        for coarse, left, top, height in places[-PLACES:]:
-            if coarse > ALIKE:
-                refined = _refined(grey, left, top, height, templates.fine[photograph])
+        for at in np.argsort(values[:, photograph])[-places:]:
+            if values[at, photograph] > ALIKE:
+                place = lefts[at, photograph], tops[at, photograph], sides[at]
+                refined = _refined(grey, *place, templates.fine[photograph])
                 result[photograph] = max(result[photograph], refined)
     return result
 
 
-def _search(grey: Image.Image, height: float, templates: Templates) -> np.ndarray:
-    """(3, photographs): the highest correlation with a window of `height` pixels, and the window's left and top."""
-    size = [max(2 * COARSE, round(length * COARSE / height)) for length in grey.size]
-    pixels = np.asarray(grey.resize((size[0], size[1]), Image.Resampling.BOX), np.float32)
+def _search(grey: Image.Image, height: float, templates: Templates) -> Iterator[Place]:
+    """Windows of `height` pixels, part by part of the picture: for each photograph the one most like it."""
+    size = (max(2 * COARSE, round(grey.width * COARSE / height)), max(COARSE, round(grey.height * COARSE / height)))
+    pixels = np.asarray(grey.resize(size, Image.Resampling.BOX), np.float32)
     windows = np.lib.stride_tricks.sliding_window_view(pixels, (COARSE, 2 * COARSE))
-    across = windows.shape[1]
-    flat = windows.reshape(-1, 2 * COARSE**2)
-    places = np.flatnonzero(flat.std(axis=1) > templates.flattest / 2)
-    best, at = np.zeros(len(templates.coarse), np.float32), np.zeros(len(templates.coarse), int)
-    for some in np.array_split(places, len(places) // 8192 + 1):
-        if len(some):
-            values = _normalised(flat[some]) @ templates.coarse.T
-            highest = values.argmax(axis=0)
-            value = values[highest, range(len(best))]
-            at = np.where(value > best, some[highest], at)
-            best = np.maximum(value, best)
-    return np.stack([best, at % across * grey.width / size[0], at // across * grey.height / size[1]])
+    for y, x in product(range(0, windows.shape[0], COARSE), range(0, windows.shape[1], 2 * COARSE)):
+        block = windows[y : y + COARSE, x : x + 2 * COARSE]
+        flat = block.reshape(-1, 2 * COARSE**2)
+        places = np.flatnonzero(flat.std(axis=1) > templates.flattest / 2)
+        if len(places):
+            values = _normalised(flat[places]) @ templates.coarse.T
+            best = values.argmax(axis=0)
+            down, across = np.divmod(places[best], block.shape[1])
+            left, top = (x + across) * grey.width / size[0], (y + down) * grey.height / size[1]
+            yield values[best, range(len(best))], left, top, height
 
 
 def _refined(grey: Image.Image, left: float, top: float, height: float, template: np.ndarray) -> float:
@@ -91,7 +107,7 @@ def _pixels(picture: Image.Image, box: Box, height: int) -> np.ndarray:
 def _edges(picture: Image.Image, box: Box, height: int) -> np.ndarray:
     """The same without slow changes, and without noise."""
     small = Image.fromarray(_pixels(picture, box, height).astype(np.uint8))
-    fine, slow = (np.asarray(small.filter(ImageFilter.GaussianBlur(radius)), np.float32) for radius in (0.8, 3))
+    fine, slow = (np.asarray(small.filter(ImageFilter.GaussianBlur(radius)), np.float32) for radius in (1, 3))
     return fine - slow
 
 
