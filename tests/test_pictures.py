@@ -9,14 +9,18 @@ import shutil
 import subprocess
 from pathlib import Path
 
+import datasets
 import numpy as np
 import pytest
 from PIL import Image
 from support import ROOT
+from support.data_folders import pair
 from support.picture_search import Templates, find
 
-from crn_hub.data import hidden_rows, load_rows
+from crn_hub import CRN, ClassSet
+from crn_hub.data import PairDataset, hidden_rows, load_rows
 from crn_hub.scenes import street_scene
+from scripts.put_in_box import draw_samples, list_samples
 
 LIST = ROOT / "tests" / "data" / "pictures.json"
 LISTED: dict[str, dict[str, list[int]]] = json.loads(LIST.read_text())
@@ -114,6 +118,26 @@ def test_planted_photographs_of_labelmefacade_are_found(streets: Path, facades: 
     for name, row in {"sheet.jpg": 3, "screenshot.png": 31}.items():
         with Image.open(tmp_path / name) as picture:
             assert find(picture, facades).tolist() == [number[row]], name
+
+
+def test_samples_of_the_box_hide_what_may_not_be_shown_and_are_listed(tmp_path: Path) -> None:
+    rows = datasets.Dataset.from_list([pair(n) | {"source": "camvid" if n > 5 else "labelmefacade"} for n in range(8)])
+    model = CRN(ClassSet.camvid(), (4, 4, 4), num_images=2)
+    grid, shown = draw_samples(model, PairDataset(rows, model.classes, model.size))
+    assert shown == [6]  # of 0, 2, 4 and 6
+    grey = [grid.getpixel((grid.width - 36, 22 + 20 * line)) == (225, 225, 225) for line in range(4)]
+    assert grey == [True, True, True, False]
+    folder, listed = tmp_path / "crn-other", tmp_path / "pictures.json"
+    for name in ("held-out", "loss-curves"):
+        (folder / "samples").mkdir(parents=True, exist_ok=True)
+        grid.save(folder / f"samples/{name}.png")
+    listed.write_text('{"docs/demo.png": {}, "crn_hub/pretrained/crn-old/samples/held-out.png": {"camvid/train": [1]}}')
+    list_samples(folder, {"streets/validation": [6]}, listed)
+    assert json.loads(listed.read_text()) == {
+        "crn_hub/pretrained/crn-other/samples/held-out.png": {"streets/validation": [6]},
+        "crn_hub/pretrained/crn-other/samples/loss-curves.png": {},
+        "docs/demo.png": {},
+    }
 
 
 def test_the_search_needs_no_data_set(tmp_path: Path) -> None:
