@@ -58,8 +58,9 @@ def _print_network(console: Console, model: HubModel, training: TrainingSummary)
             ("layers", ": ".join(model.layers)),
             ("system", training.system),
             ("weights", _weights(model.loaded_from)),
-            ("licence", training.license or "not recorded"),
+            ("licence", _licence(training)),
             ("data", training.dataset),
+            *(("citation", citation) for citation in training.citations),
             ("origin", _origin(training)),
         ],
     )
@@ -120,6 +121,11 @@ def _weights(file: WeightsFile | None) -> str:
     if file is None:
         return ""
     return f"{', '.join(PRECISIONS.get(kind, kind) for kind in file.types)}, {number(file.size / 1e6)} MB"
+
+
+def _licence(training: TrainingSummary) -> str:
+    earlier = ", ".join(training.earlier_licenses)
+    return (training.license or "not recorded") + (f"; of earlier stages: {earlier}" if earlier else "")
 
 
 def _origin(training: TrainingSummary) -> str:

@@ -29,6 +29,7 @@ STAGE_1 = {
     "settings": {"resolution": 64, "classes": None, "learning_rate": 0.0003, "lr_scheduler": "cosine"},
     "result": {"steps": 1000, "hours": 1.5, "hardware": "1 x a|b"},
     "license": "cc-by-4.0",
+    "citations": ["Streets, *2009*.", "Roads, 2010."],
 }
 STAGE_2 = {
     "dataset": "Streets of *York*",
@@ -38,6 +39,7 @@ STAGE_2 = {
     "result": {"steps": 20, "hours": 0.25, "hardware": "1 x a|b", "validation_loss": 0.123456789},
     "loss_weights": {"input": 0.001234567, "conv1_2": 2.0},
     "notes": "Small data.",
+    "citations": ["Roads, 2010.", "Lanes, 2011."],
     "started_from": STAGE_1,
 }
 HOSTILE = {  # -> what a reader should see
@@ -57,6 +59,8 @@ MALFORMED: list[dict[str, Any]] = [
     {"hub_dataset": "../../etc", "license": "", "loss_weights": {"input": "heavy", "conv": None}},
     {"started_from": {"settings": [], "result": {"hours": True}, "started_from": {"converted_from": 3}}},
     {"converted_from": ["x"], "settings": {"resolution": {"a": 1}, "learning_rate": [1]}},
+    {"citations": "Long", "started_from": {"citations": {"a": "long"}, "license": ["None"]}},
+    {"citations": [7, None, ["None"], "", {}]},
     {"evaluation": {"dataset": 5, "measures": "all", "notes": {"a": 1}}},
     {"evaluation": {"dataset": "d", "measures": [7, {"name": "x", "value": "high"}, {"value": 1}], "notes": [1]}},
     {"evaluation": {"dataset": "d", "split": [], "measures": [{"name": "x", "value": float("nan"), "low": 0}]}},
@@ -238,6 +242,7 @@ def test_each_of_several_evaluations_has_its_own_heading(tmp_path: Path) -> None
         ("cc-by-nc-4.0", "cc-by-nc-4.0", None),
         ("CC-BY-4.0", "cc-by-4.0", None),
         ("Cityscapes: research only!", "other", "cityscapes-research-only"),
+        ("non-commercial-research", "other", "non-commercial-research"),
         ("非商用", "other", "unnamed"),
         (None, None, None),
     ],
@@ -256,6 +261,16 @@ def test_a_licence_that_the_hub_does_not_know_is_other_with_a_name(
         assert license in body
     else:
         assert "(https://creativecommons.org/licenses/by" in body
+
+
+def test_data_are_cited_and_the_terms_of_earlier_stages_named(tmp_path: Path) -> None:
+    licence, citations = saved(tmp_path, STAGE_2).read_text().split("## Licence")[1].split("## Citations")
+    assert "[CC BY-NC 4.0](https://creativecommons.org/licenses/by-nc/4.0/)" in licence
+    assert "earlier stages: [CC BY 4.0](https://creativecommons.org/licenses/by/4.0/)." in licence
+    assert "- Streets, \\*2009\\*.\n- Roads, 2010.\n- Lanes, 2011.\n\n## Limits" in citations
+    text = saved(tmp_path, {"license": "mit", "started_from": {"license": "mit"}}).read_text()
+    assert "earlier stages" not in text
+    assert "## Citations" not in text
 
 
 CHECK = """
@@ -404,11 +419,12 @@ def test_texts_from_outside_are_shown_as_they_are_and_are_never_markup(tmp_path:
     record = {
         "dataset": script,
         "license": pipe,
+        "citations": [script, link],
         "notes": " ".join(texts),
         "settings": {"perceptual_net": link},
         "result": {"hardware": heading, "validation_loss": 1},
         "loss_weights": {heading: 1.0},
-        "started_from": {"converted_from": escape},
+        "started_from": {"converted_from": escape, "license": link},
         "evaluation": {"dataset": pipe, "measures": [{"name": link, "value": 1}], "notes": [*texts]},
         "evaluations": [
             {"dataset": text, "part": text, "split": link, "measures": [{"name": link, "value": 1}]} for text in texts

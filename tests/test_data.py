@@ -10,7 +10,15 @@ from PIL import Image
 from support.data_folders import bad_folder, pair, write_folder
 
 from crn_hub import ClassSet, LayoutError
-from crn_hub.data import PairDataset, dataset_license, find_classes, load_rows, scene_rows
+from crn_hub.data import (
+    PairDataset,
+    collections_of,
+    dataset_license,
+    find_classes,
+    hidden_rows,
+    load_rows,
+    scene_rows,
+)
 
 CAMVID = ClassSet.camvid()
 
@@ -199,6 +207,44 @@ def test_folders_are_loaded_with_their_classes_and_licence(tmp_path: Path) -> No
     assert dataset_license(str(folder)) == "cc-by-4.0"
     few, _ = load_rows(str(folder), max_train_samples=3)
     assert len(few) == 3
+
+
+@pytest.mark.parametrize(
+    ("front_matter", "licence"),
+    [
+        ("license: other\nlicense_name: non-commercial-research", "non-commercial-research"),
+        ("license: other\nlicense_name: '  '", "other"),
+        ("license: other\nlicense_name: [a]", "other"),
+        ("license: other", "other"),
+        ("license: mit\nlicense_name: mine", "mit"),
+        ("license_name: mine", None),
+        ("license: [mit, other]\nlicense_name: mine", None),
+    ],
+)
+def test_a_licence_called_other_goes_by_its_name(tmp_path: Path, front_matter: str, licence: str | None) -> None:
+    (tmp_path / "README.md").write_text(f"---\n{front_matter}\n---\n# Pairs\n")
+    assert dataset_license(str(tmp_path)) == licence
+
+
+def test_sources_of_rows_say_how_to_cite_them_and_which_to_hide() -> None:
+    rows = datasets.Dataset.from_dict({"source": ["labelmefacade", "camvid", "somebody's", None, "camvid"]})
+    assert hidden_rows(rows) == {0, 2, 3}
+    camvid, labelmefacade = collections_of(rows)
+    assert "Brostow" in camvid.citation
+    assert "non-commercial" in labelmefacade.citation
+    assert "Fröhlich" in labelmefacade.citation
+    assert collections_of(rows.select([1, 2])) == [camvid]
+    unnamed = datasets.Dataset.from_dict({"name": ["camvid"]})
+    assert (hidden_rows(unnamed), collections_of(unnamed)) == (set(), [])
+    assert collections_of(scene_rows(3, (32, 64))[0]) == []
+
+
+def test_streets_are_for_research_and_their_facades_hidden(streets: Path) -> None:
+    assert dataset_license(str(streets)) == "non-commercial-research"
+    for rows in load_rows(str(streets)):
+        assert len(collections_of(rows)) == 2
+        hidden = hidden_rows(rows)
+        assert [source == "labelmefacade" for source in rows["source"]] == [row in hidden for row in range(len(rows))]
 
 
 def test_saved_data_sets_are_loaded(tmp_path: Path) -> None:

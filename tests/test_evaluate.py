@@ -13,6 +13,8 @@ from typing import Any
 
 import datasets
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import torch
 from huggingface_hub import ModelCard
@@ -24,6 +26,7 @@ from support.data_folders import bad_folder, write_folder
 
 from crn_hub import CRN, ClassSet
 from crn_hub.box import MODEL_IN_THE_BOX
+from crn_hub.metrics.contact_sheet import draw_grid
 from crn_hub.metrics.evaluation import Evaluation
 from crn_hub.metrics.evaluation import evaluate as evaluate_parts
 from crn_hub.metrics.rows import _folder
@@ -203,6 +206,47 @@ def test_pictures(evaluated: Path) -> None:
     for name in ("classes.png", "appearance.png", "arithmetic.png"):
         with Image.open(evaluated / name) as picture:
             assert min(picture.size) > 300
+
+
+@pytest.mark.parametrize("shown", ["some", "none"])
+def test_for_publication_photographs_of_other_sources_than_camvid_are_left_out(
+    pairs: Path, models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shown: str
+) -> None:
+    data = shutil.copytree(pairs, tmp_path / "streets")
+    for file in data.glob("data/*.parquet"):
+        table = pq.read_table(file)
+        sources = ["camvid" if shown == "some" and row < 4 else "labelmefacade" for row in range(len(table))]
+        pq.write_table(table.append_column("source", pa.array(sources)), file)
+    sheets = {}
+    for name, options in {"own": [], "public": ["--for-publication"]}.items():
+        assert run(monkeypatch, data, tmp_path / name, models / "small", "--max-rows", 4, *options) == 0
+        with Image.open(tmp_path / name / "contact-sheet.png") as sheet:
+            sheets[name] = np.asarray(sheet.convert("RGB"))
+        page = (tmp_path / name / "contact-sheet.html").read_text()
+        assert page.count("photograph of row") == (4 if name == "own" else 2 if shown == "some" else 0)
+    own, public = sheets["own"], sheets["public"]
+    photographs = 90 + 2 * 260
+    assert own.shape == (22 + 4 * 132, photographs + 260, 3)
+    assert np.array_equal(own[:, :photographs], public[:, :photographs])
+    if shown == "none":
+        assert public.shape[1] == photographs
+        return
+    tiles = [slice(22 + 132 * line, 150 + 132 * line) for line in range(4)]
+    grey = [(public[tile, photographs : photographs + 256] == 225).mean() > 0.9 for tile in tiles]
+    same = [np.array_equal(own[tile, photographs:], public[tile, photographs:]) for tile in tiles]
+    assert sorted(grey) == [False, False, True, True]
+    assert same == [not hidden for hidden in grey]
+
+
+def test_a_grid_makes_room_for_its_labels_and_leaves_out_empty_columns() -> None:
+    red, blue = (Image.new("RGB", (20, 10), color) for color in ("red", "blue"))
+    grid = draw_grid(["a", "b", "c"], [("line", [red, None, blue]), ("x" * 40, [red, None, None])], (40, 150))
+    left = grid.width - 2 * 154
+    assert left > 200
+    assert grid.height == 22 + 2 * 44
+    assert grid.getpixel((left, 22)) == (255, 0, 0)
+    assert grid.getpixel((left + 154, 22)) == (0, 0, 255)
+    assert grid.getpixel((left + 154, 66)) == (225, 225, 225)
 
 
 def test_the_page_holds_its_pictures_and_shows_names_as_they_are(

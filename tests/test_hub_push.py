@@ -366,7 +366,9 @@ def test_card_that_the_hub_refuses(
     assert message.startswith(f"org/bad-card: could not be pushed: the Hub refuses README.md: {complaint}")
 
 
-@pytest.mark.parametrize("licence", ["mit", "CC BY-NC-SA 4.0 and more: #1", 'no "licence"\nat all', None])
+@pytest.mark.parametrize(
+    "licence", ["mit", "non-commercial-research", "CC BY-NC-SA 4.0 and more: #1", 'no "licence"\nat all', None]
+)
 def test_card_of_any_record_is_one_that_the_hub_takes(
     hub: HubServer, client: Client, tmp_path: Path, licence: str | None
 ) -> None:

@@ -136,6 +136,15 @@ def test_several_evaluations(tmp_path: Path, info: Info) -> None:
     assert output.count("Evaluation on") == 2
 
 
+def test_citations_and_the_licences_of_earlier_stages(tmp_path: Path, info: Info) -> None:
+    last = {"license": "non-commercial-research", "citations": ["Streets,\x1b 2009."], "started_from": STAGE}
+    code, output, error = info(saved(tmp_path, last))
+    assert (code, error) == (0, "")
+    assert "licence       non-commercial-research; of earlier stages: cc-by-4.0\n" in output
+    assert "citation      Streets, 2009.\n" in output
+    assert not CONTROL.search(output)
+
+
 def test_weights_are_those_of_the_file_that_was_loaded(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     CRN(ClassSet.camvid(), (4,)).half().save_pretrained(tmp_path)
     loaded = CRN.from_pretrained(tmp_path)

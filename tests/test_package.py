@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -114,6 +115,11 @@ def test_wheels_hold_the_package_and_nothing_else(wheels: dict[str, Path]) -> No
     for wheel in wheels.values():
         with zipfile.ZipFile(wheel) as archive:
             files = {name: archive.read(name) for name in archive.namelist() if ".dist-info/" not in name}
+            (metadata,) = (archive.read(name).decode() for name in archive.namelist() if name.endswith("/METADATA"))
+        (licence,) = re.findall(r"^License-Expression: (.+)$", metadata, re.MULTILINE)
+        assert len(licence.split(" AND ")) > 1, licence  # the weights in it have terms of their own
+        assert f'license = "{licence}"' in (ROOT / "pyproject.toml").read_text()
+        assert "License-File: LICENSE" in metadata
         assert files.keys() == expected.keys()
         assert [name for name in expected if files[name] != expected[name]] == []
 

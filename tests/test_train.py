@@ -7,8 +7,11 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import torch
+from huggingface_hub import ModelCard
 from PIL import Image
 from safetensors.torch import load_file
 from support.data_folders import bad_folder, png, spoil, write_folder
@@ -86,6 +89,24 @@ def test_any_data_set_with_own_columns_and_classes(tmp_path: Path) -> None:
     assert rates == pytest.approx([0.01, 0.0075, 0.005, 0.0025])  # 3 rows, batches of 2, 2 epochs
     with Image.open(out / "samples" / "held-out.png") as grid:
         assert grid.width == 2 + 4 * (64 + 2)  # layout | 2 outputs | photograph
+
+
+def test_terms_of_the_data_reach_the_card(tmp_path: Path) -> None:
+    """A licence that the Hub doesn't know, and sources with citations, as of the streets data set."""
+    data = write_folder(tmp_path / "streets", rows=12)
+    (data / "README.md").write_text("---\nlicense: other\nlicense_name: non-commercial-research\n---\n# Streets\n")
+    (file,) = data.glob("data/*.parquet")
+    sources = pa.array(["camvid", "labelmefacade"] * 6)
+    pq.write_table(pq.read_table(file).append_column("source", sources), file)
+    train(*TINY, *f"--dataset_name {data} --max_train_steps 2 --output_dir {tmp_path / 'model'}".split())
+    record = CRN.from_pretrained(tmp_path / "model").training_record
+    assert record["license"] == "non-commercial-research"
+    card = ModelCard.load(tmp_path / "model" / "README.md")
+    assert (card.data.license, card.data.license_name) == ("other", "non-commercial-research")
+    licence, cited = card.text.split("## Licence")[1].split("## Citations")
+    assert "Licence of the weights: non-commercial-research;" in licence
+    assert [author in cited for author in ("Brostow", "Fauqueur", "Fröhlich", "Denzler")] == [True] * 4
+    assert len(record["citations"]) == 2
 
 
 def test_training_starts_from_another_model_and_grows_it(scenes_run: Path, tmp_path: Path) -> None:

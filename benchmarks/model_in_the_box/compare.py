@@ -5,7 +5,8 @@
 Writes into the output folder: `evaluation/`, of `crn evaluate` on the held-out rows; `evaluation-simplified/`, the same
 with layouts simplified as if painted; held-out.jpg, twelve held-out layouts spread evenly over the rows; painted.jpg
 and painted.md, the layouts of `paint.py` and three procedural streets. Grids show all images of each model. A model is
-a folder, a Hub id, or "box" for the model that comes with the package.
+a folder, a Hub id, or "box" for the model that comes with the package. Photographs that may not be published are
+left out.
 """
 
 import json
@@ -15,15 +16,16 @@ from pathlib import Path
 import numpy as np
 import torch
 from datasets import DatasetDict
-from PIL import Image, ImageDraw
+from PIL import Image
 
 from crn_hub import CRN
 from crn_hub.box import resolve
 from crn_hub.classes import ClassSet, read_layout
 from crn_hub.commands.evaluate import evaluate
-from crn_hub.data import PairDataset, find_classes, load_rows, spread
+from crn_hub.data import PairDataset, find_classes, hidden_rows, load_rows, spread
 from crn_hub.data.simplification import simplify
 from crn_hub.files import appearing_in
+from crn_hub.metrics.contact_sheet import Tiles, draw_grid
 from crn_hub.pictures import to_pixels
 from crn_hub.scenes import street_scene
 from crn_hub.segmentation import Segmenter, load_segmenter
@@ -31,7 +33,7 @@ from crn_hub.segmentation.agreement import count_pixels, pixel_accuracy
 
 PAINTED = Path(__file__).parent / "painted"
 SHOWN_ROWS, SCENES, SIZE = 12, (3, 8, 21), (256, 512)
-TILE, MARGIN, LEFT, HEAD = (256, 128), 3, 120, 18  # pixels
+TILE = (128, 256)  # height, width
 
 
 def simplified_rows(data: str, output: Path) -> None:
@@ -47,26 +49,6 @@ def simplified_rows(data: str, output: Path) -> None:
     (output / "classes.json").write_text(json.dumps(classes.to_list()))
 
 
-def draw_grid(rows: list[tuple[str, list[np.ndarray]]], titles: list[str], file: Path) -> None:
-    """One line for each row: its name and its pictures, uint8 (H, W, 3)."""
-    grid = Image.new("RGB", (LEFT + len(titles) * (TILE[0] + MARGIN), HEAD + len(rows) * (TILE[1] + MARGIN)), "white")
-    pen = ImageDraw.Draw(grid)
-    for column, title in enumerate(titles):
-        pen.text((LEFT + column * (TILE[0] + MARGIN), 3), title, "black")
-    for line, (name, pictures) in enumerate(rows):
-        top = HEAD + line * (TILE[1] + MARGIN)
-        pen.text((3, top + TILE[1] // 2 - 6), name, "black")
-        for column, picture in enumerate(pictures):
-            tile = Image.fromarray(picture).resize(TILE, Image.Resampling.LANCZOS)
-            grid.paste(tile, (LEFT + column * (TILE[0] + MARGIN), top))
-    grid.save(file, quality=90)
-
-
-def images_of(model: CRN, ids: np.ndarray) -> np.ndarray:
-    """uint8 (K, H, W, 3), at the size of the layout."""
-    return np.stack([np.asarray(image) for image in model.synthesize(ids)])
-
-
 def titles_of(models: dict[str, CRN]) -> list[str]:
     return [f"{name}, image {u + 1}" for name, model in models.items() for u in range(model.num_images)]
 
@@ -74,13 +56,14 @@ def titles_of(models: dict[str, CRN]) -> list[str]:
 def draw_held_out(data: str, models: dict[str, CRN], file: Path) -> None:
     """Layout | all images of each model | photograph, for the twelve fixed rows."""
     pairs = PairDataset(load_rows(data, "image", "label", None)[1], find_classes(data, None), SIZE)
-    rows = []
+    hidden, lines = hidden_rows(pairs.rows), []
     for index in spread(len(pairs), SHOWN_ROWS):
         pair = pairs[index]
         ids = pair["ids"].numpy()
-        outputs = [picture for model in models.values() for picture in images_of(model, ids)]
-        rows.append((f"row {index}", [pairs.classes.to_colors(ids), *outputs, to_pixels(pair["photograph"])]))
-    draw_grid(rows, ["layout", *titles_of(models), "photograph"], file)
+        outputs = [picture for model in models.values() for picture in model.synthesize(ids)]
+        photograph = None if index in hidden else Image.fromarray(to_pixels(pair["photograph"]))
+        lines.append((f"row {index}", [pairs.classes.to_image(ids).convert("RGB"), *outputs, photograph]))
+    draw_grid(["layout", *titles_of(models), "photograph"], lines, TILE).save(file, quality=90)
 
 
 def painted_layouts(classes: ClassSet) -> dict[str, np.ndarray]:
@@ -94,16 +77,18 @@ def try_painted(models: dict[str, CRN], segmenter: Segmenter, output: Path) -> N
     """The models on layouts without photographs: a grid, and a table of signs that a picture has collapsed."""
     classes = segmenter.classes
     layouts = painted_layouts(classes)
-    lines = [
+    text = [
         "Share of the pixels in which the segmenter finds the painted class, share of values that are 0 or 255, and"
     ]
-    lines += ["standard deviation of the brightness (0..255); means over the images.", ""]
-    lines += ["| layout | " + " | ".join(models) + " |", "| --- " * (1 + len(models)) + "|"]
-    rows = []
+    text += ["standard deviation of the brightness (0..255); means over the images.", ""]
+    text += ["| layout | " + " | ".join(models) + " |", "| --- " * (1 + len(models)) + "|"]
+    lines = []
     for name, ids in layouts.items():
-        pictures, cells = [classes.to_colors(ids)], []
+        pictures: Tiles = [classes.to_image(ids).convert("RGB")]
+        cells = []
         for model in models.values():
-            pixels = images_of(model, ids)
+            images = model.synthesize(ids)
+            pixels = np.stack([np.asarray(image) for image in images])  # (K, H, W, 3)
             found = segmenter.label(torch.from_numpy(pixels).movedim(-1, 1).float())[0].numpy()
             counts = np.sum([count_pixels(of_image, ids, len(classes)) for of_image in found], axis=0)
             right = pixel_accuracy(counts)
@@ -111,11 +96,11 @@ def try_painted(models: dict[str, CRN], segmenter: Segmenter, output: Path) -> N
             contrast = pixels.mean(axis=-1).std(axis=(1, 2)).mean()
             agreement = "-" if np.isnan(right) else f"{right:.2f}"
             cells.append(f"{agreement}, {clipped:.1%}, {contrast:.0f}")
-            pictures += [*pixels]
-        rows.append((name, pictures))
-        lines.append(f"| {name} | " + " | ".join(cells) + " |")
-    draw_grid(rows, ["layout", *titles_of(models)], output / "painted.jpg")
-    (output / "painted.md").write_text("\n".join(lines) + "\n")
+            pictures += images
+        lines.append((name, pictures))
+        text.append(f"| {name} | " + " | ".join(cells) + " |")
+    draw_grid(["layout", *titles_of(models)], lines, TILE).save(output / "painted.jpg", quality=90)
+    (output / "painted.md").write_text("\n".join(text) + "\n")
 
 
 def main() -> None:
@@ -128,13 +113,13 @@ def main() -> None:
     models = {Path(name).name: CRN.from_pretrained(resolve(name)) for name in names}
     try_painted(models, load_segmenter(segmenter, next(iter(models.values())).classes), output)
     draw_held_out(data, models, output / "held-out.jpg")
-    evaluate(names, dataset=data, segmenter=segmenter, output=output / "evaluation")
+    evaluate(names, dataset=data, segmenter=segmenter, output=output / "evaluation", for_publication=True)
     if not (output / "simplified").exists():
         with appearing_in(output / "simplified") as draft:
             simplified_rows(data, draft)
     evaluate(
         names, dataset=str(output / "simplified"), split="validation", segmenter=segmenter,
-        output=output / "evaluation-simplified",
+        output=output / "evaluation-simplified", for_publication=True,
     )  # fmt: skip
 
 

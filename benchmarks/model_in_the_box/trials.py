@@ -4,6 +4,7 @@
 
 Trains the trials that have not been trained yet, each on a core of its own, evaluates all with `crn evaluate` on the
 held-out rows, and writes trials.md, trials.jpg (a few held-out layouts) and widths.png into the output folder.
+Photographs that may not be published are left out.
 """
 
 import json
@@ -16,14 +17,14 @@ from pathlib import Path
 from queue import Queue
 from statistics import median
 
-import numpy as np
-from compare import draw_grid
 from matplotlib.figure import Figure
+from PIL import Image
 from tqdm import tqdm
 
 from crn_hub import CRN, ClassSet
 from crn_hub.commands.evaluate import evaluate
-from crn_hub.data import PairDataset, find_classes, load_rows, spread
+from crn_hub.data import PairDataset, find_classes, hidden_rows, load_rows, spread
+from crn_hub.metrics.contact_sheet import Tiles, draw_grid
 from crn_hub.networks.cascade import DEMO_WIDTHS
 from crn_hub.pictures import to_pixels
 from crn_hub.segmentation import load_segmenter
@@ -177,12 +178,15 @@ def draw_trials(data: str, output: Path) -> None:
     data_set = PairDataset(rows, find_classes(data, None), (128, 256))
     shown = spread(len(data_set), 4)
     pairs = [data_set[index] for index in shown]
-    lines = [("layout", [data_set.classes.to_colors(pair["ids"].numpy()) for pair in pairs])]
+    photographs = [Image.fromarray(to_pixels(pair["photograph"])) for pair in pairs]
+    hidden = hidden_rows(rows)
+    layouts: Tiles = [data_set.classes.to_image(pair["ids"].numpy()).convert("RGB") for pair in pairs]
+    lines = [("layout", layouts)]
     for name in TRIALS:
         model = CRN.from_pretrained(output / name)
-        lines.append((name, [np.asarray(model.synthesize(pair["ids"].numpy(), 1)[0]) for pair in pairs]))
-    lines.append(("photograph", [to_pixels(pair["photograph"]) for pair in pairs]))
-    draw_grid(lines, [f"row {index}" for index in shown], output / "trials.jpg")
+        lines.append((name, [*(model.synthesize(pair["ids"].numpy(), 1)[0] for pair in pairs)]))
+    lines.append(("photograph", [None if row in hidden else p for row, p in zip(shown, photographs, strict=True)]))
+    draw_grid([f"row {row}" for row in shown], lines, (128, 256)).save(output / "trials.jpg", quality=90)
 
 
 def main() -> None:
@@ -193,7 +197,9 @@ def main() -> None:
     output.mkdir(parents=True, exist_ok=True)
     train_all(str(Path(data).resolve()), output)
     models = [str(output / name) for name in TRIALS]
-    evaluate(models, dataset=data, segmenter=segmenter, output=output / "evaluation", size=(128, 256))
+    evaluate(
+        models, dataset=data, segmenter=segmenter, output=output / "evaluation", size=(128, 256), for_publication=True
+    )
     text = "\n".join(table(output))
     (output / "trials.md").write_text(text + "\n")
     print(text)

@@ -114,7 +114,10 @@ def main() -> None:
     for system in tqdm(SYSTEMS, desc="systems", unit="system"):
         train(system, data, guide, folder / system, planned[system]["steps"])
     models = [str(folder / system) for system in SYSTEMS]
-    evaluate(models, dataset=data, segmenter=segmenter, output=folder / "evaluation", size=SIZE, update_cards=True)
+    evaluate(
+        models, dataset=data, segmenter=segmenter, output=folder / "evaluation", size=SIZE, update_cards=True,
+        for_publication=True,
+    )  # fmt: skip
     Image.open(folder / "evaluation/contact-sheet.png").convert("RGB").save(folder / "held-out.jpg", quality=88)
     text = "\n".join(table(folder, planned))
     write_text(folder / "systems.md", text + "\n")

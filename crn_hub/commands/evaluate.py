@@ -26,6 +26,7 @@ def evaluate(
     blind: Annotated[int | None, Parameter(validator=Number(gte=1))] = None,
     blind_seed: Annotated[int, Parameter(validator=Number(gte=0))] = 0,
     update_cards: bool = False,
+    for_publication: bool = False,
 ) -> None:
     """Measure how realistic, faithful and diverse the photographs of models are, on the same layouts.
 
@@ -73,8 +74,11 @@ def evaluate(
         Seed by which --blind draws rows and orders.
     update_cards
         Write the results into training.json and the card of each model that is a local folder (never for "box").
+    for_publication
+        Leave photographs that may not be published, such as LabelMeFacade's, out of the contact sheets.
     """
     try:  # takes seconds, and other commands don't need it
+        from crn_hub.data import hidden_rows
         from crn_hub.metrics.blind_sheet import write_blind_sheet
         from crn_hub.metrics.contact_sheet import write_contact_sheets
         from crn_hub.metrics.evaluation import evaluate as measure
@@ -104,7 +108,8 @@ def evaluate(
     for evaluation in evaluations:
         folder = evaluation.folder
         files = write_report(evaluation, folder)
-        files += write_contact_sheets(evaluation, folder) + write_plots(evaluation, folder)
+        hidden = hidden_rows(evaluation.data.rows) if for_publication else set()
+        files += write_contact_sheets(evaluation, folder, hidden) + write_plots(evaluation, folder)
         if blind:
             files += write_blind_sheet(evaluation, blind, blind_seed, folder)
         if apart is not None:

@@ -1,5 +1,6 @@
 """Pairs of photograph and label map, for training and evaluation."""
 
+from crn_hub.data.known_collections import collections_of, hidden_rows
 from crn_hub.data.pairs import PairDataset, check_rows, spread
 from crn_hub.data.sources import (
     check_columns,
@@ -15,8 +16,10 @@ __all__ = [
     "PairDataset",
     "check_columns",
     "check_rows",
+    "collections_of",
     "dataset_license",
     "find_classes",
+    "hidden_rows",
     "hold_out",
     "load_rows",
     "load_splits",

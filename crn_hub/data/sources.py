@@ -143,7 +143,7 @@ def find_classes(name: str, given: str | None = None) -> ClassSet:
 
 
 def dataset_license(name: str) -> str | None:
-    """The licence that a data set's card states, as the Hub's identifier.
+    """The licence that a data set's card states: the Hub's identifier, or the name of one that the Hub calls "other".
 
     None if it states none, or if the client is offline and the card is not in its cache.
 
@@ -161,7 +161,10 @@ def dataset_license(name: str) -> str | None:
             return None
         raise
     try:
-        licence = DatasetCard.load(file).data.license
+        data = DatasetCard.load(file).data
+        licence, name = data.license, data.get("license_name")
     except Exception:  # malformed front matter makes the client's YAML reader fail in many different ways
         return None
+    if licence == "other" and isinstance(name, str) and name.strip():
+        licence = name.strip()
     return licence if isinstance(licence, str) else None

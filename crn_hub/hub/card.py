@@ -88,7 +88,8 @@ def write_card(
         *_network(model),
         *_training(training),
         *_evaluations(training.evaluations),
-        *_licence(training.license),
+        *_licence(training),
+        *_citations(training.citations),
         *_limits(training.notes),
     ]
     text = "\n\n".join(sections) + "\n"
@@ -302,18 +303,35 @@ def _evaluation(evaluation: Evaluated) -> list[str]:
     ]
 
 
-def _licence(license: str) -> list[str]:
-    if not license:
-        sentence = (
+def _licence(training: TrainingSummary) -> list[str]:
+    if not training.license:
+        sentences = [
             "No licence is recorded for the weights: ask those who publish them, and mind the terms of the data they "
             "were trained on."
-        )
+        ]
     else:
-        name = escape(license)
-        if parts := re.fullmatch(r"cc-(by[a-z-]*)-(\d\.\d)", license.lower()):
-            name = f"[CC {parts[1].upper()} {parts[2]}](https://creativecommons.org/licenses/{parts[1]}/{parts[2]}/)"
-        sentence = f"Licence of the weights: {name}; it follows from the data they were trained on."
-    return ["## Licence", f"{sentence} The code of `crn_hub` is under the MIT licence."]
+        name = _license_name(training.license)
+        sentences = [f"Licence of the weights: {name}; it follows from the data they were trained on."]
+    if training.earlier_licenses:
+        names = ", ".join(map(_license_name, training.earlier_licenses))
+        sentences.append(f"Mind also the terms of the data of earlier stages: {names}.")
+    return ["## Licence", " ".join([*sentences, "The code of `crn_hub` is under the MIT licence."])]
+
+
+def _license_name(license: str) -> str:
+    if parts := re.fullmatch(r"cc-(by[a-z-]*)-(\d\.\d)", license.lower()):
+        return f"[CC {parts[1].upper()} {parts[2]}](https://creativecommons.org/licenses/{parts[1]}/{parts[2]}/)"
+    return escape(license)
+
+
+def _citations(citations: list[str]) -> list[str]:
+    if not citations:
+        return []
+    return [
+        "## Citations",
+        "Whoever publishes what is made with these weights cites the data they were trained on:",
+        "\n".join(f"- {escape(citation)}" for citation in citations),
+    ]
 
 
 def _limits(notes: str) -> list[str]:

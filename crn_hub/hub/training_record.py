@@ -50,7 +50,8 @@ class TrainingRecord(TypedDict, total=False):
     # Written by train_accelerate.py
     dataset: str  # for people: a Hub id, the name of a folder, "procedural street scenes"
     hub_dataset: str | None  # its Hub id; null for a local one
-    license: str | None  # of the data, and so of the weights: a licence's id on the Hub if it has one
+    license: str | None  # of the data, and so of the weights: a licence's id on the Hub if it has one, else its name
+    citations: list[str]  # how the data ask to be cited
     settings: dict[str, Any]  # arguments of train_accelerate.py as used, paths without their folders
     result: TrainingResult
     system: str  # which of the compared systems was trained; missing for the paper's own

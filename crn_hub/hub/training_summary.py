@@ -70,6 +70,8 @@ class TrainingSummary:
             have the same titles.
         system: which of the compared systems was trained, and how; "" for the paper's own.
         dataset, hub_dataset, license, notes: of the last stage; `hub_dataset` is a Hub id.
+        earlier_licenses: of the data of the stages before, as far as they differ from `license`.
+        citations: how the data of all stages ask to be cited.
         hours: of all stages together.
         validation_loss: of the last stage.
         loss_weights: of the last stage, layer -> weight.
@@ -84,6 +86,8 @@ class TrainingSummary:
     dataset: str
     hub_dataset: str
     license: str
+    earlier_licenses: list[str]
+    citations: list[str]
     notes: str
     hours: float
     validation_loss: float | None
@@ -110,13 +114,17 @@ def summarise_training(record: Mapping[str, Any]) -> TrainingSummary:
         for s, result, name in zip(settings, results, data, strict=True)
     ]
     evaluations = [_evaluated(evaluation) for evaluation in evaluations_in(record)]
+    licenses = [_string(part.get("license")) for part in chain]
+    cited = [_string(text) for part in chain for text in _list(part.get("citations"))]
     weights = {one_line(layer): _finite(weight) for layer, weight in _object(record.get("loss_weights")).items()}
     return TrainingSummary(
         stages=[stage for stage in stages if any(stage.values())],
         system=_string(record.get("system")),
         dataset=_string(record.get("dataset")),
         hub_dataset=_hub_id(record.get("hub_dataset")),
-        license=_string(record.get("license")),
+        license=licenses[-1],
+        earlier_licenses=[name for name in dict.fromkeys(licenses) if name not in ("", licenses[-1])],
+        citations=[text for text in dict.fromkeys(cited) if text],
         notes=_string(record.get("notes")),
         hours=sum(_finite(result.get("hours")) or 0 for result in results),
         validation_loss=_finite(results[-1].get("validation_loss")),

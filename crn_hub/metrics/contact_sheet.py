@@ -1,6 +1,7 @@
 """Contact sheets of an evaluation, PNG and HTML: layouts of some rows, the images of each model, photographs."""
 
 import base64
+from collections.abc import Collection, Sequence
 from html import escape
 from io import BytesIO
 from pathlib import Path
@@ -17,15 +18,28 @@ from crn_hub.text import one_line, three_digits
 
 DRAWN_ROWS, EXTREME_ROWS = 4, 2  # how many rows are drawn at random; how many best and how many worst ones
 SEED = 0
-TILE_HEIGHT, MARGIN, HEAD = 128, 4, 22  # pixels in the PNG
+TILE_HEIGHT, MARGIN, HEAD, LEFT = 128, 4, 22, 90  # pixels in the PNG; LEFT: at least
+HIDDEN_COLOR = (225, 225, 225)
 JPEG_QUALITY = 90  # of the pictures in the HTML
 
 
-def write_contact_sheets(evaluation: Evaluation, output: Path) -> list[Path]:
-    """Writes contact-sheet.png and contact-sheet.html into a folder; returns them."""
+Tiles = list[Image.Image | None]  # None: a picture that is not to be shown
+
+
+def write_contact_sheets(evaluation: Evaluation, output: Path, hidden: Collection[int] = ()) -> list[Path]:
+    """Writes contact-sheet.png and contact-sheet.html into a folder; returns them.
+
+    Args:
+        evaluation: whose rows and models are shown.
+        output: the folder.
+        hidden: rows of the data whose photographs are left out (`data.hidden_rows`).
+    """
     rows = _choose_rows(evaluation)
-    tiles = {i: _tiles(evaluation, i) for i in dict.fromkeys(i for several in rows.values() for i in several)}
-    save_picture(_sheet(evaluation, rows, tiles), output / "contact-sheet.png")
+    tiles = {i: _tiles(evaluation, i, hidden) for i in dict.fromkeys(i for several in rows.values() for i in several)}
+    lines = [(f"{heading}\nrow {evaluation.data.used[i]}", tiles[i]) for heading in rows for i in rows[heading]]
+    height, width = evaluation.data.size
+    tile = (TILE_HEIGHT, max(1, round(TILE_HEIGHT * width / height)))
+    save_picture(draw_grid(_column_names(evaluation), lines, tile), output / "contact-sheet.png")
     write_text(output / "contact-sheet.html", _page(evaluation, rows, tiles))
     return [output / "contact-sheet.png", output / "contact-sheet.html"]
 
@@ -41,43 +55,50 @@ def _choose_rows(evaluation: Evaluation) -> dict[str, list[int]]:
     return {heading: several for heading, several in rows.items() if several}
 
 
-def _tiles(evaluation: Evaluation, index: int) -> list[Image.Image]:
+def draw_grid(titles: Sequence[str], lines: Sequence[tuple[str, Tiles]], tile: tuple[int, int]) -> Image.Image:
+    """A sheet of pictures.
+
+    Args:
+        titles: of the columns.
+        lines: of each line its label and its pictures. In the place of one that is not to be shown, a grey tile says
+            so; a column of such pictures alone is left out.
+        tile: (height, width) at which pictures are shown, in pixels.
+    """
+    height, width = tile
+    font = ImageFont.load_default(14)
+    columns = [c for c in range(len(titles)) if any(pictures[c] is not None for _, pictures in lines)]
+    left = max(LEFT, *(int(font.getlength(part)) + 10 for label, _ in lines for part in label.splitlines()))
+    across, down = left + len(columns) * (width + MARGIN), HEAD + len(lines) * (height + MARGIN)
+    sheet = Image.new("RGB", (across, down), "white")
+    draw = ImageDraw.Draw(sheet)
+    for place, column in enumerate(columns):
+        x = left + place * (width + MARGIN)
+        draw.text((x + 2, 2), _fitting(one_line(titles[column]), width - 4, font), "black", font)
+        for line, (_, pictures) in enumerate(lines):
+            y = HEAD + line * (height + MARGIN)
+            picture = pictures[column]
+            if picture is None:
+                picture = Image.new("RGB", (width, height), HIDDEN_COLOR)
+                ImageDraw.Draw(picture).text((width / 2, height / 2), "not to be shown", "black", font, anchor="mm")
+            sheet.paste(resize_picture(picture, tile), (x, y))
+    for line, (label, _) in enumerate(lines):
+        draw.text((4, HEAD + line * (height + MARGIN) + 4), label, "black", font)
+    return sheet
+
+
+def _tiles(evaluation: Evaluation, index: int, hidden: Collection[int]) -> Tiles:
     """Layout, the measured image of each model, and photograph, at the size of the evaluation."""
     pair = evaluation.data[index]
     outputs = [model.images(index) for model, _ in evaluation.models]
     return [
-        Image.fromarray(pixels)
-        for pixels in (
-            evaluation.data.classes.to_colors(pair["ids"].numpy()),
-            *(images[chosen_image(index, len(images))] for images in outputs),
-            to_pixels(pair["photograph"]),
-        )
+        Image.fromarray(evaluation.data.classes.to_colors(pair["ids"].numpy())),
+        *(Image.fromarray(images[chosen_image(index, len(images))]) for images in outputs),
+        None if evaluation.data.used[index] in hidden else Image.fromarray(to_pixels(pair["photograph"])),
     ]
 
 
 def _column_names(evaluation: Evaluation) -> list[str]:
     return ["layout", *(model.name for model, _ in evaluation.models), "photograph"]
-
-
-def _sheet(evaluation: Evaluation, rows: dict[str, list[int]], tiles: dict[int, list[Image.Image]]) -> Image.Image:
-    height, width = evaluation.data.size
-    tile = (TILE_HEIGHT, max(1, round(TILE_HEIGHT * width / height)))
-    font = ImageFont.load_default(14)
-    labels = [(heading, i) for heading, several in rows.items() for i in several]
-    names = _column_names(evaluation)
-    left = 90
-    across, down = left + len(names) * (tile[1] + MARGIN), HEAD + len(labels) * (tile[0] + MARGIN)
-    sheet = Image.new("RGB", (across, down), "white")
-    draw = ImageDraw.Draw(sheet)
-    for column, name in enumerate(names):
-        at = left + column * (tile[1] + MARGIN)
-        draw.text((at + 2, 2), _fitting(one_line(name), tile[1] - 4, font), "black", font)
-    for line, (heading, i) in enumerate(labels):
-        top = HEAD + line * (tile[0] + MARGIN)
-        draw.text((4, top + 4), f"{heading}\nrow {evaluation.data.used[i]}", "black", font)
-        for column, picture in enumerate(tiles[i]):
-            sheet.paste(resize_picture(picture, tile), (left + column * (tile[1] + MARGIN), top))
-    return sheet
 
 
 def _fitting(text: str, width: int, font: ImageFont.ImageFont | ImageFont.FreeTypeFont) -> str:
@@ -89,7 +110,7 @@ def _fitting(text: str, width: int, font: ImageFont.ImageFont | ImageFont.FreeTy
     return f"{text}…"
 
 
-def _page(evaluation: Evaluation, rows: dict[str, list[int]], tiles: dict[int, list[Image.Image]]) -> str:
+def _page(evaluation: Evaluation, rows: dict[str, list[int]], tiles: dict[int, Tiles]) -> str:
     """One HTML file with all its pictures: the table, the notes, and the rows of the contact sheet."""
     names = _column_names(evaluation)
     head = "".join(f"<th scope=col>{escape(one_line(name))}</th>" for name in columns_of(evaluation))
@@ -110,6 +131,7 @@ def _page(evaluation: Evaluation, rows: dict[str, list[int]], tiles: dict[int, l
                 f"<figure><img src='{_inline(picture)}' alt='{escape(name)} of row {evaluation.data.used[i]}'>"
                 f"<figcaption>{escape(one_line(name))}{f', distance {d}' if d else ''}</figcaption></figure>"
                 for name, picture, d in zip(names, tiles[i], distances, strict=True)
+                if picture is not None
             )
             lines.append(f"<h3>row {evaluation.data.used[i]}</h3><div class=row>{figures}</div>")
         sections.append(f"<h2>{heading}</h2>{''.join(lines)}")

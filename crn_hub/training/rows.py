@@ -10,7 +10,7 @@ from torch.utils.data import get_worker_info
 from tqdm import tqdm
 
 from crn_hub.classes import ClassSet, LayoutError
-from crn_hub.data import PairDataset, dataset_license, find_classes, load_rows, scene_rows, spread
+from crn_hub.data import PairDataset, collections_of, dataset_license, find_classes, load_rows, scene_rows, spread
 from crn_hub.training.arguments import Arguments
 
 SCENES_PER_EPOCH = 600
@@ -30,6 +30,7 @@ class TrainingRows:
         memory: bytes for decoded photographs.
         classes: what the ids mean.
         licence: of the data, if they name one.
+        citations: how the data ask to be cited, as far as they name their sources.
     """
 
     data: PairDataset
@@ -38,6 +39,7 @@ class TrainingRows:
     memory: int
     classes: ClassSet
     licence: str | None
+    citations: list[str]
 
     def check(self, args: Arguments, accelerator: Accelerator) -> list[str]:
         """Checks the rows that are shown, and all rows if they fit into memory or if bad ones are to be left out.
@@ -101,6 +103,7 @@ def load_training_rows(
         with accelerator.main_process_first():
             rows, held_out = load_rows(args.dataset_name, *columns, args.max_train_samples)
         classes, licence = find_classes(args.dataset_name, args.classes), dataset_license(args.dataset_name)
+    citations = [collection.citation for collection in collections_of(rows)]
     memory = int(CACHE_SHARE * psutil.virtual_memory().available / accelerator.num_processes)
     data = PairDataset(
         rows,
@@ -114,7 +117,7 @@ def load_training_rows(
         cache_bytes=memory,
     )
     to_show = PairDataset(held_out, classes, first_size, *columns, called="held-out row")
-    return TrainingRows(data, to_show, len(rows), memory, classes, licence)
+    return TrainingRows(data, to_show, len(rows), memory, classes, licence, citations)
 
 
 def prepare_worker(_: int) -> None:

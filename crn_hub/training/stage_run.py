@@ -353,6 +353,8 @@ class StageRun:
                 "validation_loss": validation_loss,
             },
         }
+        if run.rows.citations:
+            record["citations"] = run.rows.citations
         if args.system != "crn":
             record["system"] = run.system.description
         if run.loss.weights:
