@@ -101,11 +101,13 @@ def test_the_distance_of_textures_is_scipys() -> None:
         return [(of[i, 0, 0], float(weights[i, 0]) * drawn[i]) for i in range(2) if drawn[i]]
 
     unit = apart(rows(real, pixels[1], [1, 0]), rows(real, pixels[1], [0, 1]))
-    over_all, of_classes = compare_textures(given, real, pixels, np.array([[1, 1], [2, 0]]))
+    often = np.array([[1, 1], [2, 0]])
+    over_all, of_classes = compare_textures(given, real, pixels, (often, often))
     for found, drawn in zip(over_all, ([1, 1], [2, 0]), strict=True):
         expected = apart(rows(given, pixels[0], drawn), rows(real, pixels[1], drawn)) / unit
         assert found == pytest.approx(expected, rel=1e-5)
     assert of_classes == pytest.approx(over_all[:1])
+    assert compare_textures(given, real, pixels)[0] == pytest.approx(over_all[:1])
 
 
 def test_textures_are_described_where_there_is_enough_of_a_class() -> None:

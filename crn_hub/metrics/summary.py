@@ -151,7 +151,7 @@ def summarise(measurements: Sequence[RowMeasurements], real: Sequence[RowMeasure
         drawn = np.stack([np.bincount(rows, minlength=count) for rows in (everything, *draws)])
         drawn = drawn[: 1 if count > MOST_RESAMPLED else None]
         (value, *others), of_classes["texture"] = compare_textures(
-            stacked["texture"], photographs["texture"], pixels, drawn
+            stacked["texture"], photographs["texture"], pixels, (drawn, drawn)
         )
         measures["texture"] = _with_interval("texture", float(value), others)
     of_rows = stacked["perceptual"].sum(axis=1)

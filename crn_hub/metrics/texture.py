@@ -51,32 +51,35 @@ def _directions(layer: int, features: Tensor) -> Tensor:
 
 
 def compare_textures(
-    given: np.ndarray, real: np.ndarray, pixels: tuple[np.ndarray, np.ndarray], drawn: np.ndarray
+    given: np.ndarray,
+    real: np.ndarray,
+    pixels: tuple[np.ndarray, np.ndarray],
+    drawn: tuple[np.ndarray, np.ndarray] | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """How far the textures of some pictures are from those of the photographs of the same rows.
+    """How far the textures of some pictures are from those of photographs.
 
     1 is how far the first half of the photographs is from the second, which shows other places.
 
     Args:
-        given, real: quantiles of the features (N, layers, n + 1, directions, quantiles), of pictures and photographs.
-        pixels: how many pixels of each class the pictures have, (N, n + 1), and the photographs.
-        drawn: (S, N), how often each row counts.
+        given, real: quantiles of the features of N pictures (N, layers, n + 1, directions, quantiles) and M
+            photographs (M, ...).
+        pixels: how many pixels of each class the pictures have (N, n + 1), and the photographs (M, n + 1).
+        drawn: how often each picture counts (S, N), and each photograph (S, M), in S comparisons; by default once.
 
     Returns:
-        Over all classes (S,), and of each class with every row counting once (n + 1,); means over the layers, nan for
-        classes that are not in both, or in only one half of the photographs.
+        Over all classes (S,), and of each class in the first comparison (n + 1,); means over the layers, nan for
+        classes that are not in both sets, or in only one half of the photographs.
     """
-    count, half = len(real), len(real) // 2
-    everything = np.concatenate([np.ones((1, count)), drawn])
-    apart = _distances(given, real, everything, everything, pixels)
-    first, second = (np.arange(count) < half)[None], (np.arange(count) >= half)[None]
+    often, often_real = drawn or (np.ones((1, len(given))), np.ones((1, len(real))))
+    apart = _distances(given, real, often, often_real, pixels)
+    first, second = (np.arange(len(real)) < len(real) // 2)[None], (np.arange(len(real)) >= len(real) // 2)[None]
     unit = _distances(real, real, first, second, (pixels[1], pixels[1]))[0]
     known = np.isfinite(unit) & (unit > 0)
     share = np.where(known, pixels[1].sum(axis=0), 0)  # (layers, n + 1)
     counted = np.where(np.isfinite(apart), share, 0)
     wanted = (np.nan_to_num(unit) * counted).sum(axis=2)
     over_all = np.nansum(apart * counted, axis=2) / np.where(wanted > 0, wanted, np.nan)
-    return _mean_of_layers(over_all[1:].T), _mean_of_layers(apart[0] / np.where(known, unit, np.nan))
+    return _mean_of_layers(over_all.T), _mean_of_layers(apart[0] / np.where(known, unit, np.nan))
 
 
 def _mean_of_layers(values: np.ndarray) -> np.ndarray:
