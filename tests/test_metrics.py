@@ -24,7 +24,7 @@ from crn_hub.segmentation import Segmenter
 from crn_hub.segmentation.agreement import class_iou, count_pixels, pixel_accuracy
 from crn_hub.vgg import load_features
 
-CAMVID = ClassSet.camvid()
+STREETS = ClassSet.streets()
 SIZE = (64, 128)
 ROWS = 12
 
@@ -41,7 +41,7 @@ class Oracle(Segmenter):
 
     def scores_of_labels(self, images: Tensor) -> tuple[Tensor, Tensor]:
         ids = [self.answers.get(image.numpy().tobytes(), torch.zeros(SIZE).long()) for image in images]
-        return nn.functional.one_hot(torch.stack(ids), len(CAMVID)).permute(0, 3, 1, 2).float(), images.mean((2, 3))
+        return nn.functional.one_hot(torch.stack(ids), len(STREETS)).permute(0, 3, 1, 2).float(), images.mean((2, 3))
 
 
 class Shuffled(Photographs):
@@ -58,12 +58,12 @@ class Noise(Photographs):
 
 @pytest.fixture(scope="module")
 def data() -> PairDataset:
-    return PairDataset(scene_rows(ROWS, SIZE)[0], CAMVID, SIZE)
+    return PairDataset(scene_rows(ROWS, SIZE)[0], STREETS, SIZE)
 
 
 @pytest.fixture(scope="module")
 def meter(data: PairDataset) -> Meter:
-    return Meter(len(CAMVID), load_features(), Oracle(data), torch.device("cpu"))
+    return Meter(len(STREETS), load_features(), Oracle(data), torch.device("cpu"))
 
 
 @pytest.fixture(scope="module")
@@ -179,7 +179,7 @@ def test_resamples_are_those_of_the_rows() -> None:
 def test_perceptual_distance_is_the_loss(
     data: PairDataset, meter: Meter, records: dict[str, list[RowMeasurements]]
 ) -> None:
-    loss = PerceptualLoss(load_features(), len(CAMVID))
+    loss = PerceptualLoss(load_features(), len(STREETS))
     loss.layer_weights.copy_(meter.layer_weights)
     given = torch.from_numpy(Shuffled("", data).images(2)).permute(0, 3, 1, 2)[None] / 127.5 - 1
     pair = data[2]
@@ -204,7 +204,7 @@ def test_diversity_is_the_mean_over_the_pairs(
 
 def test_two_photographs_are_1_apart(data: PairDataset, meter: Meter) -> None:
     references = [meter.prepare(Photographs("", data).images(i)[0], data[i]["ids"].numpy()) for i in range(4)]
-    fresh = Meter(len(CAMVID), load_features(), None, torch.device("cpu"))
+    fresh = Meter(len(STREETS), load_features(), None, torch.device("cpu"))
     fresh.calibrate(combinations(references, 2))
     apart = [
         fresh.measure(Photographs("", data).images(i), 0, references[j])["perceptual"].sum()
@@ -235,8 +235,8 @@ def test_what_belongs_to_no_class_is_a_miss() -> None:
 
 def test_classes_that_the_segmenter_cannot_find_do_not_count(data: PairDataset) -> None:
     oracle = Oracle(data)
-    oracle.known[1] = False  # building
-    measured = Meter(len(CAMVID), load_features(), oracle, torch.device("cpu"))
+    oracle.findable[1] = 255  # building
+    measured = Meter(len(STREETS), load_features(), oracle, torch.device("cpu"))
     reference = measured.prepare(Photographs("", data).images(0)[0], data[0]["ids"].numpy())
     counts = measured.measure(np.zeros((1, *SIZE, 3), np.uint8), 0, reference)["counts"]  # all sky, says the oracle
     assert counts[2, 1] == 0
@@ -305,7 +305,7 @@ def test_fid_and_lpips_with_weights_in_the_cache(
 ) -> None:
     """The loading code of torch-fidelity and torchvision."""
     monkeypatch.setenv("TORCH_HOME", str(torch_home))
-    meter = Meter(len(CAMVID), load_features(), None, torch.device("cpu"))
+    meter = Meter(len(STREETS), load_features(), None, torch.device("cpu"))
     assert (meter.no_inception, meter.no_lpips) == ("", "")
     sources = [Photographs("themselves", data), Noise("noise", data)]
     data.used = data.used[:3]
