@@ -45,7 +45,7 @@ def main() -> None:
     errors = {(kind, what): torch.zeros(len(LAYERS)) for kind in types for what in ("term", "gradient")}
     for pair in pairs[:4]:
         with torch.no_grad():
-            image = model(known[pair["ids"][None]])[0, :1]
+            image = model(known[pair["ids"].long()[None]])[0, :1]
         exact_terms, exact_gradients = terms(network, image, pair["photograph"][None], None)
         for kind in types:
             rough_terms, rough_gradients = terms(network, image, pair["photograph"][None], kind)
