@@ -26,6 +26,7 @@ def main() -> None:
         rows, classes = load_rows(sys.argv[1])[1], find_classes(sys.argv[1])
     else:
         rows, _, classes = scene_rows(PHOTOGRAPHS, model.size)
+    known = torch.from_numpy(classes.translation_to(model.classes))
     data = PairDataset(rows, classes, model.size)
     pairs = [data[i * len(data) // PHOTOGRAPHS] for i in range(PHOTOGRAPHS)]
     network = load_features()
@@ -44,7 +45,7 @@ def main() -> None:
     errors = {(kind, what): torch.zeros(len(LAYERS)) for kind in types for what in ("term", "gradient")}
     for pair in pairs[:4]:
         with torch.no_grad():
-            image = model(pair["ids"][None])[0, :1]
+            image = model(known[pair["ids"].long()[None]])[0, :1]
         exact_terms, exact_gradients = terms(network, image, pair["photograph"][None], None)
         for kind in types:
             rough_terms, rough_gradients = terms(network, image, pair["photograph"][None], kind)

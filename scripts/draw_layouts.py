@@ -1,20 +1,57 @@
-"""Draws the hand-made starting layouts of the demo: straight shapes in CamVid's classes, 512 x 256 pixels.
+"""Draws the starting layouts of the demo: six procedural scenes, and three of straight shapes made by hand.
+
+They are palette PNGs of 512 x 256 pixels in the classes of scenes.
 
 python scripts/draw_layouts.py
 """
 
 from collections.abc import Callable
+from itertools import product
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageDraw
 
 from crn_hub.classes import ClassSet
-from crn_hub.scenes import BICYCLIST, BUILDING, CAR, FENCE, PAVEMENT, PEDESTRIAN, POLE, ROAD, SIGN, SKY, TREE
+from crn_hub.scenes import (
+    BICYCLIST,
+    BUILDING,
+    CAR,
+    DOOR,
+    FENCE,
+    PAVEMENT,
+    PEDESTRIAN,
+    POLE,
+    ROAD,
+    SCENE_CLASSES,
+    SIGN,
+    SKY,
+    TREE,
+    WINDOW,
+    street_scene,
+)
 
 FOLDER = Path(__file__).parent.parent / "crn_hub" / "demo" / "examples"
 
 Draw = ImageDraw.ImageDraw
+Edge = tuple[float, float, float]  # x, top, bottom
+
+
+def facade(draw: Draw, left: Edge, right: Edge, floors: int, columns: int, door: int) -> None:
+    """Windows, and a door in column `door`, on a wall between two upright edges, in perspective."""
+    (x0, top0, bottom0), (x1, top1, bottom1) = left, right
+    tall0, tall1 = bottom0 - top0, bottom1 - top1
+
+    def at(along: float, up: float) -> tuple[float, float]:  # both 0..1 on the wall itself
+        tall = 1 / ((1 - along) / tall0 + along / tall1)  # the height in the picture is one over the distance
+        across = along * tall / tall1
+        return x0 + across * (x1 - x0), bottom0 + across * (bottom1 - bottom0) - up * tall
+
+    for floor, column in product(range(floors), range(columns)):
+        kind, low, high = (DOOR, 0.06, 0.76) if (floor, column) == (0, door) else (WINDOW, 0.3, 0.8)
+        a, b = (column + 0.28) / columns, (column + 0.72) / columns
+        low, high = (floor + low) / floors, (floor + high) / floors
+        draw.polygon([at(a, low), at(a, high), at(b, high), at(b, low)], kind)
 
 
 def car(draw: Draw, x: int, y: int, size: int) -> None:
@@ -60,10 +97,13 @@ def crossroads(draw: Draw) -> None:
         draw.polygon(corner, PAVEMENT)
     draw.polygon([(0, 20), (90, 48), (150, 60), (150, 140), (0, 152)], BUILDING)
     draw.polygon([(512, 10), (400, 55), (350, 66), (350, 140), (512, 152)], BUILDING)
+    facade(draw, (0, 20, 152), (150, 60, 140), 3, 4, 2)
+    facade(draw, (350, 66, 140), (512, 10, 152), 3, 4, 1)
     draw.polygon([(0, 256), (0, 226), (90, 240), (130, 256)], PAVEMENT)
     draw.polygon([(512, 256), (512, 226), (420, 240), (380, 256)], PAVEMENT)
     draw.rectangle((150, 112, 350, 140), TREE)
     draw.polygon([(206, 140), (206, 92), (246, 92), (252, 80), (292, 80), (298, 140)], BUILDING)
+    facade(draw, (208, 94, 140), (292, 94, 140), 2, 4, 2)
     tree(draw, 180, 142, 84)
     tree(draw, 322, 142, 74)
     lamp(draw, 118, 156, 100, 26)
@@ -101,6 +141,8 @@ def crayon_street(draw: Draw) -> None:
     draw.rectangle((0, 196, 512, 256), ROAD)
     draw.polygon([(150, 160), (150, 80), (220, 26), (290, 80), (290, 160)], BUILDING)
     draw.rectangle((262, 28, 276, 70), BUILDING)
+    draw.ellipse((210, 50, 230, 70), WINDOW)
+    facade(draw, (150, 80, 160), (290, 80, 160), 1, 3, 1)
     for x, radius in ((70, 44), (420, 52)):
         draw.rectangle((x - 7, 100, x + 7, 168), TREE)
         draw.ellipse((x - radius, 88 - radius, x + radius, 88 + radius), TREE)
@@ -115,20 +157,40 @@ def crayon_street(draw: Draw) -> None:
     person(draw, 480, 196, 46)
 
 
-LAYOUTS: dict[str, Callable[[Draw], None]] = {
+SCENES = {  # seeds
+    "avenue": 12,
+    "high-street": 0,
+    "park-road": 9,
+    "two-cyclists": 21,
+    "lorry-ahead": 22,
+    "parked-cars": 25,
+}
+
+DRAWINGS: dict[str, Callable[[Draw], None]] = {
     "crossroads": crossroads,
     "bridge-ahead": bridge_ahead,
     "crayon-street": crayon_street,
 }
 
 
+def ids_of(draw: Callable[[Draw], None]) -> np.ndarray:
+    """The ids of a drawing, uint8 (256, 512)."""
+    image = Image.new("L", (512, 256), SKY)
+    pen = ImageDraw.Draw(image)
+    pen.fontmode = "1"  # no antialiasing
+    draw(pen)
+    return np.asarray(image)
+
+
+def all_layouts() -> dict[str, np.ndarray]:
+    """Name of the file -> ids, uint8 (256, 512)."""
+    scenes = {name: street_scene(seed)[0] for name, seed in SCENES.items()}
+    return scenes | {name: ids_of(draw) for name, draw in DRAWINGS.items()}
+
+
 def main() -> None:
-    for name, draw in LAYOUTS.items():
-        image = Image.new("L", (512, 256), SKY)
-        pen = ImageDraw.Draw(image)
-        pen.fontmode = "1"  # no antialiasing
-        draw(pen)
-        ClassSet.camvid().to_image(np.asarray(image)).save(FOLDER / f"{name}.png", optimize=True)
+    for name, ids in all_layouts().items():
+        ClassSet.load(SCENE_CLASSES).to_image(ids).save(FOLDER / f"{name}.png", optimize=True)
 
 
 if __name__ == "__main__":

@@ -62,9 +62,10 @@ def api_client(address: str, tmp_path_factory: pytest.TempPathFactory) -> Client
 
 
 def example(name: str, model: CRN) -> np.ndarray:
-    """The ids of an example in the model's size."""
+    """The ids of an example in the model's size and classes."""
     image = Image.open(EXAMPLES_FOLDER / f"{name.replace(' ', '-')}.png")  # a palette image: its indices are ids
-    return np.array(image.resize(model.size[::-1], Image.Resampling.NEAREST))
+    ids = np.array(image.resize(model.size[::-1], Image.Resampling.NEAREST))
+    return ClassSet.streets().translation_to(model.classes)[ids]
 
 
 def shows(tab: Page, model: CRN, ids: np.ndarray) -> bool:
@@ -179,8 +180,9 @@ def test_surprise(visit: Open, address: str, model: CRN) -> None:
         found = re.match(r"street (\d+) ", tab.locator(".lp-status").inner_text())
         assert found
         seeds.add(int(found[1]))
-        ids = resize_ids(street_scene(int(found[1]))[0], model.size)
-        assert shows(tab, model, ids)
+        ids = ClassSet.streets().translation_to(model.classes)[street_scene(int(found[1]))[0]]
+        assert shows(tab, model, resize_ids(ids, model.size))
+        expect(tab.locator(".lp-notes li")).to_have_count(0)
     assert len(seeds) == 2
 
 
@@ -192,6 +194,7 @@ def test_every_starting_layout(visit: Open, address: str, model: CRN) -> None:
         after(tab, thumbnails.nth(index).click)
         assert shows(tab, model, example(EXAMPLES[index], model))
         expect(tab.locator(".lp-status")).to_contain_text(f"{EXAMPLES[index]} · ")
+        expect(tab.locator(".lp-notes li")).to_have_count(0)
     tab.keyboard.press("z")
     settled(tab, len(EXAMPLES) + 1)
     assert shows(tab, model, example(EXAMPLES[1], model))
@@ -315,7 +318,7 @@ def test_several_images_and_other_classes(visit: Open, tmp_path: Path) -> None:
     into = {"tree": "vegetation", "pavement": "sidewalk", "pedestrian": "person", "bicyclist": "rider"}
     into |= {"sign symbol": "traffic sign"}
     table = np.array([model.classes.names.index(into.get(name, name)) for name in camvid.names], np.uint8)
-    ids = table[example(EXAMPLES[0], model)]
+    ids = table[example(EXAMPLES[0], small_model(camvid))]
     with served(model) as address:
         tab = visit(address)
         assert shows(tab, model, ids)

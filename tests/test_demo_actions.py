@@ -3,6 +3,7 @@
 import base64
 import io
 import re
+import runpy
 from pathlib import Path
 from typing import Any
 
@@ -10,16 +11,26 @@ import gradio as gr
 import numpy as np
 import pytest
 from PIL import Image
+from support import ROOT
 from support.browsing import jpeg, small_model
 
 from crn_hub import CRN, ClassSet
-from crn_hub.classes import UNLABELLED
+from crn_hub.classes import UNLABELLED, read_layout
 from crn_hub.demo.actions import STRIP_SIZE, Actions
 from crn_hub.demo.models import Models
 from crn_hub.demo.painter import LabelPainter
 from crn_hub.demo.painting import Painting
-from crn_hub.demo.starting_layouts import EXAMPLES, examples, opening, street
+from crn_hub.demo.starting_layouts import (
+    EXAMPLES,
+    EXAMPLES_FOLDER,
+    examples,
+    has_streets,
+    opening,
+    street,
+    thumbnails,
+)
 from crn_hub.pictures import compose
+from crn_hub.scenes import BUILDING, DOOR, WINDOW
 
 # Not the model's size, and every class.
 IDS = np.arange(96 * 160, dtype=np.int64).reshape(96, 160)
@@ -186,10 +197,43 @@ def test_show_example(actions: Actions, model: CRN) -> None:
     assert picture(found["image"]) == jpeg(model.synthesize(ids)[0])
 
 
+def test_examples_are_what_their_script_draws() -> None:
+    drawn = runpy.run_path(str(ROOT / "scripts" / "draw_layouts.py"))["all_layouts"]()
+    assert sorted(drawn) == sorted(name.replace(" ", "-") for name in EXAMPLES)
+    assert sorted(drawn) == sorted(file.stem for file in EXAMPLES_FOLDER.iterdir())
+    for name, ids in drawn.items():
+        reading = read_layout(EXAMPLES_FOLDER / f"{name}.png", ClassSet.streets())
+        assert np.array_equal(reading.ids, ids)
+        assert not reading.notes
+
+
+def test_windows_and_doors_are_walls_for_a_network_that_knows_neither() -> None:
+    streets, camvid = small_model(ClassSet.streets()), small_model(ClassSet.camvid())
+    seen = set[int]()
+    for ids, plain in zip(
+        [*examples(streets), street(streets, 0)], [*examples(camvid), street(camvid, 0)], strict=True
+    ):
+        assert np.array_equal(np.where(np.isin(ids, (WINDOW, DOOR)), BUILDING, ids), plain)
+        seen |= set(np.unique(ids).tolist())
+    assert seen == set(range(13))
+
+
+@pytest.mark.parametrize(("missing", "streets"), [("door", True), ("building", False), ("bicyclist", False)])
+def test_networks_without_a_class_of_the_streets(missing: str, streets: bool) -> None:
+    whole = ClassSet.streets()
+    names = [name for name in whole.names if name != missing]
+    parts = {part: of for part, of in whole.part_of.items() if {part, of} <= set(names)}
+    colors = [whole.colors[whole.names.index(name)] for name in names]
+    network = small_model(ClassSet(names, colors, part_of=parts))
+    assert has_streets(network) == streets
+    assert len(examples(network)) == len(thumbnails(network)) == (len(EXAMPLES) if streets else 0)
+
+
 def test_surprise(actions: Actions, model: CRN) -> None:
     seeds = set()
     for _ in range(3):
         found = result(actions.surprise(""))
+        assert found["notes"] == []
         (seed,) = re.findall(r"^street (\d+)$", found["what"])
         assert np.array_equal(painted(found), street(model, int(seed)))
         seeds.add(seed)

@@ -17,6 +17,7 @@ from PIL import Image
 from support import ROOT
 
 from crn_hub import CRN
+from crn_hub.classes import read_layout
 
 LAYOUT = ROOT / "crn_hub" / "demo" / "examples" / "avenue.png"
 STRAYS = ("crn_hub/demo/painter.pyi", "crn_hub/demo/__pycache__/painter.cpython-310.pyc")  # Gradio's, Python's
@@ -33,6 +34,7 @@ for module in pkgutil.walk_packages(crn_hub.__path__, "crn_hub."):
 SERVE = """
 import sys, urllib.request
 from crn_hub import CRN
+from crn_hub.classes import read_layout
 from crn_hub.demo import launch
 page, address = launch(CRN.from_pretrained(), server_name="127.0.0.1", server_port=int(sys.argv[1]),
                        prevent_thread_lock=True, quiet=True, inbrowser=False)
@@ -134,7 +136,8 @@ def test_every_module_can_be_imported(installed: Path, tmp_path: Path) -> None:
 def test_commands(installed: Path, tmp_path: Path) -> None:
     assert "5,175,718" in run(installed / "python", "-m", "crn_hub", "info", "box", cwd=tmp_path)
     run(installed / "crn", "synthesize", "box", LAYOUT, "--output", "photographs", cwd=tmp_path)
-    photographs = CRN.from_pretrained().synthesize(LAYOUT)
+    model = CRN.from_pretrained()
+    photographs = model.synthesize(read_layout(LAYOUT, model.classes).ids)
     assert len(photographs) == 2
     for number, photograph in enumerate(photographs, start=1):
         with Image.open(tmp_path / "photographs" / f"avenue_{number}.png") as written:

@@ -11,9 +11,23 @@ import pytest
 from PIL import Image
 
 import crn_hub.scenes as scenes_module
-from crn_hub.scenes import BUILDING, CAR, PAVEMENT, ROAD, SCENE_CLASSES, SKY, TREE, street_scene
+from crn_hub.classes import ClassSet
+from crn_hub.scenes import (
+    BUILDING,
+    CAR,
+    DOOR,
+    PAVEMENT,
+    ROAD,
+    SCENE_CLASSES,
+    SKY,
+    TREE,
+    WINDOW,
+    buildings,
+    street_scene,
+)
+from crn_hub.scenes.canvas import Canvas
 
-SMALL = (64, 128)
+SMALL, LARGE = (64, 128), (256, 512)
 
 
 def digest(seed: int, size: tuple[int, int]) -> str:
@@ -57,15 +71,17 @@ def test_the_default_size_is_that_of_the_paper():
 
 
 def test_ids_are_the_classes_of_the_preset_and_each_of_them_appears(scenes):
-    assert SCENE_CLASSES == "camvid"
-    assert set(np.concatenate([np.unique(ids) for ids, _ in scenes]).tolist()) == set(range(11))
+    assert SCENE_CLASSES == "streets"
+    assert set(np.concatenate([np.unique(ids) for ids, _ in scenes]).tolist()) == set(range(13))
+    names = [name.replace("sign symbol", "sign").upper() for name in ClassSet.load(SCENE_CLASSES).names]
+    assert [getattr(scenes_module, name) for name in names] == list(range(13))
 
 
 def test_streets_look_like_driver_view_labels(scenes):
     # Shares of the CamVid training labels: sky 0.17, building 0.22, road 0.31, tree 0.10, car and pavement 0.05.
-    share = np.mean([np.bincount(ids.ravel(), minlength=11) / ids.size for ids, _ in scenes], axis=0)
+    share = np.mean([np.bincount(ids.ravel(), minlength=13) / ids.size for ids, _ in scenes], axis=0)
     assert 0.08 < share[SKY] < 0.3
-    assert 0.12 < share[BUILDING] < 0.35
+    assert 0.12 < share[[BUILDING, WINDOW, DOOR]].sum() < 0.35
     assert 0.25 < share[ROAD] < 0.42
     assert 0.04 < share[TREE] < 0.2
     assert 0.02 < share[CAR] < 0.12
@@ -100,6 +116,80 @@ def test_edges_of_the_ids_are_edges_of_the_picture(scenes):
         change = np.abs(np.diff(picture, axis=1)).sum(-1)
         edge = ids[:, 1:] != ids[:, :-1]
         assert change[edge].mean() > 1.5 * change[~edge].mean()
+
+
+# -- windows and doors -------------------------------------------------------------------------------
+
+
+def test_walls_have_windows_and_fewer_doors(scenes):
+    # Of what LabelMeFacade labels as building, window or door, 8 % is window and 1 % door, but many have no outline.
+    walls, windows, doors = (np.mean([(ids == kind).mean() for ids, _ in scenes]) for kind in (BUILDING, WINDOW, DOOR))
+    assert 0.08 < windows / (walls + windows + doors) < 0.3
+    assert 0.01 < doors / (walls + windows + doors) < 0.05
+
+
+@pytest.mark.parametrize("size", [SMALL, LARGE])
+def test_without_windows_and_doors_there_is_wall(size, monkeypatch):
+    """They lie within walls, to the pixel, and change nothing else in the layout."""
+    seeds = range(15)
+    layouts = [street_scene(seed, size)[0] for seed in seeds]
+    monkeypatch.setattr(buildings, "WINDOW", None)
+    monkeypatch.setattr(buildings, "DOOR", None)
+    for seed, ids in zip(seeds, layouts, strict=True):
+        walls = street_scene(seed, size)[0]
+        assert not np.isin(walls, (WINDOW, DOOR)).any()
+        assert np.array_equal(np.where(np.isin(ids, (WINDOW, DOOR)), BUILDING, ids), walls)
+    assert sum(np.isin((WINDOW, DOOR), ids).all() for ids in layouts) > 7
+
+
+@pytest.mark.parametrize("size", [SMALL, LARGE])
+def test_the_picture_shows_windows_and_doors_where_the_ids_do(size):
+    on_walls, at_edges, glass, walls = [], {WINDOW: [], DOOR: []}, [], []
+    for seed in range(15):
+        ids, image = street_scene(seed, size)
+        picture = np.asarray(image, float)
+        change = np.abs(np.diff(picture, axis=1)).sum(-1)
+        left, right = ids[:, :-1], ids[:, 1:]
+        on_walls.append(change[(left == BUILDING) & (right == BUILDING)])
+        for kind, changes in at_edges.items():
+            changes.append(change[(left == BUILDING) & (right == kind) | (left == kind) & (right == BUILDING)])
+        for kind, brightness in ((WINDOW, glass), (BUILDING, walls)):
+            brightness.append(picture[ids == kind].mean(-1))
+    for changes in at_edges.values():
+        assert np.concatenate(changes).mean() > 2 * np.concatenate(on_walls).mean()
+    assert np.median(np.concatenate(glass)) < 0.8 * np.median(np.concatenate(walls))
+
+
+@pytest.mark.parametrize("size", [(32, 64), SMALL, LARGE])
+def test_windows_too_small_to_be_outlined_by_hand_are_wall(size, monkeypatch):
+    """No specks: at 256 x 512 the smallest are about 10 x 5 pixels, before something hides a part of them."""
+    outlines, fill = [], Canvas.fill
+
+    def recording(canvas, points, kind, *rest):
+        if kind in (WINDOW, DOOR):
+            outlines.append(np.ptp(points, axis=0))
+        fill(canvas, points, kind, *rest)
+
+    monkeypatch.setattr(Canvas, "fill", recording)
+    for seed in range(15):
+        street_scene(seed, size)
+    width, height = np.min(outlines, axis=0) / size[1]
+    assert max(0.01, 2 / size[1]) <= width < 0.06
+    assert max(0.02, 2 / size[1]) <= height < 0.06
+
+
+@pytest.mark.parametrize("shop", [False, True])
+def test_every_wall_has_a_door(shop):
+    for seed in range(10):
+        canvas = Canvas(np.random.default_rng(seed), *LARGE)
+        buildings._paint_facade(canvas, (-5, 12), (5, 12), 6, (150, 100, 80), 1, shop)
+        ids = np.asarray(canvas.ids)
+        assert {BUILDING, WINDOW, DOOR} < set(np.unique(ids).tolist())
+        (columns,) = np.nonzero((ids == DOOR).any(axis=0))
+        assert len(columns) == columns[-1] - columns[0] + 1  # one
+
+
+# -- sizes and seeds ---------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("seed", range(4))

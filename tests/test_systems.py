@@ -40,7 +40,7 @@ def segmenter(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Of random weights, but with the statistics of pictures: it answers to what it sees."""
     folder = tmp_path_factory.mktemp("segmenter")
     torch.manual_seed(0)
-    network = SmallSegmenter(ClassSet.camvid(), (32, 64)).train()
+    network = SmallSegmenter(ClassSet.streets(), (32, 64)).train()
     with torch.no_grad():
         for _ in range(30):
             network(255 * torch.rand(4, 3, 1, 1) * torch.rand(4, 3, 32, 64))
@@ -119,7 +119,7 @@ def test_a_cascade_grows_with_its_adversary_and_resumes(segmenter: Path, tmp_pat
     train(*common, "--output_dir", whole)
     arguments = [*common, "--resume_from_checkpoint", "latest", "--output_dir", str(killed)]
     die(arguments, "accelerate:Accelerator.backward", 11, "after")  # in the second stage
-    SmallSegmenter(ClassSet.camvid(), (32, 64)).save_pretrained(tmp_path / segmenter.name)
+    SmallSegmenter(ClassSet.streets(), (32, 64)).save_pretrained(tmp_path / segmenter.name)
     other = [str(tmp_path / segmenter.name) if argument == str(segmenter) else argument for argument in arguments]
     assert "belongs to another run: segmenter was " in fails(*other)  # of the same name
     train(*arguments)
@@ -152,7 +152,7 @@ def test_two_processes_train_as_one_adversary(tmp_path: Path) -> None:
 
 def test_another_network_starts_from_its_own_kind(tmp_path: Path) -> None:
     torch.manual_seed(0)
-    start = UNet(ClassSet.camvid(), (32, 64), 4)
+    start = UNet(ClassSet.streets(), (32, 64), 4)
     start.save_pretrained(tmp_path / "start")
     common = f"--max_train_samples 4 --max_train_steps 1 --learning_rate 1e-12 --init_from {tmp_path / 'start'}".split()
     done = train("--system", "pix2pix", *common, "--output_dir", tmp_path / "model")  # size and width follow
@@ -217,9 +217,9 @@ def test_arguments_that_a_system_does_not_know_are_one_line(arguments: str, mess
     if "{data}" in arguments:
         write_folder(data, rows=4)
     if "{unet}" in arguments:
-        UNet(ClassSet.camvid(), (32, 64), 4).save_pretrained(unet)
+        UNet(ClassSet.streets(), (32, 64), 4).save_pretrained(unet)
     if "{crn}" in arguments:
-        CRN(ClassSet.camvid(), (4, 4, 4, 4)).save_pretrained(crn)
+        CRN(ClassSet.streets(), (4, 4, 4, 4)).save_pretrained(crn)
     arguments = arguments.format(data=data, unet=unet, crn=crn)
     assert message in fails(*arguments.split(), "--output_dir", out)
     assert not out.exists()

@@ -400,7 +400,7 @@ def test_the_loss_falls(tmp_path: Path) -> None:
         (["--init_from", "./nowhere"], "./nowhere: no such folder, and not a Hub id"),
         (["--perceptual_net", "vgg7"], "vgg7: neither a feature network"),
         (["--classes", "kitti"], "kitti: no such file, and no preset"),
-        (["--classes", "cityscapes"], "the street scenes have the classes of CamVid"),
+        (["--classes", "cityscapes"], "the street scenes have the preset streets; leave it out."),
         (["--dataset_name", ""], "an empty name"),
         (["--init_from", ""], "the name is empty"),
         (["--resume_from_checkpoint", "elsewhere"], "elsewhere is not a checkpoint"),

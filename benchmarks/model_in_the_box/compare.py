@@ -27,7 +27,7 @@ from crn_hub.data.simplification import simplify
 from crn_hub.files import appearing_in
 from crn_hub.metrics.contact_sheet import Tiles, draw_grid
 from crn_hub.pictures import to_pixels
-from crn_hub.scenes import street_scene
+from crn_hub.scenes import SCENE_CLASSES, street_scene
 from crn_hub.segmentation import Segmenter, load_segmenter
 from crn_hub.segmentation.agreement import count_pixels, pixel_accuracy
 
@@ -69,7 +69,8 @@ def draw_held_out(data: str, models: dict[str, CRN], file: Path) -> None:
 def painted_layouts(classes: ClassSet) -> dict[str, np.ndarray]:
     """Name -> ids of the painted layouts and of some procedural streets."""
     layouts = {file.stem: read_layout(file, classes).ids for file in sorted(PAINTED.glob("*.png"))}
-    return layouts | {f"street {seed}": street_scene(seed, SIZE)[0] for seed in SCENES}
+    known = ClassSet.load(SCENE_CLASSES).translation_to(classes)
+    return layouts | {f"street {seed}": known[street_scene(seed, SIZE)[0]] for seed in SCENES}
 
 
 @torch.inference_mode()

@@ -61,7 +61,7 @@ class _Parts:
 def build(model: HubModel, folders: bool = False) -> gr.Blocks:
     """The page; it opens on `model` and an example with its photograph.
 
-    Examples and streets made at random have CamVid's classes; they are left out for a model that lacks one of these.
+    Examples and streets made at random are left out for a model that lacks one of their classes (`has_streets`).
     `folders`: whether visitors may name folders of this machine as models.
     """
     with gr.Blocks(title="Cascaded Refinement Networks", analytics_enabled=False, delete_cache=(3600, 3600)) as page:

@@ -1,6 +1,7 @@
 """Layouts to start from: the examples, and streets made at random, in the classes and the size of a network.
 
-Both are in CamVid's classes, those of `crn_hub.scenes`. A network that lacks one of these gets none.
+Both have the classes of `crn_hub.scenes`. Windows and doors are walls for a network that doesn't tell them from
+buildings; a network that lacks any other of these classes gets none.
 """
 
 from pathlib import Path
@@ -15,8 +16,7 @@ from crn_hub.synthesis import resize_ids
 
 EXAMPLES_FOLDER = Path(__file__).parent / "examples"
 
-# Six of `street_scene`, with the seeds 12, 0, 9, 21, 22 and 25, and three drawn by hand, by scripts/draw_layouts.py.
-# The page opens on the first.
+# Six of `street_scene` and three drawn by hand, by scripts/draw_layouts.py. The page opens on the first.
 EXAMPLES = (
     "avenue", "high street", "park road", "two cyclists", "lorry ahead", "parked cars",
     "crossroads", "bridge ahead", "crayon street",
@@ -24,7 +24,7 @@ EXAMPLES = (
 
 
 def has_streets(network: HubModel) -> bool:
-    """Whether the network has all classes of the streets."""
+    """Whether the network has all classes of the streets, or what they are part of."""
     return bool((_scenes_to(network)[: len(_scene_classes())] != UNLABELLED).all())
 
 

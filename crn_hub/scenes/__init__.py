@@ -2,7 +2,8 @@
 
 They replace photographs in the quick training run, example layouts, "surprise me" in the demo, and tests. Their
 contents follow the driver's-view labels of CamVid (Brostow et al., 2009): streets with left-hand traffic and parked
-cars, houses in rows, trees with lumpy crowns, thin poles.
+cars, houses in rows, trees with lumpy crowns, thin poles; their windows and doors those of LabelMeFacade (Fröhlich et
+al., 2010), outlined with their frames, and not where they are small and far away.
 
 `composition.py` combines all the other modules; `street.py` plans the street, `canvas.py` projects and paints.
 """
@@ -12,6 +13,7 @@ from crn_hub.scenes.labels import (
     BICYCLIST,
     BUILDING,
     CAR,
+    DOOR,
     FENCE,
     PAVEMENT,
     PEDESTRIAN,
@@ -21,12 +23,14 @@ from crn_hub.scenes.labels import (
     SIGN,
     SKY,
     TREE,
+    WINDOW,
 )
 
 __all__ = [
     "BICYCLIST",
     "BUILDING",
     "CAR",
+    "DOOR",
     "FENCE",
     "PAVEMENT",
     "PEDESTRIAN",
@@ -36,5 +40,6 @@ __all__ = [
     "SIGN",
     "SKY",
     "TREE",
+    "WINDOW",
     "street_scene",
 ]

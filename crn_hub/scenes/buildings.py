@@ -8,17 +8,24 @@ from itertools import pairwise
 import numpy as np
 
 from crn_hub.scenes.canvas import Canvas, Colour, Point, rectangle
-from crn_hub.scenes.labels import BUILDING
+from crn_hub.scenes.labels import BUILDING, DOOR, WINDOW
 from crn_hub.scenes.street import Block, Side
 
 NEAR = 1.5  # metres; nearer things beside the street are out of view
 END_LIGHT = 0.82  # on walls that face the camera
+
+STEP = 0.2  # metres, under a door
+
+# Smaller windows and doors have no ids of their own: height and width in picture widths, under which are 5 % of the
+# windows that people outlined in LabelMeFacade; and pixels, for small pictures.
+LOWEST, NARROWEST, PIXELS = 0.02, 0.01, 2
 
 # fmt: off
 WALLS: list[Colour] = [
     (152, 98, 78), (168, 118, 92), (186, 164, 128), (202, 190, 158), (214, 208, 196), (128, 92, 80),
     (160, 150, 138), (196, 176, 150), (138, 108, 86), (178, 186, 190)]
 ROOFS: list[Colour] = [(112, 70, 56), (84, 84, 92), (98, 84, 74)]
+GLOW: Colour = (330, 270, 170)  # of a lit room at dusk
 TRIMS: list[Colour] = [(34, 72, 54), (120, 32, 36), (36, 50, 96), (60, 58, 60), (196, 150, 50), (214, 210, 200)]
 # fmt: on
 
@@ -70,7 +77,7 @@ def _paint_facade(
     shade: float,
     shop: bool = False,
 ) -> None:
-    """A wall above the line start..stop on the ground, each (x, z), with windows and a door or a shop."""
+    """A wall above the line start..stop on the ground, each (x, z), with windows, a door, and perhaps a shop."""
     rng, (x0, z0), (x1, z1) = canvas.rng, start, stop
     long, z = math.hypot(x1 - x0, z1 - z0), (z0 + z1) / 2
     dx, dz = (x1 - x0) / long, (z1 - z0) / long
@@ -78,8 +85,9 @@ def _paint_facade(
     def patch(a: float, b: float, low: float, high: float) -> list[Point]:  # a, b: metres along the wall
         return [canvas.at(x0 + dx * along, y, z0 + dz * along) for along, y in rectangle(a, low, b, high)]
 
-    def detail(a: float, b: float, low: float, high: float, colour: Colour) -> None:
-        canvas.fill(patch(a, b, low, high), None, colour, z, shade)
+    def detail(a: float, b: float, low: float, high: float, colour: Colour, kind: int | None = None) -> None:
+        points = patch(a, b, low, high)
+        canvas.fill(points, kind if _would_be_labelled(canvas, points) else None, colour, z, shade)
 
     floors, columns = max(1, round(height / 3)), max(1, round(long / rng.uniform(2.2, 3.2)))
     storey, pitch = height / floors, long / columns
@@ -99,14 +107,21 @@ def _paint_facade(
         detail(0.1, long - 0.1, storey - 0.7, storey - 0.1, trim)
     for floor, column in np.ndindex(floors, columns):
         a, low, g = column * pitch + (pitch - wide) / 2, (floor + 0.3) * storey, sheen[floor][column]
-        if shop and floor == 0:
-            detail(a - 0.4, a + wide + 0.4, 0.6, storey - 0.9, (g * 1.3, g * 1.3, g * 1.2))
-        elif floor == 0 and column == door:
-            detail(a, a + 1, 0, 2.1, trim)
+        if floor == 0 and column == door:
+            detail(a, a + 1, STEP, 2.1, trim, DOOR)
+        elif shop and floor == 0:
+            detail(a - 0.4, a + wide + 0.4, 0.6, storey - 0.9, (g * 1.3, g * 1.3, g * 1.2), WINDOW)
         else:
             if z < 60:
-                detail(a - 0.1, a + wide + 0.1, low - 0.12, low + tall + 0.1, frame)
-            detail(a, a + wide, low, low + tall, (330, 270, 170) if lit[floor, column] else (g * 0.9, g, g * 1.1))
+                detail(a - 0.1, a + wide + 0.1, low - 0.12, low + tall + 0.1, frame, WINDOW)
+            detail(a, a + wide, low, low + tall, GLOW if lit[floor, column] else (g * 0.9, g, g * 1.1), WINDOW)
             if z < 25:
                 bar = low + tall / 2
                 detail(a, a + wide, bar - 0.04, bar + 0.04, frame)
+
+
+def _would_be_labelled(canvas: Canvas, outline: list[Point]) -> bool:
+    """Whether a window or a door is so large in the picture that people who label photographs would outline it."""
+    xs, ys = zip(*outline, strict=True)
+    high, wide = (max(values) - min(values) for values in (ys, xs))
+    return high >= max(LOWEST * canvas.width, PIXELS) and wide >= max(NARROWEST * canvas.width, PIXELS)

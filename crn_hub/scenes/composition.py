@@ -34,7 +34,7 @@ def street_scene(seed: int, size: tuple[int, int] = (256, 512)) -> tuple[np.ndar
         size: (height, width) in pixels, from (32, 64) to (2048, 4096), and 1 to 3 times as wide as high.
 
     Returns:
-        The layout, uint8 (height, width), with ids 0..10 of the class set named by SCENE_CLASSES, and the
+        The layout, uint8 (height, width), with ids 0..12 of the class set named by SCENE_CLASSES, and the
         picture, a PIL image in RGB of the same size.
 
     Raises:

@@ -1,5 +1,7 @@
-"""The class ids of scenes: those of the preset "camvid"."""
+"""The class ids of scenes: those of the preset "streets"."""
 
-SCENE_CLASSES = "camvid"  # the preset of ClassSet that the ids belong to
-COUNT = 11
-SKY, BUILDING, POLE, ROAD, PAVEMENT, TREE, SIGN, FENCE, CAR, PEDESTRIAN, BICYCLIST = range(COUNT)
+SCENE_CLASSES = "streets"  # the preset of ClassSet that the ids belong to
+COUNT = 13
+(
+    SKY, BUILDING, POLE, ROAD, PAVEMENT, TREE, SIGN, FENCE, CAR, PEDESTRIAN, BICYCLIST, WINDOW, DOOR
+) = range(COUNT)  # fmt: skip

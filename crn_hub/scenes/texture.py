@@ -5,11 +5,24 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image, ImageFilter
 
-from crn_hub.scenes.labels import BICYCLIST, BUILDING, CAR, COUNT, FENCE, PEDESTRIAN, POLE, SIGN, SKY, TREE
+from crn_hub.scenes.labels import (
+    BICYCLIST,
+    BUILDING,
+    CAR,
+    COUNT,
+    DOOR,
+    FENCE,
+    PEDESTRIAN,
+    POLE,
+    SIGN,
+    SKY,
+    TREE,
+    WINDOW,
+)
 
 ROUGHNESS = np.zeros(COUNT, np.float32)  # strength of the noise by class; sky and ground have their own
 ROUGHNESS[[BUILDING, POLE, TREE, SIGN, FENCE]] = 0.05, 0.05, 0.24, 0.02, 0.06
-ROUGHNESS[[CAR, PEDESTRIAN, BICYCLIST]] = 0.03, 0.06, 0.06
+ROUGHNESS[[CAR, PEDESTRIAN, BICYCLIST, WINDOW, DOOR]] = 0.03, 0.06, 0.06, 0.02, 0.03
 
 
 def resized(values: np.ndarray, size: tuple[int, int]) -> np.ndarray:

@@ -11,6 +11,7 @@ from tqdm import tqdm
 
 from crn_hub.classes import ClassSet, LayoutError
 from crn_hub.data import PairDataset, collections_of, dataset_license, find_classes, load_rows, scene_rows, spread
+from crn_hub.scenes import SCENE_CLASSES
 from crn_hub.training.arguments import Arguments
 
 SCENES_PER_EPOCH = 600
@@ -96,7 +97,9 @@ def load_training_rows(
             raise ValueError(f"--resolution {height}: street scenes are at least {SMALLEST_SCENE} pixels high.")
         rows, held_out, classes = scene_rows(count, (height, 2 * height))
         if args.classes is not None and ClassSet.load(args.classes) != classes:
-            raise ValueError(f"--classes {args.classes}: the street scenes have the classes of CamVid; leave it out.")
+            raise ValueError(
+                f"--classes {args.classes}: the street scenes have the preset {SCENE_CLASSES}; leave it out."
+            )
         columns = ("image", "label")
     else:
         columns = (args.image_column, args.label_column)
