@@ -135,8 +135,8 @@ def write_readme(data_name: str, painted: str) -> None:
         f"`{MODEL_IN_THE_BOX.name}`, trained on {training.dataset}. This page, its pictures and its numbers are "
         "written by `measure.py`, which `scripts/renew_box.py` runs whenever the model changes; how the measures are "
         "meant is in [docs/evaluation.md](../../docs/evaluation.md). The two sources are kept apart, because CamVid is "
-        "overcast or dusk and LabelMeFacade sunny: a sunny picture of a grey day is no fault. No photograph of LabelMeFacade "
-        "may be published, so its sheet has none.",
+        "overcast or dusk and LabelMeFacade sunny: a sunny picture of a grey day is no fault. No photograph of "
+        "LabelMeFacade may be published, so its sheet has none.",
         "```bash\n"
         'crn train-segmenter --dataset "$STREETS" --output segmenter\n'
         'python benchmarks/box/measure.py "$STREETS" segmenter box-measured\n'
