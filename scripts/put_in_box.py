@@ -1,23 +1,17 @@
-"""Makes a trained model the model in the box of the package: in half precision, with its card and samples.
+"""Puts a trained model in the box of the package: in half precision, with its card and samples.
 
-    python scripts/put_in_box.py crn-256 "$CAMVID"
-
-The second argument names the data that it was trained on. The samples are some held-out layouts of these, with the
-photographs that may be shown. Writes, too, what the project says of it elsewhere: its checksum and its outputs on three
-layouts, for tests/test_box.py, the rows of its samples, for tests/test_pictures.py, and its terms (state_terms.py).
+Used by renew_box.py, the command, which renews all that is said of the model elsewhere as well.
 """
 
 import hashlib
 import json
 import shutil
-import sys
 from pathlib import Path
 
 import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812
 from PIL import Image
-from state_terms import state_terms
 
 from crn_hub import CRN
 from crn_hub.box import MODEL_IN_THE_BOX
@@ -33,19 +27,6 @@ EXPECTED = ROOT / "tests" / "data" / "box.npz"
 PICTURES = ROOT / "tests" / "data" / "pictures.json"
 MAX_BYTES = 12_000_000
 SAMPLE_ROWS = 4
-NOTES = (
-    "The data are 295 photographs from a car in Cambridge (Brostow, Fauqueur, Cipolla, 2009: Semantic object classes "
-    "in video), for research use; so are these weights. Trained for the hours stated above on two CPU cores, pauses "
-    "included, some sixty passes over 295 photographs of one town, many of them at a lower resolution and the last "
-    "ones with a quarter of each image in the loss, where the paper made 200 passes over ten times the data. In the "
-    "last stage but one a quarter of the layouts was simplified for the first 328 steps. Expect the regions of the "
-    "layout in the light of a street: clear outlines, sky, road, trees, walls and cars told apart and shaded, but "
-    "flat, greyish surfaces with hardly any texture. It gives two images per layout, a lighter and a darker one. All "
-    "measures are of 68 photographs from the same three drives as those it was trained on: too few for small "
-    "differences to mean something, and too near for them to say much of other places. Layouts that no photograph "
-    "has, from single classes to squares of all of them, give flat pictures rather than broken ones "
-    "(benchmarks/model_in_the_box)."
-)
 
 
 def outputs_on_three_layouts(model: CRN) -> dict[str, np.ndarray]:
@@ -73,50 +54,54 @@ def draw_samples(model: CRN, data: PairDataset) -> tuple[Image.Image, list[int]]
     return draw_grid(titles, lines, model.size), [row for row in rows if row not in hidden]
 
 
-def list_samples(folder: Path, photographs: dict[str, list[int]], file: Path = PICTURES) -> None:
-    """Lists the samples in `folder`, a model's in the box, among the committed pictures: which rows held-out.png shows.
+def list_pictures(folder: str, pictures: dict[str, dict[str, list[int]]], file: Path = PICTURES) -> None:
+    """Lists the pictures of a folder among the committed ones, in place of those that were listed there.
 
     Args:
-        folder: that of the model.
-        photographs: data set/split -> rows.
+        folder: its path in the project.
+        pictures: by their paths in the folder, the rows whose photographs each shows: data set/split -> row numbers.
         file: the list.
     """
-    pictures = {name: rows for name, rows in json.loads(file.read_text()).items() if f"/{SAMPLES}/" not in name}
-    for picture in sorted((folder / SAMPLES).iterdir()):
-        name = f"crn_hub/pretrained/{folder.name}/{SAMPLES}/{picture.name}"
-        pictures[name] = photographs if picture.name == "held-out.png" else {}
-    lines = ",\n".join(f"  {json.dumps(name)}: {json.dumps(rows)}" for name, rows in sorted(pictures.items()))
+    listed = {name: rows for name, rows in json.loads(file.read_text()).items() if not name.startswith(f"{folder}/")}
+    listed |= {f"{folder}/{name}": rows for name, rows in pictures.items()}
+    lines = ",\n".join(f"  {json.dumps(name)}: {json.dumps(rows)}" for name, rows in sorted(listed.items()))
     file.write_text(f"{{\n{lines}\n}}\n")
 
 
-def main() -> None:
-    if len(sys.argv) != 3:
-        sys.exit("usage: python scripts/put_in_box.py MODEL_FOLDER DATA")
-    source, name = Path(sys.argv[1]), sys.argv[2]
+def put_in_box(source: Path, data_name: str) -> None:
+    """Makes a model the one in the box.
+
+    Args:
+        source: its folder, as training left it.
+        data_name: the data that it was trained on. The samples are some held-out layouts of these, with the photographs
+            that may be shown.
+
+    Raises:
+        ValueError: if the data have other classes, or the weights are too large.
+    """
     model = CRN.from_pretrained(source).half().float()
-    train, held_out = load_rows(name)
-    data = PairDataset(held_out, find_classes(name), model.size)
+    train, held_out = load_rows(data_name)
+    data = PairDataset(held_out, find_classes(data_name), model.size)
     if data.classes != model.classes:
-        sys.exit(f"{name}: its classes are not those of {source}; name the data that it was trained on")
+        raise ValueError(f"{data_name}: its classes are not those of {source}; name the data that it was trained on.")
+    if (size := 2 * model.num_parameters) > MAX_BYTES:
+        raise ValueError(f"{source}: its weights would take {size:,} bytes; at most {MAX_BYTES:,} are allowed.")
     sources = collections_of(train) or [COLLECTIONS["camvid"]]  # data that name no sources are CamVid's
     model.training_record["dataset"] = " and ".join(source.name for source in sources)
     model.training_record["citations"] = [source.citation for source in sources]
-    model.training_record["notes"] = NOTES
     samples, shown = draw_samples(model, data)
     shutil.rmtree(MODEL_IN_THE_BOX, ignore_errors=True)
     save_picture(samples, MODEL_IN_THE_BOX / SAMPLES / "held-out.png")
     shutil.copy(source / SAMPLES / "loss-curves.png", MODEL_IN_THE_BOX / SAMPLES)
     model.half().save_pretrained(MODEL_IN_THE_BOX)
-    size = (MODEL_IN_THE_BOX / WEIGHTS).stat().st_size
-    if size > MAX_BYTES:
-        sys.exit(f"the weights take {size:,} bytes; at most {MAX_BYTES:,} are allowed")
+    split = f"{'streets' if collections_of(train) else 'camvid'}/validation"
+    samples_folder = f"{MODEL_IN_THE_BOX.name}/{SAMPLES}"
+    shown_in = {f"{samples_folder}/held-out.png": {split: shown}, f"{samples_folder}/loss-curves.png": {}}
+    list_pictures("crn_hub/pretrained", shown_in)
+
+
+def pin_outputs() -> None:
+    """Saves the checksum and some outputs of the model in the box, for tests/test_box.py."""
     checksum = hashlib.sha256((MODEL_IN_THE_BOX / WEIGHTS).read_bytes()).hexdigest()
     expected = outputs_on_three_layouts(CRN.from_pretrained())
     np.savez_compressed(EXPECTED, sha256=checksum, **expected)  # type: ignore[arg-type]
-    list_samples(MODEL_IN_THE_BOX, {f"{'streets' if collections_of(train) else 'camvid'}/validation": shown})
-    state_terms()
-    print(f"{MODEL_IN_THE_BOX}: {model.num_parameters:,} parameters, {size / 1e6:.1f} MB")
-
-
-if __name__ == "__main__":
-    main()

@@ -1,6 +1,6 @@
 """The model in the box is the one that was measured: its config, its bytes, what it makes of three layouts.
 
-`scripts/put_in_box.py` writes what is expected here when another model goes into the box.
+`scripts/renew_box.py` writes what is expected here when another model goes into the box.
 """
 
 import hashlib
@@ -17,10 +17,12 @@ from crn_hub import CRN, ClassSet
 from crn_hub.box import BOX, MODEL_IN_THE_BOX, resolve
 from crn_hub.classes import read_layout
 from crn_hub.data import PairDataset, hidden_rows, load_rows
+from crn_hub.fingerprint import fingerprint
 from crn_hub.hub.model_folder import CONFIG, WEIGHTS
 from crn_hub.networks.cascade import DEMO_WIDTHS
 from crn_hub.pictures import to_pixels
 from scripts.put_in_box import EXPECTED, MAX_BYTES, outputs_on_three_layouts
+from scripts.renew_box import QUOTES, notes, quotes, readme
 
 TOLERANCE = 2.0  # of 255: weights are in half precision, and sums differ in order from machine to machine
 
@@ -91,6 +93,30 @@ def painted(model: CRN, name: str) -> tuple[np.ndarray, bool]:
     ids = read_layout(PAINTED / f"{name}.png", model.classes).ids
     images = np.stack([np.asarray(image, dtype=float) for image in model.synthesize(ids)])
     return images, bool(sky_of(ids, model.classes).mean() > 0.05)
+
+
+# -- what the project says of it -----------------------------------------------------------------------
+
+
+def test_what_is_said_and_shown_of_it_is_about_the_model_that_is_there(box: CRN) -> None:
+    listed = json.loads(QUOTES.read_text())
+    renew = "run scripts/renew_box.py, which makes them anew"
+    assert listed["model"] == fingerprint(box, box.config), f"{QUOTES.name} lists files about another model: {renew}"
+    changed = [name for name, now in quotes(box)["files"].items() if listed["files"].get(name) != now]
+    assert not changed, f"{', '.join(changed)}: not as made for this model; {renew}"
+    assert set(listed["files"]) == set(quotes(box)["files"])
+    assert readme(box) == (ROOT / "README.md").read_text(encoding="utf-8"), f"README.md: {renew}"
+    assert box.training_record["notes"] == notes(box.training_record)
+
+
+def test_its_measures_in_the_benchmark_are_those_of_its_card(box: CRN) -> None:
+    evaluations = {e["dataset"]: e for e in box.training_record["evaluations"]}
+    for source in ("camvid", "labelmefacade"):
+        results = json.loads((ROOT / f"benchmarks/box/{source}/results.json").read_text())
+        (model,) = results["models"]
+        assert model["fingerprint"] == fingerprint(box, box.config)
+        values = [measure["value"] for measure in evaluations[f"streets, source {source}"]["measures"]]
+        assert values == [value for value, *_ in model["measures"].values() if value is not None]
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -20,7 +20,7 @@ from support.picture_search import Templates, find
 from crn_hub import CRN, ClassSet
 from crn_hub.data import PairDataset, hidden_rows, load_rows
 from crn_hub.scenes import street_scene
-from scripts.put_in_box import draw_samples, list_samples
+from scripts.put_in_box import draw_samples, list_pictures
 
 LIST = ROOT / "tests" / "data" / "pictures.json"
 LISTED: dict[str, dict[str, list[int]]] = json.loads(LIST.read_text())
@@ -106,7 +106,7 @@ def test_planted_photographs_of_labelmefacade_are_found(streets: Path, facades: 
     """In a cell of a contact sheet, and small and whole in a corner of a screenshot."""
     _, held_out = load_rows(str(streets))
     number = {row: 626 + row for row in (3, 31)}  # among the templates
-    sheet = Image.open(ROOT / "benchmarks/box_on_camvid/contact-sheet.jpg").convert("RGB")
+    sheet = Image.open(ROOT / "benchmarks/systems/held-out.jpg").convert("RGB")
     photograph = held_out[3]["image"]
     height = photograph.width // 2
     top = (photograph.height - height) // 2
@@ -120,19 +120,20 @@ def test_planted_photographs_of_labelmefacade_are_found(streets: Path, facades: 
             assert find(picture, facades).tolist() == [number[row]], name
 
 
-def test_samples_of_the_box_hide_what_may_not_be_shown_and_are_listed(tmp_path: Path) -> None:
+def test_samples_of_the_box_hide_what_may_not_be_shown() -> None:
     rows = datasets.Dataset.from_list([pair(n) | {"source": "camvid" if n > 5 else "labelmefacade"} for n in range(8)])
     model = CRN(ClassSet.camvid(), (4, 4, 4), num_images=2)
     grid, shown = draw_samples(model, PairDataset(rows, model.classes, model.size))
     assert shown == [6]  # of 0, 2, 4 and 6
     grey = [grid.getpixel((grid.width - 36, 22 + 20 * line)) == (225, 225, 225) for line in range(4)]
     assert grey == [True, True, True, False]
-    folder, listed = tmp_path / "crn-other", tmp_path / "pictures.json"
-    for name in ("held-out", "loss-curves"):
-        (folder / "samples").mkdir(parents=True, exist_ok=True)
-        grid.save(folder / f"samples/{name}.png")
+
+
+def test_pictures_of_a_folder_are_listed_in_place_of_earlier_ones(tmp_path: Path) -> None:
+    listed = tmp_path / "pictures.json"
     listed.write_text('{"docs/demo.png": {}, "crn_hub/pretrained/crn-old/samples/held-out.png": {"camvid/train": [1]}}')
-    list_samples(folder, {"streets/validation": [6]}, listed)
+    new = {"crn-other/samples/held-out.png": {"streets/validation": [6]}, "crn-other/samples/loss-curves.png": {}}
+    list_pictures("crn_hub/pretrained", new, listed)
     assert json.loads(listed.read_text()) == {
         "crn_hub/pretrained/crn-other/samples/held-out.png": {"streets/validation": [6]},
         "crn_hub/pretrained/crn-other/samples/loss-curves.png": {},

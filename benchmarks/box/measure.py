@@ -20,13 +20,16 @@ from tqdm import tqdm
 from crn_hub import CRN, ClassSet
 from crn_hub.box import MODEL_IN_THE_BOX
 from crn_hub.classes import UNLABELLED, read_layout
-from crn_hub.commands.evaluate import evaluate
-from crn_hub.data import PairDataset, find_classes, load_rows
+from crn_hub.data import PairDataset, find_classes, hidden_rows, load_rows
 from crn_hub.hub.card import markdown_table
+from crn_hub.hub.training_record import evaluations_in
 from crn_hub.hub.training_summary import summarise_training
 from crn_hub.metrics.appearance import sums_of_signals
-from crn_hub.metrics.contact_sheet import Tiles, draw_grid
+from crn_hub.metrics.contact_sheet import Tiles, draw_grid, rows_shown, write_contact_sheets
+from crn_hub.metrics.evaluation import evaluate
 from crn_hub.metrics.joining import Joining
+from crn_hub.metrics.plots import write_plots
+from crn_hub.metrics.report import update_cards, write_report
 from crn_hub.metrics.summary import MEASURES, RATIOS
 from crn_hub.metrics.texture import compare_textures, texture_quantiles
 from crn_hub.pictures import to_pixels
@@ -37,7 +40,7 @@ from crn_hub.synthesis import resize_ids
 HERE = Path(__file__).parent
 LAYOUTS = [HERE.parent / "model_in_the_box" / "painted", HERE.parent.parent / "crn_hub" / "demo" / "examples"]
 SOURCES = {"camvid": "CamVid", "labelmefacade": "LabelMeFacade"}
-COPIED = ("table.csv", "results.json", "appearance.png", "classes.png", "contact-sheet.png")
+COPIED = ("table.csv", "results.json", "appearance.png", "classes.png")
 TILE, LINES = (128, 256), 7  # of the grid: (height, width) of a picture, and how many lines
 TITLES = {measure.key: measure.title for measure in MEASURES}
 
@@ -116,7 +119,7 @@ def draw_painted(tiles: list[tuple[str, Image.Image, Image.Image]]) -> Image.Ima
     return draw_grid(["layout", "box"] * across, lines, TILE)
 
 
-def write_readme(data_name: str, painted: str) -> None:
+def write_readme(painted: str) -> None:
     """README.md, from what has been measured."""
     training = summarise_training(json.loads((MODEL_IN_THE_BOX / "training.json").read_text(encoding="utf-8")))
     parts = []
@@ -179,22 +182,31 @@ def conditions() -> str:
     )
 
 
-def measure(data: str, segmenter: str, output: Path) -> None:
-    """Everything; the arguments are those of the script."""
-    evaluate(
-        [str(MODEL_IN_THE_BOX)], dataset=data, segmenter=segmenter, output=output, apart="source", update_cards=True,
-        for_publication=True,
-    )  # fmt: skip
-    for source in SOURCES:
+def measure(data: str, segmenter: str, output: Path) -> dict[str, list[int]]:
+    """Everything; the arguments are those of the script.
+
+    Returns:
+        The rows whose photographs a picture here shows, by the picture's path in this folder.
+    """
+    photographs = {}
+    box = [str(MODEL_IN_THE_BOX)]
+    for evaluation in evaluate(box, data, output, segmenter=segmenter, apart="source"):
+        source, hidden = evaluation.folder.name, hidden_rows(evaluation.data.rows)
         (HERE / source).mkdir(exist_ok=True)
+        write_report(evaluation, evaluation.folder)
+        write_contact_sheets(evaluation, evaluation.folder, hidden)
+        write_plots(evaluation, evaluation.folder)
+        update_cards(evaluation)
         for name in COPIED:
-            if name == "contact-sheet.png":
-                with Image.open(output / source / name) as sheet:
-                    sheet.convert("RGB").save(HERE / source / "contact-sheet.jpg", quality=88)
-            else:
-                (HERE / source / name).write_bytes((output / source / name).read_bytes())
-    painted = measure_painted(CRN.from_pretrained(), data, segmenter)
-    write_readme(data, painted)
+            (HERE / source / name).write_bytes((evaluation.folder / name).read_bytes())
+        with Image.open(evaluation.folder / "contact-sheet.png") as sheet:
+            sheet.convert("RGB").save(HERE / source / "contact-sheet.jpg", quality=88)
+        photographs[f"{source}/contact-sheet.jpg"] = [row for row in rows_shown(evaluation) if row not in hidden]
+    model = CRN.from_pretrained()
+    model.training_record["evaluations"] = evaluations_in(model.training_record)[-len(SOURCES) :]  # type: ignore[typeddict-item]
+    model.save_card(MODEL_IN_THE_BOX)
+    write_readme(measure_painted(model, data, segmenter))
+    return photographs
 
 
 def main() -> None:

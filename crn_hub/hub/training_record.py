@@ -65,7 +65,7 @@ class TrainingRecord(TypedDict, total=False):
     evaluations: list[EvaluationRecord]  # one of each data set, part and split
     evaluation: EvaluationRecord  # the only one, as it was written before there could be several
 
-    # Written by hand, or by scripts/put_in_box.py
+    # Written by hand, or by scripts/renew_box.py
     notes: str  # closes the model card
 
 

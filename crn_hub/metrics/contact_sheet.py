@@ -44,6 +44,11 @@ def write_contact_sheets(evaluation: Evaluation, output: Path, hidden: Collectio
     return [output / "contact-sheet.png", output / "contact-sheet.html"]
 
 
+def rows_shown(evaluation: Evaluation) -> list[int]:
+    """The numbers of the rows on the contact sheets."""
+    return sorted({evaluation.data.used[i] for several in _choose_rows(evaluation).values() for i in several})
+
+
 def _choose_rows(evaluation: Evaluation) -> dict[str, list[int]]:
     """The rows with the smallest and the greatest distance, and some others drawn at random, by their headings."""
     distance = np.mean([summary.row_perceptual for _, summary in evaluation.models], axis=0)

@@ -17,7 +17,7 @@ from crn_hub.text import one_line
 
 GREYS = {PHOTOGRAPHS: "0.6", OTHERS: "0.75"}  # everything else has a colour
 RATIOS = ("contrast_1", "contrast_2", "contrast_4", "contrast_8", "contrast_16", "colourfulness", "brightness")
-SHORT = ("< 1 px", "1 to 2", "2 to 4", "4 to 8", "8 to 16 px", "colour", "light")  # the same, where there is no room
+SHORT = ("< 1 px", "1 to 2", "2 to 4", "4 to 8", "8 to 16", "colour", "light")  # the same, where there is no room
 FARTHEST = 8.0  # the ratio, and its inverse, beyond which colours no longer change
 
 
