@@ -271,6 +271,19 @@ def test_growing_onto_other_classes_keeps_what_has_the_same_name() -> None:
     assert torch.allclose(fine(ids), coarse(ids + 1), atol=1e-5)  # all road
 
 
+def test_a_part_starts_with_the_weights_of_its_whole() -> None:
+    """So that a window, at first, is the wall that it was."""
+    streets, camvid = ClassSet.streets(), ClassSet.camvid()
+    coarse, fine = CRN(camvid, (6, 5)), CRN(streets, (6, 5))
+    fine.grow_from(coarse)
+    for before, stage, start in zip((0, 6), fine.stages, coarse.stages, strict=True):
+        for part in (11, 12):
+            assert torch.equal(stage.conv1.weight[:, before + part], start.conv1.weight[:, before + 1])
+    ids = random_ids(fine)
+    as_before = torch.from_numpy(streets.translation_to(camvid)[ids.numpy()])
+    assert torch.allclose(fine(ids), coarse(as_before), atol=1e-5)
+
+
 def test_gradient_checkpointing_changes_no_gradient() -> None:
     torch.manual_seed(0)
     model = CRN(ClassSet.camvid(), (6, 5, 4))

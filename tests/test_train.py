@@ -292,6 +292,16 @@ def test_training_starts_from_the_model_in_the_box(
     )
 
 
+def test_classes_that_are_parts_start_as_their_wholes_and_are_named(tmp_path: Path) -> None:
+    CRN(ClassSet.camvid(), (6, 5, 4, 3)).save_pretrained(tmp_path / "camvid")
+    arguments = "--resolution 32 --widths 6 5 4 3 --max_train_samples 4 --max_train_steps 1".split()
+    done = train(*arguments, "--init_from", tmp_path / "camvid", "--output_dir", tmp_path / "model")
+    assert (
+        f"4 of 4 modules start from {tmp_path}/camvid; classes that are parts of others start like these: window from "
+        "building, door from building\n"
+    ) in done.stdout
+
+
 def test_half_precision_that_a_cpu_lacks_is_refused(tmp_path: Path) -> None:
     line = fails(*TINY, "--mixed_precision", "fp16", "--output_dir", tmp_path / "model")
     assert "--mixed_precision fp16 needs a GPU" in line
