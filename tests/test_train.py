@@ -19,7 +19,7 @@ from support.hub_server import HubServer
 from support.training_script import ENVIRONMENT, TINY, command, fails, launch, log_of, run_here, run_script, train
 
 import train_accelerate
-from crn_hub import CRN
+from crn_hub import CRN, ClassSet
 from crn_hub.cli import run
 from crn_hub.training.arguments import Arguments
 from crn_hub.training.stage_run import loss_window

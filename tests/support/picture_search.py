@@ -114,7 +114,7 @@ def _edges(picture: Image.Image, box: Box, height: int) -> np.ndarray:
 
 
 def _without_lines(pixels: np.ndarray) -> np.ndarray:
-    """Pixels (..., h, w) without what is the same in a whole row or column: a kerb or a roof's edge is in any street."""
+    """Pixels (..., h, w) without what is the same in a whole row or column: any street has kerbs and edges of roofs."""
     pixels = pixels - pixels.mean(axis=-1, keepdims=True)
     return pixels - pixels.mean(axis=-2, keepdims=True)
 
