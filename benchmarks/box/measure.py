@@ -30,7 +30,8 @@ from crn_hub.metrics.evaluation import evaluate
 from crn_hub.metrics.joining import Joining
 from crn_hub.metrics.plots import write_plots
 from crn_hub.metrics.report import update_cards, write_report
-from crn_hub.metrics.summary import MEASURES, RATIOS
+from crn_hub.metrics.summary import MEASURES, RATIOS, Value
+from crn_hub.metrics.table import ARROWS, cell
 from crn_hub.metrics.texture import compare_textures, texture_quantiles
 from crn_hub.pictures import to_pixels
 from crn_hub.segmentation import Segmenter, load_segmenter
@@ -42,7 +43,7 @@ LAYOUTS = [HERE.parent / "model_in_the_box" / "painted", HERE.parent.parent / "c
 SOURCES = {"camvid": "CamVid", "labelmefacade": "LabelMeFacade"}
 COPIED = ("table.csv", "results.json", "appearance.png", "classes.png")
 TILE, LINES = (128, 256), 7  # of the grid: (height, width) of a picture, and how many lines
-TITLES = {measure.key: measure.title for measure in MEASURES}
+TITLES = {measure.key: f"{measure.title} {ARROWS[measure.better]}" for measure in MEASURES}
 
 
 class Described:
@@ -161,15 +162,10 @@ def table_of(results: dict[str, Any]) -> str:
     lines = []
     for measure in MEASURES:
         if measure.key in results["models"][0]["measures"]:
-            cells = [interval(column["measures"].get(measure.key)) for column in columns]
-            lines.append([measure.title.format(features="VGG-16"), *cells])
+            values = [column["measures"].get(measure.key) for column in columns]
+            cells = [cell(Value(*value)) if value else "-" for value in values]
+            lines.append([f"{measure.title.format(features='VGG-16')} {ARROWS[measure.better]}", *cells])
     return markdown_table(titles, lines)
-
-
-def interval(value: list[float | None] | None) -> str:
-    if value is None or value[0] is None:
-        return "-"
-    return f"{value[0]:.3g}" + (f" ({value[1]:.3g}, {value[2]:.3g})" if value[1] is not None else "")
 
 
 def conditions() -> str:

@@ -11,13 +11,13 @@ from matplotlib.ticker import LogLocator, NullLocator
 from PIL import Image
 
 from crn_hub.metrics.evaluation import OTHERS, PHOTOGRAPHS, Evaluation
+from crn_hub.metrics.summary import RATIOS
 from crn_hub.metrics.table import columns_of, titles_of
 from crn_hub.pictures import save_picture
 from crn_hub.text import one_line
 
 GREYS = {PHOTOGRAPHS: "0.6", OTHERS: "0.75"}  # everything else has a colour
-RATIOS = ("contrast_1", "contrast_2", "contrast_4", "contrast_8", "contrast_16", "colourfulness", "brightness")
-SHORT = ("< 1 px", "1 to 2", "2 to 4", "4 to 8", "8 to 16", "colour", "light")  # the same, where there is no room
+SHORT = ("< 1 px", "1 to 2", "2 to 4", "4 to 8", "8 to 16", "colour", "light")  # `RATIOS`, where there is no room
 FARTHEST = 8.0  # the ratio, and its inverse, beyond which colours no longer change
 
 
@@ -65,12 +65,13 @@ def _appearance(evaluation: Evaluation) -> Image.Image:
     axes = above.subplots()
     for number, (name, column) in enumerate(columns.items()):
         values = [column.measures[key] for key in RATIOS]
-        spread = [[v.value - (v.low or v.value) for v in values], [(v.high or v.value) - v.value for v in values]]
+        ends = [(v.value, v.value) if v.low is None or v.high is None else (v.low, v.high) for v in values]
+        spread = [[v.value - low, high - v.value] for v, (low, high) in zip(values, ends, strict=True)]
         style = {"fmt": "o-", "capsize": 3, "color": GREYS.get(name, f"C{number % 10}"), "label": _shown(name)}
         for part in (slice(0, 5), slice(5, 6), slice(6, 7)):  # a line joins the bands only
             shown = {**style, "label": style["label"] if part.start == 0 else None}
             at = np.arange(len(RATIOS))[part] + 0.04 * (number - (len(columns) - 1) / 2)
-            axes.errorbar(at, [v.value for v in values[part]], yerr=np.array(spread)[:, part], **shown)
+            axes.errorbar(at, [v.value for v in values[part]], yerr=np.transpose(spread[part]), **shown)
     axes.axhline(1, color="0.4", linewidth=1)
     axes.set(title="contrast of details by their size, colourfulness, brightness: ratio to the photographs (1: alike)")
     axes.set(yscale="log")

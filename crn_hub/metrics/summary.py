@@ -115,7 +115,7 @@ def summarise(measurements: Sequence[RowMeasurements], real: Sequence[RowMeasure
         real: of the same rows, with the recorded photographs themselves.
         joining: which classes count as one.
     """
-    stacked = _stack(measurements, joining)
+    stacked, photographs = _stack(measurements, joining), _stack(real, joining)
     count = len(measurements)
     draws = np.random.default_rng(0).integers(0, count, (RESAMPLES, count))
     everything = np.arange(count)
@@ -130,7 +130,7 @@ def summarise(measurements: Sequence[RowMeasurements], real: Sequence[RowMeasure
 
     for features, (frechet, kernel) in DISTANCES.items():
         if features in stacked:
-            of_photographs, given = np.stack([row[features] for row in real]), stacked[features]
+            of_photographs, given = photographs[features], stacked[features]
             resampling = Resampling(of_photographs, given)
             add(frechet, resampling.frechet, frechet_distance(of_photographs, given), spread=count <= MOST_RESAMPLED)
             add(kernel, resampling.kernel, kernel_distance(of_photographs, given))
@@ -140,13 +140,12 @@ def summarise(measurements: Sequence[RowMeasurements], real: Sequence[RowMeasure
         add("miou", lambda rows: float(np.nanmean(class_iou(stacked["counts"][rows].sum(axis=0)))))
         add("pixel_accuracy", lambda rows: float(pixel_accuracy(stacked["counts"][rows].sum(axis=0))))
     if "signals" in stacked:
-        signals, of_photographs = stacked["signals"], _stack(real, joining)["signals"]
+        signals = stacked["signals"], photographs["signals"]
+        over_all = [sums.sum(axis=1) for sums in signals]
         for key, statistic in RATIOS.items():
-            of_classes[key] = _ratio(statistic, signals, of_photographs)
-            over_all = signals.sum(axis=1), of_photographs.sum(axis=1)
+            of_classes[key] = _ratio(statistic, *signals)
             add(key, partial(_ratio_of_rows, statistic, *over_all))
     if "texture" in stacked:
-        photographs = _stack(real, joining)
         pixels = stacked["signals"][..., 0], photographs["signals"][..., 0]
         drawn = np.stack([np.bincount(rows, minlength=count) for rows in (everything, *draws)])
         drawn = drawn[: 1 if count > MOST_RESAMPLED else None]
