@@ -154,8 +154,9 @@ class CRN(HubModel):
         """Takes over the weights of a cascade that is equal or shorter (section 4: 256p to 512p to 1024p).
 
         The class sets may differ: weights that read a class are taken over if `other` has that class, by name or
-        alias. Weights of new modules and those that read other classes stay fresh, and so does the output layer unless
-        both networks have the same modules; if `other` makes one image, each of the k here starts near that.
+        alias, or one that it is part of. Weights of new modules and those that read other classes stay fresh, and so
+        does the output layer unless both networks have the same modules; if `other` makes one image, each of the k here
+        starts near that.
 
         Returns:
             How many modules were taken over.
