@@ -239,7 +239,7 @@ class Reader(Segmenter):
     def scores_of_labels(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         return images / 100, images.mean(dim=(2, 3))
 
-    def feature_maps(self, images: Tensor) -> list[Tensor]:
+    def feature_maps(self, images: torch.Tensor) -> list[torch.Tensor]:
         raise AssertionError("no loss needs the maps")
 
 
