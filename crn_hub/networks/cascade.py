@@ -7,11 +7,12 @@ what people have: order of concatenation, aligned corners, area averaging, order
 from collections.abc import Sequence
 from typing import cast
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from crn_hub.classes import ClassSet
+from crn_hub.classes import UNLABELLED, ClassSet
 from crn_hub.networks.bounds import check_features, check_parameters, check_pixels, whole_numbers
 from crn_hub.networks.convolution import Convolution
 from crn_hub.networks.hub_model import HubModel
@@ -20,32 +21,50 @@ from crn_hub.networks.hub_model import HubModel
 # don't, so capacity sits in the coarse modules.
 DEMO_WIDTHS = (320, 320, 256, 176, 88, 40, 16)
 
+NOISE_AT_FIRST = 0.05  # the size of the weights of noise, of either sign
+NEW_INPUT = 0.1  # the share of fresh weights with which a grown network begins to read colours
+
 
 class RefinementModule(nn.Module):
     """Two times {3x3 convolution, layer normalisation, leaky ReLU}, at one resolution (section 3.2, figure 2).
 
     Layer normalisation is over (C, H, W) of each sample with a scale and a shift per channel: group normalisation
     with one group. It follows the convolutions directly, so these carry no bias.
+
+    With `noise`, a plane of noise is added to all channels after each normalisation, times a learned weight for each
+    channel: a source of texture inside regions, where the layout is constant. That is not in the paper.
     """
 
-    def __init__(self, in_channels: int, out_channels: int):
+    def __init__(self, in_channels: int, out_channels: int, noise: bool = False):
         super().__init__()
         self.conv1 = nn.Conv2d(in_channels, out_channels, 3, padding=1, bias=False)
         self.norm1 = nn.GroupNorm(1, out_channels, eps=1e-12)
         self.conv2 = nn.Conv2d(out_channels, out_channels, 3, padding=1, bias=False)
         self.norm2 = nn.GroupNorm(1, out_channels, eps=1e-12)
+        if noise:
+            self.noise1, self.noise2 = (nn.Parameter(_noise_weights(out_channels)) for _ in range(2))
 
-    def forward(self, layout: Tensor, before: Tensor | None = None) -> Tensor:
+    def forward(self, layout: Tensor, before: Tensor | None = None, noise: Sequence[Tensor] = ()) -> Tensor:
         """Layout (B, n + 1, H, W) and features (B, C, H / 2, W / 2) of the module before -> features (B, C', H, W).
 
-        The first module has only the layout.
+        The first module has only the layout. Before the layout's classes may come the colours of its regions (3
+        channels). The noise is two planes (B, 1, H, W), or none.
         """
         x = layout
         if before is not None:
             before = F.interpolate(before, layout.shape[-2:], mode="bilinear", align_corners=True)
             x = torch.cat([before, layout.to(before.dtype)], dim=1)
-        x = F.leaky_relu(self.norm1(self.conv1(x)), 0.2)
-        return F.leaky_relu(self.norm2(self.conv2(x)), 0.2)
+        x = self.norm1(self.conv1(x))
+        if noise:
+            x = x + self.noise1[:, None, None] * noise[0]
+        x = self.norm2(self.conv2(F.leaky_relu(x, 0.2)))
+        if noise:
+            x = x + self.noise2[:, None, None] * noise[1]
+        return F.leaky_relu(x, 0.2)
+
+
+def _noise_weights(channels: int) -> Tensor:
+    return NOISE_AT_FIRST * (2 * torch.randint(0, 2, (channels,)) - 1)
 
 
 class CRN(HubModel):
@@ -58,6 +77,12 @@ class CRN(HubModel):
         base_size: (height, width) of the first module in pixels; each further module doubles it, so the output
             has base_size * 2 ** (len(widths) - 1).
         num_images: k, how many different photographs the network gives at once (section 3.3).
+        region_colors: whether the network also takes the colours of the layout's regions. Not in the paper.
+        noise_planes: whether its modules also take noise, see `RefinementModule`. Not in the paper.
+
+    Attributes:
+        default_colors: with `region_colors`, (n + 1, 3), RGB in -1..1: the colour of each class, unlabelled last, for
+            layouts that come without colours.
 
     Raises:
         ValueError: if widths, sizes or numbers are invalid, or the network would exceed `networks.bounds`; before
@@ -68,9 +93,11 @@ class CRN(HubModel):
     TITLE = "cascaded refinement network"
     PAPER = ("Chen and Koltun, 2017", "https://arxiv.org/abs/1707.09405")
     FIELDS = ("widths", "base_size", "num_images")
+    SWITCHES = ("region_colors", "noise_planes")
     IS_UNNAMED = True  # cascades were published before config.json named architectures
 
     to_images: nn.Conv2d
+    default_colors: Tensor
 
     def __init__(
         self,
@@ -78,8 +105,11 @@ class CRN(HubModel):
         widths: Sequence[int] = DEMO_WIDTHS,
         base_size: Sequence[int] = (4, 8),
         num_images: int = 1,
+        region_colors: bool = False,
+        noise_planes: bool = False,
     ):
         super().__init__(classes, num_images)
+        self.region_colors, self.noise_planes = region_colors, noise_planes
         self.widths = whole_numbers("widths", widths, 1, 8192)
         self.base_size = whole_numbers("base_size", base_size, 1, 4096)
         if not 1 <= len(self.widths) <= 12:
@@ -87,30 +117,83 @@ class CRN(HubModel):
         if len(self.base_size) != 2:
             raise ValueError(f"base_size must be (height, width), not {list(base_size)}.")
         self._check_bounds()
-        layout_channels = len(classes) + 1
         self.stages = nn.ModuleList(
-            RefinementModule(before + layout_channels, width)
+            RefinementModule(before + self._layout_channels, width, noise_planes)
             for before, width in zip(self._widths_before, self.widths, strict=True)
         )
+        if region_colors:
+            self.register_buffer("default_colors", torch.zeros(len(classes) + 1, 3))
         self.to_images = nn.Conv2d(self.widths[-1], 3 * self.num_images, 1)
         self._start_alike()
 
-    def forward(self, ids: Tensor) -> Tensor:
+    def forward(self, ids: Tensor, colors: Tensor | None = None, noise: Sequence[Tensor] | None = None) -> Tensor:
         """Ids (B, H, W), integer, 0..n-1 or 255 -> images (B, K, 3, H, W), float, linear, nominally -1..1.
 
+        Args:
+            ids: the layouts.
+            colors: with `region_colors`, what colour each pixel's region has, RGB in -1..1, (B, 3, H, W); by default
+                that of its class in `default_colors`.
+            noise: with `noise_planes`, what `self.noise` returns for B layouts; by default that of the seed 0.
+
         Raises:
-            ValueError: if shape, type or an id doesn't fit this network.
+            ValueError: if shape, type or an id doesn't fit this network, or it takes no colours or noise.
         """
+        one_hot = self._one_hot(ids)
+        guide = self._guide(one_hot, colors)
+        planes = self._planes(len(ids), noise)
         # As in the authors' published code, the one-hot layout is halved repeatedly by averaging, so coarse layouts
         # are soft.
-        layouts = [self._one_hot(ids)]  # (B, n + 1, H, W), then each half the size
+        layouts = [one_hot if guide is None else torch.cat([guide, one_hot], dim=1)]  # then each half the size
         for _ in self.widths[1:]:
             layouts.append(F.avg_pool2d(layouts[-1], 2))
 
         features: Tensor | None = None
-        for stage, layout in zip(self.stages, reversed(layouts), strict=True):
-            features = self._run(stage, layout, features)
+        for index, (stage, layout) in enumerate(zip(self.stages, reversed(layouts), strict=True)):
+            features = self._run(stage, layout, features, planes[2 * index : 2 * index + 2])
         return self._to_images(cast(Tensor, features))
+
+    def noise(self, seed: int | Sequence[int] = 0, batch: int = 1) -> list[Tensor]:
+        """The noise for a batch of layouts: for each normalisation, coarse to fine, a plane (B, 1, h, w) on the CPU.
+
+        Normal values, which depend on the seed and the number of the plane alone: not on the batch or the device.
+
+        Args:
+            seed: 0 or more; of all layouts, or one for each.
+            batch: B, how many layouts there are, if they share a seed.
+        """
+        if not self.noise_planes:
+            return []
+        seeds = [seed] * batch if isinstance(seed, int) else [*seed]
+        planes = []
+        for index, size in enumerate(size for size in self._sizes for _ in range(2)):
+            drawn = {s: np.random.default_rng((s, index)).standard_normal(size, np.float32) for s in {*seeds}}
+            planes.append(torch.from_numpy(np.stack([drawn[s] for s in seeds]))[:, None])
+        return planes
+
+    def _guide(self, one_hot: Tensor, colors: Tensor | None) -> Tensor | None:
+        """The colours of the regions, (B, 3, H, W) in the type of the weights; None if the network takes none."""
+        if not self.region_colors:
+            if colors is not None:
+                raise ValueError("this network takes no colours of regions.")
+            return None
+        if colors is None:
+            return torch.einsum("bnhw,nc->bchw", one_hot, self.default_colors.to(one_hot.dtype))
+        wanted = (len(one_hot), 3, *self.size)
+        if tuple(colors.shape) != wanted or not colors.is_floating_point():
+            raise ValueError(f"colors must be floating point {wanted}, not {colors.dtype} {tuple(colors.shape)}.")
+        return colors.to(one_hot)
+
+    def _planes(self, batch: int, noise: Sequence[Tensor] | None) -> list[Tensor]:
+        """The planes of noise, in the type and on the device of the weights; [] if the network takes none."""
+        if not self.noise_planes:
+            if noise:
+                raise ValueError("this network takes no noise.")
+            return []
+        noise = self.noise(0, batch) if noise is None else noise
+        wanted = [(batch, 1, *size) for size in self._sizes for _ in range(2)]
+        if [tuple(plane.shape) for plane in noise] != wanted:
+            raise ValueError(f"noise must be {len(wanted)} planes for {batch} layouts, as `noise` returns them.")
+        return [plane.to(self.to_images.weight) for plane in noise]
 
     @property
     def size(self) -> tuple[int, int]:
@@ -121,6 +204,11 @@ class CRN(HubModel):
     def _sizes(self) -> list[tuple[int, int]]:
         """(height, width) at which each module works."""
         return [(self.base_size[0] * 2**i, self.base_size[1] * 2**i) for i in range(len(self.widths))]
+
+    @property
+    def _layout_channels(self) -> int:
+        """How many channels each module gets of the layout: colours, if it has them, classes, and unlabelled last."""
+        return 3 * self.region_colors + len(self.classes) + 1
 
     @property
     def _widths_before(self) -> tuple[int, ...]:
@@ -167,18 +255,35 @@ class CRN(HubModel):
         self.check_start(other)
         common = len(other.widths)
         for before, stage, start in zip(self._widths_before, self.stages[:common], other.stages, strict=False):
-            state = start.state_dict()
-            kernel = self._matching(stage.get_parameter("conv1.weight"), state["conv1.weight"], before, other)
-            stage.load_state_dict({**state, "conv1.weight": kernel})
+            own, theirs = stage.state_dict(), start.state_dict()
+            kernel = self._grown_kernel(own["conv1.weight"], theirs["conv1.weight"], before, other)
+            common_keys = own.keys() & theirs.keys()
+            stage.load_state_dict({**own, **{key: theirs[key] for key in common_keys}, "conv1.weight": kernel})
         if common == len(self.widths):
             self._take_output_from(other)
+        if self.region_colors and other.region_colors:
+            for index, there in enumerate(self.classes.translation_to(other.classes)[: len(self.classes)]):
+                if there != UNLABELLED:
+                    self.default_colors[index] = other.default_colors[int(there)]
+            self.default_colors[-1] = other.default_colors[-1]
         return common
+
+    def _grown_kernel(self, kernel: Tensor, theirs: Tensor, before: int, other: "CRN") -> Tensor:
+        """The kernel of a module's first layer, with the weights of `other` for what that reads too."""
+        own, others = (slice(before, before + 3 * network.region_colors) for network in (self, other))
+
+        def without(weights: Tensor, colors: slice) -> Tensor:
+            return torch.cat([weights[:, : colors.start], weights[:, colors.stop :]], dim=1)
+
+        matched = self._matching(without(kernel, own), without(theirs, others), before, other)
+        of_colors = theirs[:, others] if other.region_colors else NEW_INPUT * kernel[:, own]
+        return torch.cat([matched[:, :before], of_colors[:, : own.stop - before], matched[:, before:]], dim=1)
 
     # -- size and cost -------------------------------------------------------------------------------
 
     @property
     def convolutions(self) -> list[Convolution]:
-        layout_channels, found = len(self.classes) + 1, []
+        layout_channels, found = self._layout_channels, []
         for before, width, size in zip(self._widths_before, self.widths, self._sizes, strict=True):
             found += [Convolution(before + layout_channels, width, 3, size), Convolution(width, width, 3, size)]
         return [*found, Convolution(self.widths[-1], 3 * self.num_images, 1, self.size)]
@@ -200,7 +305,7 @@ class CRN(HubModel):
             f"base_size {list(self.base_size)} and {len(self.widths)} modules give images of {height} x {width} =",
             self.size,
         )
-        layout_channels = len(self.classes) + 1
+        layout_channels = self._layout_channels
         maps = []  # what gives features, how many channels, at which size
         for index, (before, channels, size) in enumerate(
             zip(self._widths_before, self.widths, self._sizes, strict=True)
@@ -211,7 +316,7 @@ class CRN(HubModel):
         maps.append((f"num_images = {self.num_images} gives", 3 * self.num_images, self.size))
         for what_gives, channels, (height, width) in maps:
             check_features(what_gives, channels * height * width, f"at {height} x {width} pixels")
-        normalisations, bias = 4 * sum(self.widths), 3 * self.num_images
+        normalisations, bias = (6 if self.noise_planes else 4) * sum(self.widths), 3 * self.num_images
         check_parameters(
             f"widths {list(self.widths)} give",
             sum(layer.num_weights for layer in self.convolutions) + normalisations + bias,

@@ -38,8 +38,9 @@ class HubModel(nn.Module, ABC):
     """A network from ids to images, with its classes, its training record and its cost.
 
     `HubModel.from_pretrained` loads any of them, by the architecture that config.json names; a subclass loads only
-    models of its own kind. A subclass names its constructor's arguments beside `classes` in `FIELDS`, keeps each as an
-    attribute of that name, and makes its images with a layer called `to_images`.
+    models of its own kind. A subclass names its constructor's arguments beside `classes` in `FIELDS`, and those that
+    are off unless config.json says otherwise in `SWITCHES`; it keeps each as an attribute of that name, and makes its
+    images with a layer called `to_images`.
 
     Attributes:
         classes: what the ids of a layout mean; the input has one channel per class and one for unlabelled.
@@ -55,6 +56,7 @@ class HubModel(nn.Module, ABC):
     TITLE: ClassVar[str]  # as people call it
     PAPER: ClassVar[tuple[str, str]]  # authors and year, address
     FIELDS: ClassVar[tuple[str, ...]]
+    SWITCHES: ClassVar[tuple[str, ...]] = ()
     IS_UNNAMED: ClassVar[bool] = False  # whether a config.json that names no architecture is of this class
 
     _architectures: ClassVar[dict[str, type["HubModel"]]] = {}
@@ -236,6 +238,7 @@ class HubModel(nn.Module, ABC):
             **({} if self._is_unnamed() else {"architecture": self.ARCHITECTURE}),
             "classes": self.classes.to_list(),
             **{name: list(value) if isinstance(value, tuple) else value for name, value in fields.items()},
+            **{name: True for name in self.SWITCHES if getattr(self, name)},
         }
 
     @classmethod
@@ -273,10 +276,13 @@ class HubModel(nn.Module, ABC):
         """
         arguments = {name: value for name, value in config.items() if name != "architecture"}
         fields = {"classes", *cls.FIELDS}
-        if unknown := sorted(set(arguments) - fields):
+        if unknown := sorted(set(arguments) - fields - {*cls.SWITCHES}):
             raise ValueError(f"unknown fields {some(unknown)}, of another kind of model or a newer crn_hub")
         if missing := sorted(fields - set(arguments)):
             raise ValueError(f"the fields {', '.join(missing)} are missing")
+        for name in cls.SWITCHES:
+            if not isinstance(arguments.get(name, False), bool):
+                raise ValueError(f"{name} must be true or false, not {reprlib.repr(arguments[name])}")
         classes = ClassSet.from_list(arguments["classes"])
         if unknown := sorted({field for row in arguments["classes"] for field in row} - CLASS_FIELDS):
             raise ValueError(f"unknown fields {some(unknown)} in classes")
