@@ -80,7 +80,7 @@ def train_stage(
     with progress_bar(run, state) as bar:  # closed before an error is printed
         for batch in state.batches():
             with accelerator.accumulate(*state.trained):
-                images = state.model(batch["ids"])  # (B, K, 3, H, W)
+                images = state.model(*state.inputs(batch))  # (B, K, 3, H, W)
                 seen = state.window(images, batch["photograph"], batch["ids"])
                 loss, terms = run.loss(*seen)
                 state.learn(loss, terms, seen)

@@ -195,7 +195,7 @@ def test_perceptual_distance_is_the_loss(
     expected, _ = loss(given, pair["photograph"][None], pair["ids"][None])
     assert records["shuffled"][2]["perceptual"].sum() == pytest.approx(expected.item(), rel=1e-3)
     only_sky = torch.where(pair["ids"] == 0, 0, 255)
-    outside = loss._errors(given, *loss._wanted(pair["photograph"][None], only_sky[None]))[0, 0, 0].sum()
+    outside = loss._errors(given, *loss.wanted(pair["photograph"][None], only_sky[None]))[0, 0, 0].sum()
     assert records["shuffled"][2]["perceptual"][0] == pytest.approx(outside.item(), rel=1e-3)
 
 

@@ -2,6 +2,7 @@
 
 from crn_hub.data.known_collections import collections_of, hidden_rows
 from crn_hub.data.pairs import PairDataset, check_rows, spread
+from crn_hub.data.region_colors import class_colors
 from crn_hub.data.sources import (
     check_columns,
     dataset_license,
@@ -16,6 +17,7 @@ __all__ = [
     "PairDataset",
     "check_columns",
     "check_rows",
+    "class_colors",
     "collections_of",
     "dataset_license",
     "find_classes",

@@ -13,6 +13,7 @@ from torchvision.transforms.functional import adjust_brightness, adjust_contrast
 from tqdm import tqdm
 
 from crn_hub.classes import UNLABELLED, ClassSet, LayoutError, is_in_colors, read_layout
+from crn_hub.data.region_colors import region_colors
 from crn_hub.data.simplification import simplify
 from crn_hub.pictures import from_255
 from crn_hub.text import clause
@@ -36,6 +37,7 @@ class PairDataset(Dataset[dict[str, Any]]):
         color_jitter: how far brightness, contrast and saturation of photographs vary, 0..1: factors are drawn from
             1 - color_jitter to 1 + color_jitter.
         simplify_layouts: the share of pairs, 0..1, whose label map is simplified (see `simplification`).
+        with_colors: whether pairs come with the colours of their regions (see `region_colors`).
         cache_bytes: the most memory for decoded rows; rows that do not fit are decoded each time.
         called: what messages call a row.
     """
@@ -51,13 +53,14 @@ class PairDataset(Dataset[dict[str, Any]]):
         random_flip: bool = False,
         color_jitter: float = 0.0,
         simplify_layouts: float = 0.0,
+        with_colors: bool = False,
         cache_bytes: int = 0,
         called: str = "row",
     ):
         self.rows, self.classes, self.size = rows, classes, size
         self.image_column, self.label_column = image_column, label_column
         self.seed, self.random_flip, self.color_jitter = seed, random_flip, color_jitter
-        self.simplify_layouts = simplify_layouts
+        self.simplify_layouts, self.with_colors = simplify_layouts, with_colors
         self.cache_bytes, self.called = cache_bytes, called
         self.epoch = 0
         self.used = list(range(len(rows)))  # the rows that are not left out
@@ -78,6 +81,8 @@ class PairDataset(Dataset[dict[str, Any]]):
 
     def __getitem__(self, index: int) -> dict[str, Any]:
         """{"photograph": float32 (3, H, W), -1..1; "ids": uint8 (H, W); "row": int, the row's number}.
+
+        With colours also "colors": float32 (3, H, W), -1..1.
 
         Raises:
             LayoutError: naming the row, its files and what is wrong with it.
@@ -104,7 +109,13 @@ class PairDataset(Dataset[dict[str, Any]]):
         if jitter.any():
             for adjust, by in zip((adjust_brightness, adjust_contrast, adjust_saturation), jitter, strict=True):
                 photograph = adjust(photograph, 1 + by)
-        return {"photograph": from_255(photograph), "ids": torch.from_numpy(ids), "row": row}
+        pair = {"photograph": from_255(photograph), "ids": torch.from_numpy(ids), "row": row}
+        if self.with_colors:
+            pixels = photograph.permute(1, 2, 0).numpy()
+            # Draws of their own, so that all others are the same with and without colours.
+            of_colors = None if self.seed is None else np.random.default_rng((self.seed, self.epoch, row, 1))
+            pair["colors"] = torch.from_numpy(region_colors(pixels, ids, of_colors))
+        return pair
 
     def decode(self, row: int) -> Pair:
         """Photograph and ids of a row at their own size, checked; kept while there is room in the cache.

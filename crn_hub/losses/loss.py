@@ -48,6 +48,14 @@ class Loss(nn.Module, ABC):
             The loss, and for each of `terms` its share of it (detached).
         """
 
+    def begin_step(self, step: int, done: float) -> None:
+        """Says which step comes next, for losses that draw at random or change in training.
+
+        Args:
+            step: optimiser steps done, counted through all stages.
+            done: the share of the stage that is done, 0..1.
+        """
+
     @property
     def weights(self) -> dict[str, float]:
         """The weights of its terms, for logs, checkpoints and the training record; {} if it has none."""

@@ -96,19 +96,36 @@ class PerceptualLoss(Loss):
         # Activations of deep layers reach thousands, so the features stay in float32 even if the network's don't.
         with torch.autocast(images.device.type, enabled=False):
             images, k = images.float(), images.shape[1]
-            wanted, masks = self._wanted(photographs, ids)
+            wanted, masks = self.wanted(photographs, ids)
             if k > 1 and (self.image_by_image or not images.requires_grad):
                 with torch.no_grad():
                     errors = torch.cat([self._errors(image, wanted, masks) for image in images.split(1, dim=1)], dim=1)
-                per_layer = (self._shares(errors)[..., None] * errors).sum(dim=(1, 2)).mean(dim=0)
-                loss = per_layer.sum()
+                loss, terms = self.total(errors)
                 if images.requires_grad:
                     loss = _WithGradient.apply(images, loss, self._gradient(images, errors, wanted, masks))
             else:
-                errors = self._errors(images, wanted, masks)  # (B, K, n + 1, layers)
-                per_layer = (self._shares(errors)[..., None] * errors).sum(dim=(1, 2)).mean(dim=0)
-                loss = per_layer.sum()
-        return loss, dict(zip(LAYERS, per_layer.detach(), strict=True))
+                loss, terms = self.total(self._errors(images, wanted, masks))
+        return loss, terms
+
+    def wanted(self, photographs: Tensor, ids: Tensor) -> tuple[list[Tensor], list[Tensor]]:
+        """For each layer the features of the photographs (B, C, h, w), and the class masks (B, n + 1, h, w)."""
+        with torch.no_grad():
+            wanted = self.features(to_255(photographs.float()))
+            return wanted, class_masks(ids, self.num_classes, wanted)
+
+    def features_of(self, images: Tensor) -> list[Tensor]:
+        """For each layer the features (B, K, C, h, w) of images (B, K, 3, H, W)."""
+        given = self.features(to_255(images.flatten(0, 1)))
+        return [layer.unflatten(0, images.shape[:2]) for layer in given]
+
+    def errors(self, given: list[Tensor], wanted: list[Tensor], masks: list[Tensor]) -> Tensor:
+        """(B, K, n + 1, layers): the errors of the classes, times the layer weights."""
+        return class_errors(given, wanted, masks) * self.layer_weights
+
+    def total(self, errors: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        """The loss and its terms, from errors (B, K, n + 1, layers)."""
+        per_layer = (self._shares(errors)[..., None] * errors).sum(dim=(1, 2)).mean(dim=0)
+        return per_layer.sum(), dict(zip(LAYERS, per_layer.detach(), strict=True))
 
     @property
     def weights(self) -> dict[str, float]:
@@ -178,17 +195,8 @@ class PerceptualLoss(Loss):
         best = torch.zeros_like(total).scatter_(1, total.argmin(dim=1, keepdim=True), 1.0)
         return MINIMUM_SHARE * best + MEAN_SHARE / errors.shape[1]
 
-    def _wanted(self, photographs: Tensor, ids: Tensor) -> tuple[list[Tensor], list[Tensor]]:
-        """For each layer the features of the photographs (B, C, h, w), and the class masks (B, n + 1, h, w)."""
-        with torch.no_grad():
-            wanted = self.features(to_255(photographs.float()))
-            return wanted, class_masks(ids, self.num_classes, wanted)
-
     def _errors(self, images: Tensor, wanted: list[Tensor], masks: list[Tensor]) -> Tensor:
-        """(B, K, n + 1, layers): the errors of the classes, times the layer weights."""
-        given = self.features(to_255(images.flatten(0, 1)))
-        given = [layer.unflatten(0, images.shape[:2]) for layer in given]
-        return class_errors(given, wanted, masks) * self.layer_weights
+        return self.errors(self.features_of(images), wanted, masks)
 
     def _gradient(self, images: Tensor, errors: Tensor, wanted: list[Tensor], masks: list[Tensor]) -> Tensor:
         """(B, K, 3, H, W): of the loss with respect to the images, one image at a time."""

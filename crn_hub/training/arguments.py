@@ -9,6 +9,7 @@ from cyclopts.validators import Number
 
 from crn_hub.hub.source import short_name
 from crn_hub.losses import BestImage
+from crn_hub.losses.texture import TEXTURE_LAYERS
 from crn_hub.vgg import LAYERS, Layer
 
 # Settings that don't affect the result, and so may change without a message when a run is resumed.
@@ -17,7 +18,9 @@ FREE_SETTINGS = {
     "push_to_hub", "hub_model_id", "dataloader_num_workers", "dry_run",
 }  # fmt: skip
 
-SystemName = Literal["crn", "image-space", "gan-segmentation", "pix2pix", "encoder-decoder", "full-resolution", "spade"]
+SystemName = Literal[
+    "crn", "crn-textures", "image-space", "gan-segmentation", "pix2pix", "encoder-decoder", "full-resolution", "spade"
+]
 Positive = Parameter(validator=Number(gte=1))
 
 
@@ -92,6 +95,10 @@ class Arguments:
     """vgg16 (in the box), vgg19, timm/vgg16.tv_in1k (from the Hub) or a safetensors file."""
     loss_layers: Annotated[tuple[Layer, ...], Parameter(consume_multiple=True)] = LAYERS
     """Layers of the feature network that the loss uses; all six by default, as in the paper."""
+    texture_weight: Annotated[float, Parameter(validator=Number(gt=0))] = 1.25
+    """Weight of the distance of textures beside the perceptual loss, whose terms are calibrated to 1 (crn-textures)."""
+    texture_layers: Annotated[tuple[Layer, ...], Parameter(consume_multiple=True)] = TEXTURE_LAYERS
+    """Layers of the feature network whose textures are compared (crn-textures)."""
     best_image: BestImage = "per_class"
     """With several images per layout, which of them counts: the best one for each class, or for all classes at once."""
     loss_window: Annotated[int | None, Positive] = None

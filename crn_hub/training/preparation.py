@@ -137,7 +137,7 @@ def prepare(args: Arguments, rehearsed_steps: int | None = None) -> Run:
     trained_modules = _read_train_modules(args.train_modules, len(plans[0].widths), start)
     _check_sizes(args, system, plans)
 
-    rows = load_training_rows(args, plans[-1].size, plans[0].size, accelerator)
+    rows = load_training_rows(args, plans[-1].size, plans[0].size, system.with_colors, accelerator)
     parameters = _check_networks(args, system, plans, rows.classes, num_images, start)
     with torch.random.fork_rng():
         torch.manual_seed(args.seed)  # for the discriminator's weights
@@ -234,7 +234,7 @@ def _check_arguments(args: Arguments, system: System, accelerator: Accelerator) 
     defaults, name = Arguments(), args.system
     for recipe in RECIPES:
         for argument in recipe.arguments if recipe is not system.loss else ():
-            if getattr(args, argument) != getattr(defaults, argument):
+            if argument not in system.loss.arguments and getattr(args, argument) != getattr(defaults, argument):
                 raise ValueError(f"--{argument}: the system {name} has no {recipe.kind} loss; leave it out.")
     if system.adversarial and accelerator.mixed_precision == "fp16" and args.gradient_accumulation_steps > 1:
         # accelerate has one scaler, which may change its scale between the steps of the two optimisers, while the

@@ -14,7 +14,7 @@ from crn_hub.training.arguments import FREE_SETTINGS, Arguments, public
 from crn_hub.training.checkpoints import OtherVersionError, Progress, read_progress
 from crn_hub.training.rows import TrainingRows
 from crn_hub.training.stages import Stage, StagePlan
-from crn_hub.training.systems import PERCEPTUAL, SYSTEMS, complete
+from crn_hub.training.systems import PERCEPTUAL, SYSTEMS, TEXTURE, complete
 
 
 @dataclass(frozen=True)
@@ -56,8 +56,8 @@ def find_resumption(
 
 
 def settings_of(args: Arguments, accelerator: Accelerator) -> dict[str, Any]:
-    """The command line as the training record has it, without arguments of the perceptual loss if that isn't used."""
-    foreign = () if SYSTEMS[args.system].loss is PERCEPTUAL else PERCEPTUAL.arguments
+    """The command line as the training record has it, without arguments of losses with features that aren't used."""
+    foreign = {*PERCEPTUAL.arguments, *TEXTURE.arguments} - {*SYSTEMS[args.system].loss.arguments}
     settings = {name: public(value) for name, value in asdict(args).items() if name not in foreign}
     return settings | {
         "mixed_precision": accelerator.mixed_precision,

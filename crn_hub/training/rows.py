@@ -3,6 +3,7 @@
 import signal
 from dataclasses import dataclass
 
+import numpy as np
 import psutil
 from accelerate import Accelerator
 from torch import Tensor
@@ -10,7 +11,16 @@ from torch.utils.data import get_worker_info
 from tqdm import tqdm
 
 from crn_hub.classes import ClassSet, LayoutError
-from crn_hub.data import PairDataset, collections_of, dataset_license, find_classes, load_rows, scene_rows, spread
+from crn_hub.data import (
+    PairDataset,
+    class_colors,
+    collections_of,
+    dataset_license,
+    find_classes,
+    load_rows,
+    scene_rows,
+    spread,
+)
 from crn_hub.scenes import SCENE_CLASSES
 from crn_hub.training.arguments import Arguments
 
@@ -18,6 +28,7 @@ SCENES_PER_EPOCH = 600
 SMALLEST_SCENE = 32  # pixels of height
 LEFT_OUT = "left_out_rows.txt"  # in the output folder: what `TrainingRows.check` returns
 GRID_ROWS = 4  # held-out layouts in a grid; the validation loss is over twice as many
+COLOUR_ROWS = 100  # whose pixels are averaged for the default colours of the classes
 CACHE_SHARE = 0.25  # of the free memory, for decoded photographs
 
 
@@ -71,13 +82,21 @@ class TrainingRows:
         """Brings all pairs to (height, width) in pixels from now on."""
         self.data.size = self.held_out.size = size
 
+    def class_colors(self) -> np.ndarray:
+        """float32 (n + 1, 3), -1..1: the mean colour of each class, of rows spread over the data."""
+        return class_colors(map(self.data.decode, spread(len(self.data), COLOUR_ROWS)), len(self.classes))
+
     def pairs_to_show(self) -> list[dict[str, Tensor]]:
         """The held-out pairs for validation losses; the first of them are for grids too."""
         return [self.held_out[i] for i in spread(len(self.held_out), 2 * GRID_ROWS)]
 
 
 def load_training_rows(
-    args: Arguments, final_size: tuple[int, int], first_size: tuple[int, int], accelerator: Accelerator
+    args: Arguments,
+    final_size: tuple[int, int],
+    first_size: tuple[int, int],
+    with_colors: bool,
+    accelerator: Accelerator,
 ) -> TrainingRows:
     """The rows that a command line names.
 
@@ -85,6 +104,7 @@ def load_training_rows(
         args: the command line.
         final_size: (height, width) of the images in pixels at the end, at which scenes are drawn.
         first_size: the same at the beginning.
+        with_colors: whether the network takes the colours of regions.
         accelerator: of the run.
 
     Raises:
@@ -117,9 +137,10 @@ def load_training_rows(
         random_flip=args.random_flip,
         color_jitter=args.color_jitter,
         simplify_layouts=args.simplify_layouts,
+        with_colors=with_colors,
         cache_bytes=memory,
     )
-    to_show = PairDataset(held_out, classes, first_size, *columns, called="held-out row")
+    to_show = PairDataset(held_out, classes, first_size, *columns, with_colors=with_colors, called="held-out row")
     return TrainingRows(data, to_show, len(rows), memory, classes, licence, citations)
 
 

@@ -90,6 +90,8 @@ class StageRun:
         self.run.accelerator.print(f"{network.TITLE}, {': '.join(network.layers)}")
         if self.run.trained_modules is not None and isinstance(network, CRN):
             network.train_only_last(self.run.trained_modules)
+        if isinstance(network, CRN) and network.region_colors:
+            network.default_colors.copy_(torch.from_numpy(self.run.rows.class_colors()))
         network.gradient_checkpointing = args.gradient_checkpointing
         return network.to(memory_format=torch.channels_last) if args.channels_last else network
 
@@ -144,6 +146,7 @@ class StageRun:
 
     def _begin_step(self) -> None:
         """Resets what is collected over the batches of a step."""
+        self.run.loss.begin_step(self.step, (self.step - self.stage.first_step) / self.stage.steps)
         self._tick, self._waited = time.perf_counter(), 0.0
         self._rows: list[int] = []  # of the batches that make a step
         self._losses: list[Tensor] = []  # for each batch the loss and its terms
@@ -174,6 +177,15 @@ class StageRun:
                     if self.has_ended:
                         return
                     self._begin_step()
+
+    def inputs(self, batch: dict[str, Tensor]) -> list[Any]:
+        """What the network is given of a batch: ids, and colours and noise if it takes these."""
+        network, given = self.network, [batch["ids"]]
+        if isinstance(network, CRN) and (network.region_colors or network.noise_planes):
+            seeds = [np.random.SeedSequence((self.run.args.seed, self.step, row)) for row in batch["row"].tolist()]
+            noise = network.noise([int(seed.generate_state(1)[0]) for seed in seeds])
+            return [*given, batch.get("colors"), noise]
+        return given
 
     def window(self, images: Tensor, photographs: Tensor, ids: Tensor) -> Seen:
         """What the loss looks at: everything, or with --loss_window the same crop of each."""
@@ -249,8 +261,9 @@ class StageRun:
         def batches() -> Iterator[Seen]:
             for index in range(CALIBRATION_BATCHES):
                 pair = run.rows.data[index * len(run.rows.data) // CALIBRATION_BATCHES]
-                ids, photograph = (pair[name][None].to(device) for name in ("ids", "photograph"))
-                yield self.model(ids), photograph, ids
+                row = torch.tensor([pair["row"]])
+                batch = {name: values[None].to(device) for name, values in pair.items() if name != "row"} | {"row": row}
+                yield self.model(*self.inputs(batch)), batch["photograph"], batch["ids"]
 
         run.loss.calibrate(batches())
         run.loss.load_weights(broadcast_object_list([run.loss.weights])[0])  # the same in all processes

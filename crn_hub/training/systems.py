@@ -8,6 +8,7 @@ import torch
 
 from crn_hub.classes import ClassSet
 from crn_hub.losses import PUBLISHED_WEIGHTS, AdversarialLoss, ImageLoss, Loss, PerceptualLoss, SegmentationLoss
+from crn_hub.losses.texture import TEXTURE_LAYERS, TextureLoss
 from crn_hub.networks import CRN, FullResolutionNetwork, HubModel, PatchDiscriminator, SPADEGenerator, UNet
 from crn_hub.networks.fixed_size import FixedSizeNetwork
 from crn_hub.segmentation import load_segmenter
@@ -38,7 +39,7 @@ class LossRecipe:
     whole_images: bool = False
 
 
-def _perceptual(args: Arguments, classes: ClassSet) -> Loss:
+def _perceptual(args: Arguments, classes: ClassSet) -> PerceptualLoss:
     features = load_features(args.perceptual_net).to(memory_format=torch.channels_last)
     loss = PerceptualLoss(features, len(classes), args.loss_layers, args.best_image, args.loss_image_by_image)
     if args.loss_weights in PUBLISHED_WEIGHTS:
@@ -60,6 +61,16 @@ def _segmentation(args: Arguments, classes: ClassSet) -> Loss:
     return SegmentationLoss(load_segmenter(args.segmenter, classes))
 
 
+def _texture(args: Arguments, classes: ClassSet) -> Loss:
+    return TextureLoss(_perceptual(args, classes), args.texture_weight, args.texture_layers, args.seed)
+
+
+def _check_texture(args: Arguments) -> None:
+    _check_perceptual(args)
+    if not args.texture_layers:
+        raise ValueError(f"--texture_layers names no layer; use some of {', '.join(TEXTURE_LAYERS)}.")
+
+
 PERCEPTUAL = LossRecipe(
     "perceptual",
     _perceptual,
@@ -67,6 +78,15 @@ PERCEPTUAL = LossRecipe(
     arguments=(
         "perceptual_net", "loss_layers", "best_image", "loss_weights", "calibration_step", "calibration_epoch",
         "loss_image_by_image",
+    ),
+    several_images=True,
+)  # fmt: skip
+TEXTURE = LossRecipe(
+    "texture",
+    _texture,
+    _check_texture,
+    arguments=(
+        *(name for name in PERCEPTUAL.arguments if name != "loss_image_by_image"), "texture_weight", "texture_layers"
     ),
     several_images=True,
 )  # fmt: skip
@@ -81,7 +101,7 @@ SEGMENTATION = LossRecipe(
     ),
     whole_images=True,
 )
-RECIPES = (PERCEPTUAL, IMAGE_SPACE, SEGMENTATION)
+RECIPES = (PERCEPTUAL, TEXTURE, IMAGE_SPACE, SEGMENTATION)
 
 
 @dataclass(frozen=True)
@@ -114,8 +134,13 @@ class System:
         if setting == "num_images":
             return self.loss.several_images
         if setting in PERCEPTUAL.arguments:
-            return self.loss is PERCEPTUAL
+            return setting in self.loss.arguments
         return not (self.adversarial and setting == "learning_rate")
+
+    @property
+    def with_colors(self) -> bool:
+        """Whether its network takes the colours of regions."""
+        return bool(self.settings.get("region_colors"))
 
     @property
     def smallest_side(self) -> int:
@@ -153,7 +178,7 @@ class System:
         """
         if self.generator is CRN:
             halvings = len(widths) - 1
-            return CRN(classes, widths, (size[0] >> halvings, size[1] >> halvings), num_images)
+            return CRN(classes, widths, (size[0] >> halvings, size[1] >> halvings), num_images, **self.settings)
         generator: Any = self.generator
         settings = dict(self.settings)
         if isinstance(start, FullResolutionNetwork):
@@ -166,6 +191,12 @@ class System:
 # al., ICML 2017).
 SYSTEMS: dict[str, System] = {
     "crn": System(CRN, PERCEPTUAL, "the cascade with the perceptual loss"),
+    "crn-textures": System(
+        CRN,
+        TEXTURE,
+        "the cascade with the colours of regions and noise as inputs, the perceptual loss and a distance of textures",
+        settings={"region_colors": True, "noise_planes": True},
+    ),
     "image-space": System(CRN, IMAGE_SPACE, "the cascade with an image-space loss, L1 in RGB"),
     "gan-segmentation": System(
         CRN,

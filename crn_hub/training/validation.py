@@ -24,22 +24,29 @@ def _as_in_use(model: HubModel) -> Iterator[torch.device]:
     model.train(was_training)
 
 
+def _images(model: HubModel, pair: dict[str, Tensor]) -> Tensor:
+    """What the network makes of a pair's layout, with the pair's own colours if it takes any: (1, K, 3, H, W)."""
+    device = next(model.parameters()).device
+    given = [pair[name][None].to(device) for name in ("ids", "colors") if name in pair]
+    return model(*given)
+
+
 def validation_loss(model: HubModel, loss: Loss, pairs: list[dict[str, Tensor]]) -> float:
     """The mean loss over held-out pairs."""
     losses = []
     with _as_in_use(model) as device:
         for pair in pairs:
             ids, photographs = pair["ids"][None].to(device), pair["photograph"][None].to(device)
-            losses.append(loss(model(ids), photographs, ids)[0].item())
+            losses.append(loss(_images(model, pair), photographs, ids)[0].item())
     return sum(losses) / len(losses)
 
 
 def sample_grid(model: HubModel, pairs: list[dict[str, Tensor]]) -> Image.Image:
     """One row per pair: layout | the k outputs | photograph."""
     tiles = []
-    with _as_in_use(model) as device:
+    with _as_in_use(model):
         for pair in pairs:
-            outputs = to_pixels(model(pair["ids"][None].to(device))[0])  # (K, H, W, 3)
+            outputs = to_pixels(_images(model, pair)[0])  # (K, H, W, 3)
             layout = model.classes.to_colors(pair["ids"].numpy())
             tiles += [
                 torch.from_numpy(p.copy()).permute(2, 0, 1) for p in (layout, *outputs, to_pixels(pair["photograph"]))

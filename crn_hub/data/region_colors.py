@@ -1,0 +1,65 @@
+"""The colours of a layout's regions, as a photograph has them: what a layout itself doesn't say.
+
+A region is what is connected of one class, diagonal neighbours included; what is unlabelled has regions, too.
+"""
+
+from collections.abc import Iterable
+
+import numpy as np
+from scipy import ndimage
+
+NEIGHBOURS = np.ones((3, 3))  # of a pixel
+SMALLEST = 1 / 512  # share of the picture; a smaller region has the mean colour of its class
+COARSE_SHARE = 0.25  # of the pairs in training, whose regions all have the mean colours of their classes
+JITTER = 0.06  # standard deviation of what is added to the colours in training, on the -1..1 scale
+
+
+def region_colors(pixels: np.ndarray, ids: np.ndarray, rng: np.random.Generator | None = None) -> np.ndarray:
+    """float32 (3, H, W), RGB in -1..1: for each pixel the mean colour of its region.
+
+    In training some are coarser, and all are a little off, so that colours which people choose are nothing new.
+
+    Args:
+        pixels: the photograph, uint8 (H, W, 3).
+        ids: its label map, uint8 (H, W).
+        rng: draws what is coarser and off in training; None for the colours as they are.
+    """
+    kinds, of_class = np.unique(ids, return_inverse=True)
+    number = of_class.reshape(ids.shape).copy()  # of the region of each pixel; the first ones are whole classes
+    means = [_means(pixels, number, len(kinds))]
+    if rng is None or rng.random() >= COARSE_SHARE:
+        for index in range(len(kinds)):
+            parts, _ = ndimage.label(of_class.reshape(ids.shape) == index, NEIGHBOURS)
+            is_large = np.bincount(parts.ravel()) >= SMALLEST * ids.size
+            is_large[0] = False  # the rest of the picture
+            inside = is_large[parts]
+            found = (np.cumsum(is_large) - 1)[parts[inside]]
+            number[inside] = sum(map(len, means)) + found
+            means.append(_means(pixels[inside], found, int(is_large.sum())))
+    colors = np.concatenate(means) / 127.5 - 1
+    if rng is not None:
+        colors = np.clip(colors + rng.normal(0, JITTER, colors.shape), -1, 1)
+    return np.ascontiguousarray(colors[number].transpose(2, 0, 1), np.float32)
+
+
+def class_colors(rows: Iterable[tuple[np.ndarray, np.ndarray]], num_classes: int) -> np.ndarray:
+    """float32 (n + 1, 3), RGB in -1..1: the mean colour of each class, unlabelled last; grey for one without pixels.
+
+    Args:
+        rows: photographs, uint8 (H, W, 3), and their label maps, uint8 (H, W).
+    """
+    sums, counts = np.zeros((num_classes + 1, 3)), np.zeros(num_classes + 1)
+    for pixels, ids in rows:
+        kinds = np.minimum(ids, num_classes)
+        count = np.bincount(kinds.ravel(), minlength=num_classes + 1)
+        sums += _means(pixels, kinds, num_classes + 1) * count[:, None]
+        counts += count
+    means = np.divide(sums, counts[:, None], out=np.full(sums.shape, 127.5), where=counts[:, None] > 0)
+    return (means / 127.5 - 1).astype(np.float32)
+
+
+def _means(pixels: np.ndarray, number: np.ndarray, count: int) -> np.ndarray:
+    """(count, 3): the mean colour of the pixels with each number; 0 without any."""
+    number = number.ravel()
+    sums = [np.bincount(number, pixels[..., channel].ravel(), count) for channel in range(3)]
+    return np.stack(sums, axis=1) / np.maximum(np.bincount(number, minlength=count), 1)[:, None]
