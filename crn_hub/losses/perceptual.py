@@ -102,7 +102,7 @@ class PerceptualLoss(Loss):
                     errors = torch.cat([self._errors(image, wanted, masks) for image in images.split(1, dim=1)], dim=1)
                 loss, terms = self.total(errors)
                 if images.requires_grad:
-                    loss = _WithGradient.apply(images, loss, self._gradient(images, errors, wanted, masks))
+                    loss = WithGradient.apply(images, loss, self._gradient(images, errors, wanted, masks))
             else:
                 loss, terms = self.total(self._errors(images, wanted, masks))
         return loss, terms
@@ -124,7 +124,7 @@ class PerceptualLoss(Loss):
 
     def total(self, errors: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         """The loss and its terms, from errors (B, K, n + 1, layers)."""
-        per_layer = (self._shares(errors)[..., None] * errors).sum(dim=(1, 2)).mean(dim=0)
+        per_layer = (self.shares(errors)[..., None] * errors).sum(dim=(1, 2)).mean(dim=0)
         return per_layer.sum(), dict(zip(LAYERS, per_layer.detach(), strict=True))
 
     @property
@@ -187,12 +187,16 @@ class PerceptualLoss(Loss):
         self.layer_weights.copy_(torch.tensor(PUBLISHED_WEIGHTS[name]))
         self.needs_calibration = False
 
-    def _shares(self, errors: Tensor) -> Tensor:
-        """(B, K, n + 1): how much each image counts for each class, from errors (B, K, n + 1, layers)."""
+    def best(self, errors: Tensor) -> Tensor:
+        """(B, n + 1): which image counts for each class, from errors (B, K, n + 1, layers)."""
         total = errors.detach().sum(dim=-1)  # E[u, p] of section 3.3
         if self.best_image == "per_layout":
             total = total.sum(dim=-1, keepdim=True).expand_as(total)
-        best = torch.zeros_like(total).scatter_(1, total.argmin(dim=1, keepdim=True), 1.0)
+        return total.argmin(dim=1)
+
+    def shares(self, errors: Tensor) -> Tensor:
+        """(B, K, n + 1): how much each image counts for each class, from errors (B, K, n + 1, layers)."""
+        best = torch.zeros_like(errors[..., 0]).scatter_(1, self.best(errors)[:, None], 1.0)
         return MINIMUM_SHARE * best + MEAN_SHARE / errors.shape[1]
 
     def _errors(self, images: Tensor, wanted: list[Tensor], masks: list[Tensor]) -> Tensor:
@@ -200,7 +204,7 @@ class PerceptualLoss(Loss):
 
     def _gradient(self, images: Tensor, errors: Tensor, wanted: list[Tensor], masks: list[Tensor]) -> Tensor:
         """(B, K, 3, H, W): of the loss with respect to the images, one image at a time."""
-        shares = self._shares(errors) / len(images)
+        shares = self.shares(errors) / len(images)
         gradients = []
         for image, share in zip(images.detach().split(1, dim=1), shares.split(1, dim=1), strict=True):
             with torch.enable_grad():
@@ -210,7 +214,7 @@ class PerceptualLoss(Loss):
         return torch.cat(gradients, dim=1)
 
 
-class _WithGradient(torch.autograd.Function):
+class WithGradient(torch.autograd.Function):
     """A loss whose gradient with respect to the images has already been computed."""
 
     @staticmethod

@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from crn_hub.losses.loss import Loss, Seen
-from crn_hub.losses.perceptual import PerceptualLoss
+from crn_hub.losses.perceptual import PerceptualLoss, WithGradient
 from crn_hub.vgg import LAYERS, Layer
 
 TEXTURE_LAYERS: tuple[Layer, ...] = ("conv1_2", "conv2_2", "conv3_2", "conv4_2", "conv5_2")
@@ -50,25 +50,64 @@ class TextureLoss(Loss):
         self.step, self.ramp = step, min(1.0, done / RAMP)
 
     def forward(self, images: Tensor, photographs: Tensor, ids: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        perceptual = self.perceptual
         with torch.autocast(images.device.type, enabled=False):
             images = images.float()
-            wanted, masks = self.perceptual.wanted(photographs, ids)
-            given = self.perceptual.features_of(images)
-            errors = self.perceptual.errors(given, wanted, masks)
-            loss, terms = self.perceptual.total(errors)
-            best = errors.detach().sum(dim=-1).argmin(dim=1)  # (B, n + 1)
-            texture = self.weight * self.ramp * self._distance(given, wanted, masks, best)
+            wanted, masks = perceptual.wanted(photographs, ids)
+            if perceptual.image_by_image and images.shape[1] > 1 and images.requires_grad:
+                return self._image_by_image(images, wanted, masks)
+            given = perceptual.features_of(images)
+            errors = perceptual.errors(given, wanted, masks)
+            loss, terms = perceptual.total(errors)
+            texture = self._distance(given, wanted, masks, perceptual.best(errors))
         return loss + texture, {**terms, "texture": texture.detach()}
 
-    def _distance(self, given: list[Tensor], wanted: list[Tensor], masks: list[Tensor], best: Tensor) -> Tensor:
-        """The mean over layers and samples of the distances of textures, in units of the photograph's features."""
+    def _image_by_image(
+        self, images: Tensor, wanted: list[Tensor], masks: list[Tensor]
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """The same, keeping what the gradient needs of one image at a time (see `PerceptualLoss`)."""
+        perceptual = self.perceptual
+        with torch.no_grad():
+            each = images.split(1, dim=1)
+            errors = torch.cat([perceptual.errors(perceptual.features_of(i), wanted, masks) for i in each], dim=1)
+        loss, terms = perceptual.total(errors)
+        shares, best = perceptual.shares(errors) / len(images), perceptual.best(errors)
+        texture, gradients = torch.zeros_like(loss), []
+        for number, (image, share) in enumerate(zip(images.detach().split(1, 1), shares.split(1, 1), strict=True)):
+            with torch.enable_grad():
+                image = image.requires_grad_()
+                given = perceptual.features_of(image)
+                of_image = self._distance(given, wanted, masks, torch.zeros_like(best), best == number)
+                part = (share[..., None] * perceptual.errors(given, wanted, masks)).sum() + of_image
+            gradients += torch.autograd.grad(part, image)
+            texture += of_image.detach()
+        total = WithGradient.apply(images, loss + texture, torch.cat(gradients, dim=1))
+        return total, {**terms, "texture": texture}
+
+    def _distance(
+        self,
+        given: list[Tensor],
+        wanted: list[Tensor],
+        masks: list[Tensor],
+        best: Tensor,
+        counted: Tensor | None = None,
+    ) -> Tensor:
+        """The distance of textures, weighted: the mean over layers and samples, in units of the photograph's features.
+
+        Args:
+            given, wanted, masks: of `PerceptualLoss`.
+            best: (B, n + 1), which image counts for each class.
+            counted: bool (B, n + 1), the classes that count; all by default.
+        """
         found = []
         for layer in map(LAYERS.index, self.layers):
             rng = np.random.default_rng((self.seed, self.step, layer))
-            for sample in range(len(best)):
-                real, image = wanted[layer][sample], given[layer][sample]
-                found.append(_texture_distance(image, real, masks[layer][sample] > 0.5, best[sample], rng))
-        return torch.stack(found).mean()
+            for sample, images_of_classes in enumerate(best.tolist()):
+                of_classes = {kind: given[layer][sample, image] for kind, image in enumerate(images_of_classes)}
+                if counted is not None:
+                    of_classes = {kind: image for kind, image in of_classes.items() if counted[sample, kind]}
+                found.append(_texture_distance(of_classes, wanted[layer][sample], masks[layer][sample] > 0.5, rng))
+        return self.weight * self.ramp * torch.stack(found).mean()
 
     # -- passed on to the perceptual loss -------------------------------------------------------------
 
@@ -91,49 +130,47 @@ class TextureLoss(Loss):
 
 
 def _texture_distance(
-    images: Tensor, photograph: Tensor, masks: Tensor, best: Tensor, rng: np.random.Generator
+    images: Mapping[int, Tensor], photograph: Tensor, masks: Tensor, rng: np.random.Generator
 ) -> Tensor:
     """The distance over the classes of one sample in one layer, each weighted by its places; a scalar.
 
     Args:
-        images: features of the k images (K, C, h, w).
+        images: for each class that counts the features of its image (C, h, w).
         photograph: those of the photograph (C, h, w).
         masks: bool (n + 1, h, w), where each class is.
-        best: (n + 1,), which image counts for each class.
         rng: draws projections, the offset of pairs, and places.
     """
-    height, width = photograph.shape[1:]
-    generator = torch.Generator().manual_seed(int(rng.integers(2**63)))
+    channels, height, width = photograph.shape
     size = photograph.abs().mean().clamp(min=1e-6)
     apart = int(rng.integers(1, max(1, min(height, width) // FARTHEST) + 1))
     down, across = (apart, 0) if rng.random() < 0.5 else (0, apart)
     both = F.pad(masks[:, down:, across:], (0, across, 0, down)) & masks  # where a pair begins and ends in one class
-    seen = [
-        (SINGLES, masks, lambda features: features),
-        (PAIRS, both, lambda features: torch.cat([features, features.roll((-down, -across), (-2, -1))], dim=-3)),
-    ]
     total, count = photograph.new_zeros(()), masks.sum().clamp(min=1)
-    for projections, inside, look in seen:
-        real, given = look(photograph), look(images)
-        directions = torch.randn(projections, len(real), generator=generator)
+    for projections, inside, offsets in ((SINGLES, masks, [(0, 0)]), (PAIRS, both, [(0, 0), (down, across)])):
+        seeds = rng.integers(2**63, size=1 + len(masks)).tolist()  # one for each class, whichever others count
+        generator = torch.Generator().manual_seed(seeds[-1])
+        directions = torch.randn(projections, channels * len(offsets), generator=generator)
         directions = F.normalize(directions, dim=1).to(photograph)
         tags = torch.randn(projections, generator=generator).to(photograph) * size
-        for kind in inside.flatten(1).sum(dim=1).ge(FEWEST).nonzero().flatten().tolist():
-            rows, columns = _some(inside[kind], generator)
+        places = inside.flatten(1).sum(dim=1).tolist()
+        for kind, image in images.items():
+            if places[kind] < FEWEST:
+                continue
+            rows, columns = _some(inside[kind], seeds[kind])
             tag = (2 * rows / height - 1)[:, None] * tags
             one, other = (
-                (features[:, rows, columns].T @ directions.T + tag).sort(dim=0).values
-                for features in (given[int(best[kind])], real)
+                (torch.cat([seen[:, rows + y, columns + x] for y, x in offsets]).T @ directions.T + tag).sort(dim=0)
+                for seen in (image, photograph)
             )
-            share = inside[kind].sum() / count * projections / (SINGLES + PAIRS)
-            total = total + share * (one - other).abs().mean()
+            share = places[kind] / count * projections / (SINGLES + PAIRS)
+            total = total + share * (one.values - other.values).abs().mean()
     return total / size
 
 
-def _some(inside: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+def _some(inside: Tensor, seed: int) -> tuple[Tensor, Tensor]:
     """Rows and columns of at most `MOST` places of a mask (h, w), drawn by chance."""
     rows, columns = inside.nonzero(as_tuple=True)
     if len(rows) > MOST:
-        chosen = torch.randint(len(rows), (MOST,), generator=generator).to(rows.device)
+        chosen = torch.randint(len(rows), (MOST,), generator=torch.Generator().manual_seed(seed)).to(rows.device)
         rows, columns = rows[chosen], columns[chosen]
     return rows, columns

@@ -31,8 +31,8 @@ class Arguments:
 
     preset: Literal["paper-256p", "paper-512p", "paper-1024p"] | None = None
     """The paper's settings for a resolution; other arguments override them."""
-    system: SystemName = "crn"
-    """What to train: the paper's own system, or one to compare it with."""
+    system: SystemName = "crn-textures"
+    """What to train: the cascade with textures, the paper's own system (crn, and with a preset), or one to compare."""
     dataset_name: str | None = None
     """Hub id or folder of a data set; procedural street scenes if left out."""
     image_column: str = "image"

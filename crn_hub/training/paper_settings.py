@@ -32,6 +32,8 @@ def apply_preset(app: App, commands: tuple[str, ...], arguments: ArgumentCollect
     if (name := given.get("--preset")) in PAPER_SETTINGS:
         system = SYSTEMS.get(given.get("--system", "crn"), SYSTEMS["crn"])  # another name is refused elsewhere
         settings = {key: value for key, value in PAPER_SETTINGS[name].items() if system.knows(key)}
+        if "--system" not in given:
+            settings["system"] = "crn"
         if {"--calibration_step", "--loss_weights"} & set(given):
             settings.pop("calibration_epoch", None)
         Dict(settings, source=f"--preset {name}")(app, commands, arguments)

@@ -85,9 +85,7 @@ TEXTURE = LossRecipe(
     "texture",
     _texture,
     _check_texture,
-    arguments=(
-        *(name for name in PERCEPTUAL.arguments if name != "loss_image_by_image"), "texture_weight", "texture_layers"
-    ),
+    arguments=(*PERCEPTUAL.arguments, "texture_weight", "texture_layers"),
     several_images=True,
 )  # fmt: skip
 IMAGE_SPACE = LossRecipe("image-space", lambda *_: ImageLoss())
