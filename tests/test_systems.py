@@ -16,7 +16,7 @@ from crn_hub import CRN, ClassSet, FullResolutionNetwork, HubModel, SPADEGenerat
 from crn_hub.cli import run
 from crn_hub.segmentation import SmallSegmenter
 from crn_hub.training.paper_settings import PAPER_SETTINGS
-from crn_hub.training.systems import PERCEPTUAL, SYSTEMS
+from crn_hub.training.systems import PERCEPTUAL, SYSTEMS, TEXTURE
 from crn_hub.vgg import LAYERS
 
 KINDS = {
@@ -51,7 +51,7 @@ def segmenter(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_every_system_is_tested() -> None:
-    assert {"crn", *KINDS} == set(SYSTEMS)
+    assert {"crn", "crn-textures", *KINDS} == set(SYSTEMS)
 
 
 @pytest.mark.parametrize("system", KINDS)
@@ -235,7 +235,7 @@ def test_presets_of_the_paper_serve_every_system(monkeypatch: pytest.MonkeyPatch
     for system, args in zip(SYSTEMS, seen, strict=True):
         assert (args.resolution, args.num_train_epochs, args.lr_scheduler) == (256, 200, "constant")
         assert (args.widths is not None) == (SYSTEMS[system].generator is CRN)
-        perceptual = SYSTEMS[system].loss is PERCEPTUAL
+        perceptual = SYSTEMS[system].loss in (PERCEPTUAL, TEXTURE)
         assert (args.num_images, args.perceptual_net) == ((9, "vgg19") if perceptual else (None, "vgg16"))
         assert args.learning_rate == (
             None if SYSTEMS[system].adversarial else PAPER_SETTINGS["paper-256p"]["learning_rate"]

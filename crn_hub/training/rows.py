@@ -84,7 +84,8 @@ class TrainingRows:
 
     def class_colors(self) -> np.ndarray:
         """float32 (n + 1, 3), -1..1: the mean colour of each class, of rows spread over the data."""
-        return class_colors(map(self.data.decode, spread(len(self.data), COLOUR_ROWS)), len(self.classes))
+        rows = [self.data.used[index] for index in spread(len(self.data), COLOUR_ROWS)]
+        return class_colors(map(self.data.decode, rows), len(self.classes))
 
     def pairs_to_show(self) -> list[dict[str, Tensor]]:
         """The held-out pairs for validation losses; the first of them are for grids too."""
