@@ -3,7 +3,7 @@
 from pathlib import Path
 
 BOX = "box"
-MODEL_IN_THE_BOX = Path(__file__).parent / "pretrained" / "crn-camvid-256p"
+MODEL_IN_THE_BOX = Path(__file__).parent / "pretrained" / "crn-streets-256p"
 
 
 def resolve(name: str) -> str:

@@ -40,8 +40,9 @@ def expected() -> dict[str, np.ndarray]:
 
 def test_config(box: CRN) -> None:
     config = json.loads((MODEL_IN_THE_BOX / CONFIG).read_text())
-    assert ClassSet.from_list(config.pop("classes")) == ClassSet.camvid()
-    assert config == {"widths": list(DEMO_WIDTHS), "base_size": [4, 8], "num_images": 2}
+    assert ClassSet.from_list(config.pop("classes")) == ClassSet.streets()
+    parts = {"region_colors": True, "noise_planes": True}
+    assert config == {"widths": list(DEMO_WIDTHS), "base_size": [4, 8], "num_images": 1, **parts}
     assert box.size == (256, 512)
 
 
