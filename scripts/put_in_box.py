@@ -86,13 +86,14 @@ def put_in_box(source: Path, data_name: str) -> None:
         raise ValueError(f"{data_name}: its classes are not those of {source}; name the data that it was trained on.")
     if (size := 2 * model.num_parameters) > MAX_BYTES:
         raise ValueError(f"{source}: its weights would take {size:,} bytes; at most {MAX_BYTES:,} are allowed.")
+    curves = (source / SAMPLES / "loss-curves.png").read_bytes()
     sources = collections_of(train) or [COLLECTIONS["camvid"]]  # data that name no sources are CamVid's
     model.training_record["dataset"] = " and ".join(source.name for source in sources)
     model.training_record["citations"] = [source.citation for source in sources]
     samples, shown = draw_samples(model, data)
     shutil.rmtree(MODEL_IN_THE_BOX, ignore_errors=True)
     save_picture(samples, MODEL_IN_THE_BOX / SAMPLES / "held-out.png")
-    shutil.copy(source / SAMPLES / "loss-curves.png", MODEL_IN_THE_BOX / SAMPLES)
+    (MODEL_IN_THE_BOX / SAMPLES / "loss-curves.png").write_bytes(curves)
     model.half().save_pretrained(MODEL_IN_THE_BOX)
     split = f"{'streets' if collections_of(train) else 'camvid'}/validation"
     samples_folder = f"{MODEL_IN_THE_BOX.name}/{SAMPLES}"

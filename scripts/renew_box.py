@@ -26,10 +26,12 @@ from state_terms import replaced, state_terms
 
 from crn_hub import CRN
 from crn_hub.box import MODEL_IN_THE_BOX
+from crn_hub.data import find_classes, load_rows
 from crn_hub.data.known_collections import COLLECTIONS
 from crn_hub.demo import launch
 from crn_hub.fingerprint import fingerprint
 from crn_hub.hub.training_record import TrainingRecord, evaluations_in
+from crn_hub.segmentation import load_segmenter
 
 ROOT = Path(__file__).parent.parent
 BENCHMARK, SCREENSHOT = ROOT / "benchmarks" / "box", ROOT / "docs" / "demo.png"
@@ -124,9 +126,10 @@ def main() -> None:
         sys.exit("usage: python scripts/renew_box.py DATA SEGMENTER MEASUREMENTS [MODEL_FOLDER]")
     data, segmenter, measurements = sys.argv[1], sys.argv[2], Path(sys.argv[3])
     try:
+        load_rows(data)  # what is wrong with the arguments is found before anything changes
+        load_segmenter(segmenter, find_classes(data))
         if len(sys.argv) == 5:
             put_in_box(Path(sys.argv[4]), data)
-        pin_outputs()
         photographs = runpy.run_path(str(BENCHMARK / "measure.py"))["measure"](data, segmenter, measurements)
         pictures = {str(f.relative_to(BENCHMARK)): f for f in BENCHMARK.rglob("*") if f.suffix in (".jpg", ".png")}
         shown = {name: {"streets/validation": photographs[name]} if photographs.get(name) else {} for name in pictures}
@@ -136,6 +139,7 @@ def main() -> None:
         model.save_card(MODEL_IN_THE_BOX)
         (ROOT / "README.md").write_text(readme(model), encoding="utf-8")
         state_terms()
+        pin_outputs()
         take_screenshot(model, SCREENSHOT)
         QUOTES.write_text(json.dumps(quotes(model), indent=2) + "\n")
     except (OSError, ValueError, RuntimeError) as error:

@@ -519,6 +519,15 @@ for folder in sys.argv[1:]:
 """
 
 
+def test_terms_of_its_own_come_first_from_whatever_stage(tmp_path: Path) -> None:
+    start = {"license": "non-commercial-research"}
+    model = CRN(ClassSet.camvid(), (4, 4))
+    model.training_record = {"license": "cc-by-nc-4.0", "started_from": start}  # type: ignore[typeddict-item]
+    model.save_pretrained(tmp_path)
+    data = ModelCard.load(tmp_path / "README.md").data
+    assert (data.license, data.license_name) == ("other", "non-commercial-research")
+
+
 def test_a_pushed_card_uses_the_models_name_and_takes_its_swatches_along(tmp_path: Path) -> None:
     saved(tmp_path / "first", {}, ClassSet.cityscapes())
     card = saved(tmp_path / "second", {}, ClassSet.camvid())

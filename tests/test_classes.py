@@ -54,7 +54,7 @@ def test_a_file_of_a_presets_classes_without_wholes_has_the_presets(tmp_path: Pa
     file, rows = tmp_path / "classes.json", STREETS.to_list()
     file.write_text(json.dumps([{k: v for k, v in row.items() if k != "part_of"} for row in rows]))
     assert ClassSet.load(file) == STREETS
-    rows[12].pop("part_of")  # the file says what window is part of, and that door is part of nothing
+    rows[12]["part_of"] = None  # the file says what window is part of, and that door is part of nothing
     file.write_text(json.dumps(rows))
     assert ClassSet.load(file).part_of == {"window": "building"}
     rows[3]["color"] = [1, 2, 3]  # no longer the preset
@@ -72,6 +72,7 @@ def test_a_file_of_a_presets_classes_without_wholes_has_the_presets(tmp_path: Pa
         ({"a": "d"}, "part of 'd', which is no class"),
         ({"a": ["b"]}, "part of ['b'], which is no class"),
         ({"a": None}, "part of None, which is no class"),
+        (["a"], "part_of must give names of wholes by names of parts, not ['a']"),
     ],
 )
 def test_wholes_that_make_no_sense_are_refused(part_of: dict, message: str) -> None:

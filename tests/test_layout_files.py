@@ -316,6 +316,14 @@ def test_snapping_takes_a_set_with_more_colours_only_if_they_are_there(tmp_path:
     assert reading.notes[-1].endswith("translated by name: window as building, door as building.")
 
 
+def test_snapping_knows_a_few_windows_by_their_colour(tmp_path: Path) -> None:
+    ids = every_id(CAMVID).repeat(40, axis=0).repeat(40, axis=1)
+    ids[10:22, 50:62] = 11  # under a hundredth of the picture
+    Image.fromarray(STREETS.to_colors(ids)).save(tmp_path / "street.jpg", quality=75)
+    reading = read_layout(tmp_path / "street.jpg", CAMVID, snap=True)
+    assert (reading.ids[12:20, 52:60] == CAMVID.names.index("building")).mean() > 0.9
+
+
 def test_a_layout_with_windows_and_doors_has_walls_for_a_network_without() -> None:
     ids = np.array([[0, 1, 11, 12, 255]], np.uint8)
     (_, note) = read_as(np.array([[0, 1, 1, 1, 255]]), STREETS.to_colors(ids), CAMVID)

@@ -92,20 +92,22 @@ def measure_painted(model: CRN, data: str, segmenter_name: str) -> str:
         for index in tqdm(range(len(pairs)), desc=name, unit="photograph"):
             photographs.add(to_pixels(pairs[index]["photograph"]), pairs[index]["ids"].numpy())
         columns[f"against {name}'s photographs"] = compare(painted, photographs, joining)
-    keys = next(iter(columns.values()))
-    return markdown_table(["", *columns], [[TITLES[key], *(f"{c[key]:.3g}" for c in columns.values())] for key in keys])
+    *_, counts = painted.joined(joining)
+    found = f"The segmentation network finds {float(pixel_accuracy(counts)):.0%} of the painted pixels again (mIoU "
+    lines = [[TITLES[key], *(f"{column[key]:.3g}" for column in columns.values())] for key in (*RATIOS, "texture")]
+    return f"{markdown_table(['', *columns], lines)}\n\n{found}{float(np.nanmean(class_iou(counts))):.3f})."
 
 
 def compare(painted: Described, photographs: Described, joining: Joining) -> dict[str, float]:
     """The measures that need no photograph of the same layout, by the keys of `MEASURES`."""
-    signals, textures, counts = painted.joined(joining)
+    signals, textures, _ = painted.joined(joining)
     of_photographs, their_textures, _ = photographs.joined(joining)
     found = {}
     for key, statistic in RATIOS.items():
         found[key] = float(statistic(signals.sum(axis=1)) / statistic(of_photographs.sum(axis=1)))
     pixels = signals[..., 0], of_photographs[..., 0]
     found["texture"] = float(compare_textures(textures, their_textures, pixels)[0][0])
-    return found | {"miou": float(np.nanmean(class_iou(counts))), "pixel_accuracy": float(pixel_accuracy(counts))}
+    return found
 
 
 def draw_painted(tiles: list[tuple[str, Image.Image, Image.Image]]) -> Image.Image:

@@ -78,23 +78,25 @@ class ClassSet:
                 )
         _refuse_repeats("name", [name.strip().casefold() for name in every_name])
         _refuse_repeats("colour", self.colors)
-        self.part_of: dict[str, str] = dict(part_of or {})
-        self._check_parts()
+        self.part_of: dict[str, str] = self._checked_parts(part_of or {})
 
-    def _check_parts(self) -> None:
-        for part, whole in self.part_of.items():
+    def _checked_parts(self, part_of: dict[str, str]) -> dict[str, str]:
+        if not isinstance(part_of, dict):
+            raise LayoutError(f"part_of must give names of wholes by names of parts, not {reprlib.repr(part_of)}.")
+        for part, whole in part_of.items():
             if part not in self.names:
                 raise LayoutError(f"{reprlib.repr(part)} is said to be part of another class, but is no class itself.")
             if whole not in self.names:
                 raise LayoutError(
                     f"{part!r} is said to be part of {reprlib.repr(whole)}, which is no class of this set."
                 )
-        for part in self.part_of:
+        for part in part_of:
             above = [part]
-            while above[-1] in self.part_of:
-                above.append(self.part_of[above[-1]])
+            while above[-1] in part_of:
+                above.append(part_of[above[-1]])
                 if above[-1] in above[:-1]:
                     raise LayoutError(f"a class cannot be part of itself: {' is part of '.join(map(repr, above))}.")
+        return dict(part_of)
 
     def __len__(self) -> int:
         return len(self.names)
@@ -176,8 +178,8 @@ class ClassSet:
     def from_list(cls, rows: Any) -> "ClassSet":
         """From the contents of a classes.json: a list of {"id", "name", "color": [r, g, b], "aliases", "part_of"}.
 
-        "id", "aliases" (a list of names) and "part_of" (the name of another class) are optional; an id must be the
-        position in the list.
+        "id", "aliases" (a list of names) and "part_of" (the name of another class, or null) are optional; an id must be
+        the position in the list.
         """
         if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
             raise LayoutError('classes must be a list of objects with "name" and "color".')
@@ -195,7 +197,7 @@ class ClassSet:
             [row["name"] for row in rows],
             [row["color"] for row in rows],
             {row["name"]: row.get("aliases", []) for row in rows},
-            {row["name"]: row["part_of"] for row in rows if "part_of" in row},
+            {row["name"]: row["part_of"] for row in rows if row.get("part_of") is not None},
         )
 
     def to_list(self) -> list[dict[str, Any]]:

@@ -27,6 +27,7 @@ FORMATS = ("PNG", "BMP", "GIF", "TIFF", "WEBP", "JPEG")  # the only decoders of 
 LABEL_IDS = "cityscapes-label-ids"  # what `layout_classes` calls raw Cityscapes ids, 0..33
 
 _CLEARLY_NEARER = 0.9  # the share of a distance below which another one is clearly nearer
+_JPEG_OFF, _FEW = 16, 0.001  # how far JPEG moves most colours; the share of pixels that are there by chance
 _LISTED = 5  # the most colours or classes that a message lists
 
 
@@ -228,6 +229,12 @@ class _Reader:
         totals = [float((distances * counts).sum()) for _, distances in nearest]
         # A set with more colours is always a little nearer, so a preset must be clearly nearer than the model's own.
         chosen = min(range(len(sets)), key=lambda i: totals[i] if i == 0 else totals[i] / _CLEARLY_NEARER)
+        for i, preset in enumerate(sets) if chosen == 0 else ():
+            more = [index for index, color in enumerate(preset.colors) if color not in sets[0].colors]
+            if len(more) < len(preset) and set(sets[0].colors) < set(preset.colors):
+                of_more = np.isin(nearest[i][0], more) & (nearest[i][1] < _JPEG_OFF)
+                if counts[of_more].sum() > _FEW * counts.sum():  # its further colours are there, and not by chance
+                    chosen = i
         own, (ids, distances) = sets[chosen], nearest[chosen]
         off = distances > 0
         worst = int(distances.argmax())

@@ -33,9 +33,9 @@ def evaluate(
     Example: crn evaluate box crn-camvid --dataset org/streets --segmenter segmenter --output evaluation
 
     Prints one table and writes it to OUTPUT as table.md, table.csv and results.json, with contact-sheet.png and .html,
-    classes.png and arithmetic.png. Measurements are saved row by row in OUTPUT/measured: the same command resumes
-    where it was stopped, and a command with further models measures only these. With --apart all this is done for each
-    value of a column, in OUTPUT/VALUE.
+    classes.png, appearance.png and arithmetic.png. Measurements are saved row by row in OUTPUT/measured: the same
+    command resumes where it was stopped, and a command with further models measures only these. With --apart all this
+    is done for each value of a column, in OUTPUT/VALUE.
 
     Parameters
     ----------
@@ -77,6 +77,10 @@ def evaluate(
     for_publication
         Leave photographs that may not be published, such as LabelMeFacade's, out of the contact sheets.
     """
+    if blind and for_publication:
+        raise ValueError(
+            "--blind shows the photograph of every row, and --for-publication leaves some out; give one of them."
+        )
     try:  # takes seconds, and other commands don't need it
         from crn_hub.data import hidden_rows
         from crn_hub.metrics.blind_sheet import write_blind_sheet

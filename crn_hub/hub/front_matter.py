@@ -33,8 +33,10 @@ def front_matter(training: TrainingSummary, model_name: str, paper: str) -> str:
         paper: the address of the paper that describes such networks.
     """
     license_id, license_name = training.license.lower(), None
-    if license_id and license_id not in HUB_LICENSES:
-        license_id, license_name = "other", slug(license_id)
+    # Terms of its own, of whatever stage of training, are what people must know first; the card's text names all.
+    of_their_own = [name for name in (training.license, *training.earlier_licenses) if name.lower() not in HUB_LICENSES]
+    if named := [name for name in of_their_own if name]:
+        license_id, license_name = "other", slug(named[0].lower())
     results = _results(training)
     data = ModelCardData(
         library_name="crn_hub",

@@ -124,7 +124,7 @@ def evaluate(
             data,
             joining,
             facts,
-            comparison_notes(facts, features, meter, conformity, joining),
+            comparison_notes(facts, data.rows, features, meter, conformity, joining),
             features,
             model_summaries,
             summarise(measured[others.key], real, joining) if others else None,

@@ -5,6 +5,9 @@ from typing import Any
 
 import numpy as np
 
+from crn_hub.data import collections_of
+from crn_hub.data.known_collections import SOURCE_COLUMN
+from crn_hub.metrics.appearance import HEIGHT
 from crn_hub.metrics.joining import Joining
 from crn_hub.metrics.meter import Meter
 from crn_hub.metrics.summary import RESAMPLES, Summary
@@ -13,11 +16,12 @@ FEW_ROWS = 1000  # a note warns about fewer
 
 
 def comparison_notes(
-    facts: dict[str, Any], features: str, meter: Meter, photographs: Summary | None, joining: Joining
+    facts: dict[str, Any], rows: Any, features: str, meter: Meter, photographs: Summary | None, joining: Joining
 ) -> list[str]:
     """
     Args:
         facts: what the numbers depend on; `Evaluation.facts`.
+        rows: the data set's.
         features: the name of the feature network of the perceptual distance.
         meter: the networks that measured.
         photographs: the conformity of the recorded photographs themselves; None without a segmenter.
@@ -49,6 +53,14 @@ def comparison_notes(
         "Colourfulness is that of Hasler and Süsstrunk (2003), brightness the mean luma.",
         _conformity_note(facts["segmenter"], photographs),
     ]
+    if height < HEIGHT:
+        notes.append(
+            f"A pixel of a picture {HEIGHT} high is {height / HEIGHT:.2g} pixels at this size, so bands below one "
+            "pixel have next to nothing in them, and their ratios mean little."
+        )
+    if facts["part"] is None and len(sources := collections_of(rows)) > 1:
+        names = " and ".join(source.name for source in sources)
+        notes.append(f"The rows are of {names}; --apart {SOURCE_COLUMN} measures them apart.")
     if joining.parts:
         wholes = " and ".join(dict.fromkeys(name.partition(" + ")[0] for name in joining.counted if " + " in name))
         notes.append(
@@ -59,7 +71,7 @@ def comparison_notes(
         notes.append(
             "Texture distance: how far the segmenter's features within the regions of each class are from those in "
             "the photographs as distributions, wherever in the pictures they are (sliced Wasserstein distance); 1 is "
-            "the distance between the two halves of the photographs, which show different places."
+            "the distance between the first half of the photographs and the second, mostly of other places."
         )
     elif meter.segmenter is not None:
         notes.append("Texture distance was not measured: the segmenter's features are not maps.")

@@ -44,9 +44,11 @@ def _classes(evaluation: Evaluation) -> Image.Image:
         width = 0.8 / len(bars)
         for number, (name, values) in enumerate(bars.items()):
             at = np.arange(len(names)) + (number - (len(bars) - 1) / 2) * width
-            heights = np.nan_to_num(values[[*names.values()]])
-            axes.bar(at, heights, width, label=_shown(name), color=GREYS.get(name))
-        axes.set(title=panels[key])
+            heights = values[[*names.values()]]
+            axes.bar(at, np.nan_to_num(heights), width, label=_shown(name), color=GREYS.get(name))
+            for place in at[np.isnan(heights)]:
+                axes.text(place, 0, "?", ha="center", va="bottom", size=8, color="0.4")  # not measured
+        axes.set_title(panels[key], loc="left", size=10)
         axes.set_xticks(np.arange(len(names)), [_shown(name) for name in names], rotation=30, ha="right")
         axes.grid(alpha=0.3, axis="y")
         axes.legend(loc="upper left", bbox_to_anchor=(1, 1))
@@ -74,7 +76,7 @@ def _appearance(evaluation: Evaluation) -> Image.Image:
             axes.errorbar(at, [v.value for v in values[part]], yerr=np.transpose(spread[part]), **shown)
     axes.axhline(1, color="0.4", linewidth=1)
     axes.set(title="contrast of details by their size, colourfulness, brightness: ratio to the photographs (1: alike)")
-    axes.set(yscale="log")
+    axes.set(yscale="log", ylabel="ratio (logarithmic)")
     axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axes.yaxis.set_minor_locator(NullLocator())
     axes.yaxis.set_major_formatter("{x:g}")
@@ -126,6 +128,8 @@ def _arithmetic(evaluation: Evaluation) -> Image.Image:
             style = {"fmt": "o", "capsize": 3, "color": f"C{number % 10}", "label": _shown(model.name)}
             axes.errorbar([model.model.gflop], [value.value], yerr=spread, **style)
         _reference_line(axes, evaluation, key)
+        if key in RATIOS:
+            axes.axhline(1, color="0.4", linewidth=1)
         axes.set(title=_shown(title), xlabel="GFLOP per layout", xscale="log", xlim=(min(gflop) / 2, max(gflop) * 2))
         axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         axes.xaxis.set_minor_locator(NullLocator())
