@@ -373,7 +373,7 @@ def test_half_precision_weights_load_as_float32(small: CRN, tmp_path: Path) -> N
 
 def test_the_model_in_the_box_loads_and_separates_the_classes() -> None:
     model = CRN.from_pretrained()
-    assert model.classes == ClassSet.camvid()
+    assert model.classes == ClassSet.streets()
     assert model.size == (256, 512)
     ids = np.full(model.size, model.classes.names.index("road"), np.uint8)
     ids[:100] = model.classes.names.index("sky")

@@ -195,7 +195,8 @@ with signals.StopRequest() as stop:
 
 def test_two_processes_resume_exactly_and_rehearse(one_stage: Run, tmp_path: Path) -> None:
     common = replaced(one_stage[0], ["--gradient_accumulation_steps", "1"])
-    short = replaced(common, ["--lr_scheduler", "constant"])
+    # What depends on the length of the run must not count: the learning rate, and the growing weight of textures.
+    short = replaced(replaced(common, ["--lr_scheduler", "constant"]), ["--system", "crn"])
     torchrun(*short, "--output_dir", tmp_path / "whole")
     torchrun(*replaced(short, ["--max_train_steps", "7"]), "--output_dir", tmp_path / "run")
     (tmp_path / "run" / "model.safetensors").unlink()
