@@ -139,8 +139,9 @@ def test_commands(installed: Path, tmp_path: Path) -> None:
     model = CRN.from_pretrained()
     photographs = model.synthesize(read_layout(LAYOUT, model.classes).ids)
     assert len(photographs) == model.num_images
-    for number, photograph in enumerate(photographs, start=1):
-        with Image.open(tmp_path / "photographs" / f"avenue_{number}.png") as written:
+    files = sorted((tmp_path / "photographs").iterdir())
+    for file, photograph in zip(files, photographs, strict=True):
+        with Image.open(file) as written:
             assert written.tobytes() == photograph.tobytes()
 
 
