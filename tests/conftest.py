@@ -7,7 +7,12 @@ from pathlib import Path
 import pytest
 
 pytest.register_assert_rewrite("support")  # so that a failing assert there, too, shows the values
-pytest_plugins = ["support.browsing", "support.hub_client", "support.painting_hand"]  # their fixtures
+pytest_plugins = [
+    "support.browsing",
+    "support.evaluations",
+    "support.hub_client",
+    "support.painting_hand",
+]  # their fixtures
 
 
 @pytest.fixture(scope="session", autouse=True)

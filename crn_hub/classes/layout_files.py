@@ -230,8 +230,8 @@ class _Reader:
         # A set with more colours is always a little nearer, so a preset must be clearly nearer than the model's own.
         chosen = min(range(len(sets)), key=lambda i: totals[i] if i == 0 else totals[i] / _CLEARLY_NEARER)
         for i, preset in enumerate(sets) if chosen == 0 else ():
-            more = [index for index, color in enumerate(preset.colors) if color not in sets[0].colors]
-            if len(more) < len(preset) and set(sets[0].colors) < set(preset.colors):
+            if set(sets[0].colors) < set(preset.colors):
+                more = [index for index, color in enumerate(preset.colors) if color not in sets[0].colors]
                 of_more = np.isin(nearest[i][0], more) & (nearest[i][1] < _JPEG_OFF)
                 if counts[of_more].sum() > _FEW * counts.sum():  # its further colours are there, and not by chance
                     chosen = i

@@ -34,9 +34,9 @@ def front_matter(training: TrainingSummary, model_name: str, paper: str) -> str:
     """
     license_id, license_name = training.license.lower(), None
     # Terms of its own, of whatever stage of training, are what people must know first; the card's text names all.
-    of_their_own = [name for name in (training.license, *training.earlier_licenses) if name.lower() not in HUB_LICENSES]
-    if named := [name for name in of_their_own if name]:
-        license_id, license_name = "other", slug(named[0].lower())
+    names = filter(None, (training.license.lower(), *map(str.lower, training.earlier_licenses)))
+    if of_their_own := [name for name in names if name not in HUB_LICENSES]:
+        license_id, license_name = "other", slug(of_their_own[0])
     results = _results(training)
     data = ModelCardData(
         library_name="crn_hub",
