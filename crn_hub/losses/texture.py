@@ -8,6 +8,7 @@ apart, so that lines and repetition count, and all see how high in the picture t
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,7 @@ TEXTURE_LAYERS: tuple[Layer, ...] = ("conv1_2", "conv2_2", "conv3_2", "conv4_2",
 SINGLES, PAIRS = 8, 24  # projections of features, and of pairs of features
 FEWEST, MOST = 8, 4000  # places of a region in a layer that are compared; with fewer it has no texture
 FARTHEST = 4  # a pair is at most a quarter of the picture's smaller side apart
+TAG = 1.0  # size of the part of a projection that tells how high a place is, in mean features
 RAMP = 0.1  # of a stage, over which the weight grows: a fresh output layer would make noise first
 
 
@@ -102,11 +104,7 @@ class TextureLoss(Loss):
         found = []
         for layer in map(LAYERS.index, self.layers):
             rng = np.random.default_rng((self.seed, self.step, layer))
-            for sample, images_of_classes in enumerate(best.tolist()):
-                of_classes = {kind: given[layer][sample, image] for kind, image in enumerate(images_of_classes)}
-                if counted is not None:
-                    of_classes = {kind: image for kind, image in of_classes.items() if counted[sample, kind]}
-                found.append(_texture_distance(of_classes, wanted[layer][sample], masks[layer][sample] > 0.5, rng))
+            found.append(_texture_distance(given[layer], wanted[layer], masks[layer] > 0.5, best, counted, rng))
         return self.weight * self.ramp * torch.stack(found).mean()
 
     # -- passed on to the perceptual loss -------------------------------------------------------------
@@ -130,47 +128,99 @@ class TextureLoss(Loss):
 
 
 def _texture_distance(
-    images: Mapping[int, Tensor], photograph: Tensor, masks: Tensor, rng: np.random.Generator
+    images: Tensor,
+    photographs: Tensor,
+    masks: Tensor,
+    best: Tensor,
+    counted: Tensor | None,
+    rng: np.random.Generator,
 ) -> Tensor:
-    """The distance over the classes of one sample in one layer, each weighted by its places; a scalar.
+    """The distance in one layer: the mean over samples of that over classes, each weighted by its places; a scalar.
 
     Args:
-        images: for each class that counts the features of its image (C, h, w).
-        photograph: those of the photograph (C, h, w).
-        masks: bool (n + 1, h, w), where each class is.
-        rng: draws projections, the offset of pairs, and places.
+        images: their features (B, K, C, h, w).
+        photographs: the features of the photographs (B, C, h, w).
+        masks: bool (B, n + 1, h, w), where each class is.
+        best: (B, n + 1), which image counts for each class.
+        counted: bool (B, n + 1), the classes that count; None for all.
+        rng: draws projections, the offset of pairs, and places; the same whichever classes count.
     """
-    channels, height, width = photograph.shape
-    size = photograph.abs().mean().clamp(min=1e-6)
+    channels, height, width = photographs.shape[1:]
+    sizes = photographs.abs().mean(dim=(1, 2, 3)).clamp(min=1e-6)  # the unit of the distance, (B,)
+    areas = masks.sum(dim=(1, 2, 3)).clamp(min=1)
     apart = int(rng.integers(1, max(1, min(height, width) // FARTHEST) + 1))
     down, across = (apart, 0) if rng.random() < 0.5 else (0, apart)
-    both = F.pad(masks[:, down:, across:], (0, across, 0, down)) & masks  # where a pair begins and ends in one class
-    total, count = photograph.new_zeros(()), masks.sum().clamp(min=1)
-    for projections, inside, offsets in ((SINGLES, masks, [(0, 0)]), (PAIRS, both, [(0, 0), (down, across)])):
-        seeds = rng.integers(2**63, size=1 + len(masks)).tolist()  # one for each class, whichever others count
-        generator = torch.Generator().manual_seed(seeds[-1])
-        directions = torch.randn(projections, channels * len(offsets), generator=generator)
-        directions = F.normalize(directions, dim=1).to(photograph)
-        tags = torch.randn(projections, generator=generator).to(photograph) * size
-        places = inside.flatten(1).sum(dim=1).tolist()
-        for kind, image in images.items():
-            if places[kind] < FEWEST:
-                continue
-            rows, columns = _some(inside[kind], seeds[kind])
-            tag = (2 * rows / height - 1)[:, None] * tags
-            one, other = (
-                (torch.cat([seen[:, rows + y, columns + x] for y, x in offsets]).T @ directions.T + tag).sort(dim=0)
-                for seen in (image, photograph)
-            )
-            share = places[kind] / count * projections / (SINGLES + PAIRS)
-            total = total + share * (one.values - other.values).abs().mean()
-    return total / size
+    both = F.pad(masks[..., down:, across:], (0, across, 0, down)) & masks  # where a pair begins and ends in one class
+    total = photographs.new_zeros(())
+    for projections, inside, offsets in ((SINGLES, masks, [0]), (PAIRS, both, [0, down * width + across])):
+        directions = _to(photographs, rng.standard_normal((projections, len(offsets) * channels), np.float32))
+        directions = F.normalize(directions, dim=1).split(channels, dim=1)
+        tags = _to(photographs, TAG * rng.standard_normal((projections, 1), np.float32))
+        places = _Places.draw(inside, counted, rng)
+        if not len(places.sizes) or not projections:
+            continue
+        sample = places.group // masks.shape[1]
+        image = best.flatten()[places.group]
+        tag = tags * (2 * (places.place // width) / height - 1) * sizes[sample]
+        at = [places.place + offset for offset in offsets]
+        of_images = [images.flatten(3)[sample, image, :, place] for place in at]
+        of_photographs = [photographs.flatten(2)[sample, :, place] for place in at]
+        one, other = (
+            places.sorted(tag + sum(d @ seen.T for d, seen in zip(directions, features, strict=True)))
+            for features in (of_images, of_photographs)
+        )
+        shares = (inside.sum(dim=(2, 3)) / areas[:, None] / sizes[:, None]).flatten()[places.groups]
+        distances = (one - other).abs().sum(dim=(0, 2)) / _to(photographs, places.sizes)  # sums over projections
+        total = total + (shares * distances).sum() / (SINGLES + PAIRS) / len(photographs)
+    return total
 
 
-def _some(inside: Tensor, seed: int) -> tuple[Tensor, Tensor]:
-    """Rows and columns of at most `MOST` places of a mask (h, w), drawn by chance."""
-    rows, columns = inside.nonzero(as_tuple=True)
-    if len(rows) > MOST:
-        chosen = torch.randint(len(rows), (MOST,), generator=torch.Generator().manual_seed(seed)).to(rows.device)
-        rows, columns = rows[chosen], columns[chosen]
-    return rows, columns
+@dataclass(frozen=True)
+class _Places:
+    """The places of a layer that are compared, M in all, by group: a class of a sample, G groups.
+
+    Attributes:
+        group: for each place the number of its group in the batch, sample * (n + 1) + class, (M,).
+        place: row * width + column, (M,).
+        slot: where it goes in a table (G, most), flat, (M,).
+        groups: the numbers of the G groups.
+        sizes: how many places each of them has, (G,), on the CPU.
+    """
+
+    group: Tensor
+    place: Tensor
+    slot: Tensor
+    groups: Tensor
+    sizes: np.ndarray
+
+    @classmethod
+    def draw(cls, inside: Tensor, counted: Tensor | None, rng: np.random.Generator) -> "_Places":
+        """Of each group with at least `FEWEST` places in the masks (B, n + 1, h, w) at most `MOST`, by chance."""
+        counts = inside.sum(dim=(2, 3)).flatten().cpu().numpy()
+        starts = np.cumsum(counts) - counts
+        drawn = {group: rng.integers(counts[group], size=MOST) for group in np.flatnonzero(counts > MOST)}
+        wanted = counts >= FEWEST if counted is None else (counts >= FEWEST) & counted.flatten().cpu().numpy()
+        groups = np.flatnonzero(wanted)
+        sizes = np.minimum(counts[groups], MOST)
+        within = [drawn[g] if g in drawn else np.arange(counts[g]) for g in groups]
+        chosen = np.concatenate([starts[g] + of_group for g, of_group in zip(groups, within, strict=True)] or [[]])
+        slots = [most * row + np.arange(size) for most in [sizes.max(initial=0)] for row, size in enumerate(sizes)]
+        flat = inside.flatten().nonzero()[_to(inside, chosen.astype(np.int64)), 0]
+        area = inside.shape[2] * inside.shape[3]
+        slot = np.concatenate(slots or [[]]).astype(np.int64)
+        return cls(flat // area, flat % area, _to(inside, slot), _to(inside, groups), sizes)
+
+    def sorted(self, values: Tensor) -> Tensor:
+        """(P, M) -> (P, G, most), the values of each group in order, at the end of each row one and the same number.
+
+        One call sorts all groups, because a GPU takes longer to begin a small sort than to do it.
+        """
+        most = int(self.sizes.max())
+        table = values.new_full((len(values), len(self.sizes) * most), torch.finfo(values.dtype).max)
+        table[:, self.slot] = values
+        return table.unflatten(1, (len(self.sizes), most)).sort(dim=2).values
+
+
+def _to(like: Tensor, values: np.ndarray) -> Tensor:
+    """On the device of another tensor."""
+    return torch.from_numpy(values).to(like.device)
