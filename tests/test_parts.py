@@ -8,7 +8,7 @@ import pytest
 import torch
 from scipy.ndimage import gaussian_filter
 from support.resumed_runs import EVERY, STEPS, assert_same, die
-from support.training_script import fails, log_of, train
+from support.training_script import ENVIRONMENT, fails, log_of, run_script, train
 from torch import Tensor
 
 from crn_hub import CRN, ClassSet
@@ -194,6 +194,30 @@ def test_default_colours_are_the_means_of_the_classes() -> None:
     for kind, row in ((0, 0), (1, 1), (255, 3)):
         assert (found[row] + 1) * 127.5 == pytest.approx(pixels[ids == kind].mean(axis=0), abs=1e-3)
     assert found[2] == pytest.approx(0)  # grey
+
+
+needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+
+
+@needs_gpu
+def test_a_gpu_draws_what_a_cpu_draws() -> None:
+    """The same planes of noise, and images within 2 of 255."""
+    model = both()
+    ids, noise = layouts(model), model.noise([3, 4])
+    on_cpu = model(ids, noise=noise).detach()
+    assert all(torch.equal(a, b) for a, b in zip(noise, model.cuda().noise([3, 4]), strict=True))
+    on_gpu = model(ids.cuda(), noise=noise).detach().cpu()
+    assert 127.5 * (on_cpu - on_gpu).abs().max() < 2
+
+
+@needs_gpu
+@pytest.mark.parametrize("precision", ["no", "bf16", "fp16"])
+def test_the_parts_train_on_a_gpu(precision: str, tmp_path: Path) -> None:
+    out, environment = tmp_path / precision, {k: v for k, v in ENVIRONMENT.items() if k != "ACCELERATE_USE_CPU"}
+    run_script(*SMALL, "--mixed_precision", precision, "--output_dir", out, environment=environment)
+    train(*SMALL, "--output_dir", tmp_path / "cpu")
+    for on_gpu, on_cpu in zip(log_of(out), log_of(tmp_path / "cpu"), strict=True):
+        assert on_gpu["loss"] == pytest.approx(on_cpu["loss"], rel=0.1)
 
 
 # -- the loss ----------------------------------------------------------------------------------------

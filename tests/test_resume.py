@@ -16,7 +16,17 @@ import pytest
 from support import ROOT
 from support.data_folders import write_folder
 from support.resumed_runs import EVERY, STEPS, Run, assert_same, die
-from support.training_script import ENVIRONMENT, TINY, command, fails, log_of, run_script, torchrun, train
+from support.training_script import (
+    ENVIRONMENT,
+    TINY,
+    command,
+    fails,
+    log_of,
+    run_script,
+    start_torchrun,
+    torchrun,
+    train,
+)
 
 from crn_hub import CRN
 from crn_hub.training.checkpoints import clear_leftovers
@@ -194,19 +204,19 @@ with signals.StopRequest() as stop:
 
 
 def test_two_processes_resume_exactly_and_rehearse(one_stage: Run, tmp_path: Path) -> None:
-    common = replaced(one_stage[0], ["--gradient_accumulation_steps", "1"])
-    # What depends on the length of the run must not count: the learning rate, and the growing weight of textures.
-    short = replaced(replaced(common, ["--lr_scheduler", "constant"]), ["--system", "crn"])
-    torchrun(*short, "--output_dir", tmp_path / "whole")
-    torchrun(*replaced(short, ["--max_train_steps", "7"]), "--output_dir", tmp_path / "run")
-    (tmp_path / "run" / "model.safetensors").unlink()
-    assert sorted(p.name for p in (tmp_path / "run" / "checkpoint-6").glob("random*")) == [
-        "random_states_0.pkl",
-        "random_states_1.pkl",
-    ]
-    torchrun(*short, "--output_dir", tmp_path / "run", "--resume_from_checkpoint", "latest")
-    assert_same(tmp_path / "whole", tmp_path / "run")
-    assert CRN.from_pretrained(tmp_path / "run").training_record["settings"]["num_processes"] == 2
+    common, whole, stopped = one_stage[0], tmp_path / "whole", tmp_path / "run"
+    common = replaced(common, ["--gradient_accumulation_steps", "1"])
+    torchrun(*common, "--output_dir", whole)
+    launcher = start_torchrun(*common, "--output_dir", stopped)
+    wait_for(lambda: logged(stopped) >= 3, launcher)
+    launcher.terminate()
+    launcher.communicate()
+    assert not (stopped / "model.safetensors").exists()
+    newest = max(stopped.glob("checkpoint-*"), key=lambda folder: int(folder.name.removeprefix("checkpoint-")))
+    assert sorted(p.name for p in newest.glob("random*")) == ["random_states_0.pkl", "random_states_1.pkl"]
+    assert "resumed from" in torchrun(*common, "--output_dir", stopped, "--resume_from_checkpoint", "latest").stdout
+    assert_same(whole, stopped)
+    assert CRN.from_pretrained(stopped).training_record["settings"]["num_processes"] == 2
 
     done = torchrun(*common, "--dry_run", "--output_dir", tmp_path / "dry")
     assert "dry run: built, trained, validated, saved, loaded" in done.stdout

@@ -94,18 +94,24 @@ def run_script(*arguments: object, environment: dict[str, str] = ENVIRONMENT) ->
     assert done.returncode == 0, done.stderr[-3000:]
 
 
-def torchrun(*arguments: object) -> subprocess.CompletedProcess[str]:
+def start_torchrun(*arguments: object) -> subprocess.Popen[str]:
     """Two processes; `accelerate launch --cpu` starts only one."""
     launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
-    done = subprocess.run(
+    return subprocess.Popen(
         [*launcher, str(ROOT / "train_accelerate.py"), *map(str, arguments)],
         env=ENVIRONMENT,
-        capture_output=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
-        timeout=200,
     )
-    assert done.returncode == 0, done.stderr[-3000:]
-    return done
+
+
+def torchrun(*arguments: object) -> subprocess.CompletedProcess[str]:
+    """A run of two processes, which must succeed."""
+    launcher = start_torchrun(*arguments)
+    out, err = launcher.communicate(timeout=200)
+    assert launcher.returncode == 0, err[-3000:]
+    return subprocess.CompletedProcess(launcher.args, launcher.returncode, out, err)
 
 
 def log_of(folder: Path) -> list[dict]:
