@@ -19,7 +19,7 @@ from crn_hub.networks.hub_model import HubModel
 
 # About 15 GFLOP for one 256 x 512 image with CamVid's classes: arithmetic grows with the number of pixels, parameters
 # don't, so capacity sits in the coarse modules.
-DEMO_WIDTHS = (320, 320, 256, 176, 88, 40, 16)
+DEMO_WIDTHS = (304, 304, 256, 176, 88, 40, 16)
 
 NOISE_AT_FIRST = 0.05  # the size of the weights of noise, of either sign
 NEW_INPUT = 0.1  # the share of fresh weights with which a grown network begins to read colours
