@@ -1,5 +1,6 @@
-"""Converts between the scale of networks, -1..1, that of pixels, 0..255, and PIL images; resizes and saves pictures."""
+"""Converts between the scale of networks, -1..1, that of pixels, 0..255, and PIL images; reads, resizes and saves."""
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -8,6 +9,9 @@ from PIL import Image
 from torch import Tensor
 
 from crn_hub.files import appearing
+from crn_hub.text import clause
+
+Photograph = str | os.PathLike[str] | Image.Image | np.ndarray
 
 
 def to_255(images: Tensor) -> Tensor:
@@ -24,6 +28,29 @@ def to_pixels(images: Tensor) -> np.ndarray:
     """Network output (..., 3, H, W), nominally -1..1 -> uint8 (..., H, W, 3), clipped for display."""
     pixels = to_255(images.detach().float()).clamp(0, 255).round().byte()
     return pixels.movedim(-3, -1).cpu().numpy()
+
+
+def read_photograph(photograph: Photograph) -> np.ndarray:
+    """A path, PIL image or array -> uint8 (H, W, 3), RGB.
+
+    Raises:
+        ValueError: if it isn't a photograph; one sentence.
+    """
+    if isinstance(photograph, np.ndarray):
+        if photograph.dtype != np.uint8 or photograph.ndim != 3 or photograph.shape[2] != 3 or not photograph.size:
+            raise ValueError(
+                f"a photograph as an array must be uint8 (H, W, 3), RGB, not {photograph.dtype} {photograph.shape}."
+            )
+        return photograph
+    if isinstance(photograph, Image.Image):
+        return np.array(photograph.convert("RGB"))
+    try:
+        with Image.open(photograph) as opened:
+            return np.array(opened.convert("RGB"))
+    except FileNotFoundError as error:
+        raise ValueError(f"{clause(photograph)}: no such file.") from error
+    except (OSError, SyntaxError, TypeError, AttributeError, Image.DecompressionBombError) as error:
+        raise ValueError(f"{clause(photograph)}: not readable as a photograph ({clause(error)}).") from error
 
 
 def resize_picture(picture: Image.Image, size: tuple[int, int]) -> Image.Image:

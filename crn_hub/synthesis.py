@@ -1,5 +1,8 @@
 """From the ids of a layout to photographs: sizes and devices."""
 
+from collections.abc import Callable, Sequence
+from typing import Any
+
 import numpy as np
 import torch
 from PIL import Image
@@ -19,19 +22,21 @@ def resize_ids(ids: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 
 def photographs_of(
     network: nn.Module,
-    ids: np.ndarray,
+    layouts: Sequence[np.ndarray],
+    inputs: Callable[[np.ndarray], Sequence[Any]],
     num_images: int,
     network_size: tuple[int, int],
     size: tuple[int, int] | None = None,
-) -> list[Image.Image]:
-    """Runs the network on one layout, on the device where its weights are.
+) -> list[list[Image.Image]]:
+    """Runs the network on a batch of layouts, on the device where its weights are.
 
     Args:
-        network: ids (1, h, w) -> (1, K, 3, h, w), nominally -1..1.
-        ids: uint8 (H, W), already checked against the network's classes.
-        num_images: how many of the K images to return.
+        network: ids (B, h, w), and what `inputs` returns -> (B, K, 3, h, w), nominally -1..1.
+        layouts: uint8 (H, W), each of its own size, already checked against the network's classes.
+        inputs: what else the network takes, from the ids at its size, uint8 (B, h, w).
+        num_images: how many of the K images to return of each layout.
         network_size: (h, w), what the network takes.
-        size: (height, width) of the photographs in pixels; the layout's own size by default.
+        size: (height, width) of the photographs in pixels; each layout's own size by default.
 
     Raises:
         ValueError: if `size` is out of range.
@@ -45,10 +50,13 @@ def photographs_of(
         raise ValueError(
             f"size must be (height, width) in whole pixels, {MAX_PHOTOGRAPH_PIXELS:,} in all at most, not {size!r}."
         )
-    height, width = size or ids.shape
+    if not layouts:
+        return []
     device = next(network.parameters()).device
-    fitted = torch.from_numpy(resize_ids(ids, network_size).copy())[None].to(device)
+    fitted = np.stack([resize_ids(ids, network_size) for ids in layouts])
     with torch.inference_mode():
-        images = network(fitted)[0, :num_images]
-    photographs = [Image.fromarray(pixels) for pixels in to_pixels(images)]
-    return [resize_picture(photograph, (height, width)) for photograph in photographs]
+        images = network(torch.from_numpy(fitted).to(device), *inputs(fitted))[:, :num_images]
+    return [
+        [resize_picture(Image.fromarray(pixels), size or ids.shape) for pixels in to_pixels(of_layout)]
+        for ids, of_layout in zip(layouts, images, strict=True)
+    ]

@@ -4,6 +4,7 @@ A region is what is connected of one class, diagonal neighbours included; what i
 """
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 import numpy as np
 from scipy import ndimage
@@ -12,6 +13,36 @@ NEIGHBOURS = np.ones((3, 3))  # of a pixel
 SMALLEST = 1 / 512  # share of the picture; a smaller region has the mean colour of its class
 COARSE_SHARE = 0.25  # of the pairs in training, whose regions all have the mean colours of their classes
 JITTER = 0.06  # standard deviation of what is added to the colours in training, on the -1..1 scale
+
+
+@dataclass(frozen=True)
+class Regions:
+    """The regions of a layout, R in all; the first ones are whole classes, for what is too small to be one.
+
+    Attributes:
+        number: (H, W), of each pixel's region.
+        kinds: (R,), the id of each region's class.
+        whole: how many of them are whole classes.
+    """
+
+    number: np.ndarray
+    kinds: np.ndarray
+    whole: int
+
+
+def find_regions(ids: np.ndarray) -> Regions:
+    """The regions of a layout, uint8 (H, W), that are large enough to have colours of their own."""
+    kinds, of_class = np.unique(ids, return_inverse=True)
+    of_class = of_class.reshape(ids.shape)
+    number, found = of_class.copy(), [kinds]
+    for index, kind in enumerate(kinds):
+        parts, _ = ndimage.label(of_class == index, NEIGHBOURS)
+        is_large = np.bincount(parts.ravel()) >= SMALLEST * ids.size
+        is_large[0] = False  # the rest of the picture
+        inside = is_large[parts]
+        number[inside] = sum(map(len, found)) + (np.cumsum(is_large) - 1)[parts[inside]]
+        found.append(np.full(is_large.sum(), kind))
+    return Regions(number, np.concatenate(found), len(kinds))
 
 
 def region_colors(pixels: np.ndarray, ids: np.ndarray, rng: np.random.Generator | None = None) -> np.ndarray:
@@ -24,19 +55,18 @@ def region_colors(pixels: np.ndarray, ids: np.ndarray, rng: np.random.Generator 
         ids: its label map, uint8 (H, W).
         rng: draws what is coarser and off in training; None for the colours as they are.
     """
-    kinds, of_class = np.unique(ids, return_inverse=True)
-    number = of_class.reshape(ids.shape).copy()  # of the region of each pixel; the first ones are whole classes
-    means = [_means(pixels, number, len(kinds))]
-    if rng is None or rng.random() >= COARSE_SHARE:
-        for index in range(len(kinds)):
-            parts, _ = ndimage.label(of_class.reshape(ids.shape) == index, NEIGHBOURS)
-            is_large = np.bincount(parts.ravel()) >= SMALLEST * ids.size
-            is_large[0] = False  # the rest of the picture
-            inside = is_large[parts]
-            found = (np.cumsum(is_large) - 1)[parts[inside]]
-            number[inside] = sum(map(len, means)) + found
-            means.append(_means(pixels[inside], found, int(is_large.sum())))
-    colors = np.concatenate(means) / 127.5 - 1
+    if rng is not None and rng.random() < COARSE_SHARE:
+        kinds, number = np.unique(ids, return_inverse=True)
+        number, count = number.reshape(ids.shape), len(kinds)
+        means = mean_colors(pixels, number, count)
+    else:
+        regions = find_regions(ids)
+        number, count = regions.number, len(regions.kinds)
+        means = mean_colors(pixels, number, count)
+        # A small region has the mean of its whole class, large regions included.
+        _, of_class = np.unique(ids, return_inverse=True)
+        means[: regions.whole] = mean_colors(pixels, of_class, regions.whole)
+    colors = means / 127.5 - 1
     if rng is not None:
         colors = np.clip(colors + rng.normal(0, JITTER, colors.shape), -1, 1)
     return np.ascontiguousarray(colors[number].transpose(2, 0, 1), np.float32)
@@ -52,14 +82,14 @@ def class_colors(rows: Iterable[tuple[np.ndarray, np.ndarray]], num_classes: int
     for pixels, ids in rows:
         kinds = np.minimum(ids, num_classes)
         count = np.bincount(kinds.ravel(), minlength=num_classes + 1)
-        sums += _means(pixels, kinds, num_classes + 1) * count[:, None]
+        sums += mean_colors(pixels, kinds, num_classes + 1) * count[:, None]
         counts += count
     means = np.divide(sums, counts[:, None], out=np.full(sums.shape, 127.5), where=counts[:, None] > 0)
     return (means / 127.5 - 1).astype(np.float32)
 
 
-def _means(pixels: np.ndarray, number: np.ndarray, count: int) -> np.ndarray:
-    """(count, 3): the mean colour of the pixels with each number; 0 without any."""
+def mean_colors(pixels: np.ndarray, number: np.ndarray, count: int) -> np.ndarray:
+    """(count, 3): the mean colour of the pixels (H, W, 3) with each number (H, W); 0 without any."""
     number = number.ravel()
     sums = [np.bincount(number, pixels[..., channel].ravel(), count) for channel in range(3)]
     return np.stack(sums, axis=1) / np.maximum(np.bincount(number, minlength=count), 1)[:, None]

@@ -4,18 +4,25 @@ Details that the paper leaves open follow the authors' published TensorFlow code
 what people have: order of concatenation, aligned corners, area averaging, order of the output channels.
 """
 
-from collections.abc import Sequence
-from typing import cast
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar, cast
 
 import numpy as np
 import torch
 import torch.nn.functional as F
+from PIL import Image
 from torch import Tensor, nn
 
 from crn_hub.classes import UNLABELLED, ClassSet
+from crn_hub.data.region_colors import region_colors as colors_of_regions
 from crn_hub.networks.bounds import check_features, check_parameters, check_pixels, whole_numbers
 from crn_hub.networks.convolution import Convolution
 from crn_hub.networks.hub_model import HubModel
+from crn_hub.pictures import Photograph, read_photograph
+from crn_hub.styles import Style, styles_from_config
+from crn_hub.text import clause, some
+
+Cascade = TypeVar("Cascade", bound="CRN")
 
 # About 15 GFLOP for one 256 x 512 image with CamVid's classes: arithmetic grows with the number of pixels, parameters
 # don't, so capacity sits in the coarse modules.
@@ -81,8 +88,9 @@ class CRN(HubModel):
         noise_planes: whether its modules also take noise, see `RefinementModule`. Not in the paper.
 
     Attributes:
+        styles: with `region_colors`, which colours the regions of a layout may have; () if none are known.
         default_colors: with `region_colors`, (n + 1, 3), RGB in -1..1: the colour of each class, unlabelled last, for
-            layouts that come without colours.
+            layouts that come without colours; those of the first style, if there are any.
 
     Raises:
         ValueError: if widths, sizes or numbers are invalid, or the network would exceed `networks.bounds`; before
@@ -117,6 +125,7 @@ class CRN(HubModel):
         if len(self.base_size) != 2:
             raise ValueError(f"base_size must be (height, width), not {list(base_size)}.")
         self._check_bounds()
+        self.styles: tuple[Style, ...] = ()
         self.stages = nn.ModuleList(
             RefinementModule(before + self._layout_channels, width, noise_planes)
             for before, width in zip(self._widths_before, self.widths, strict=True)
@@ -169,6 +178,87 @@ class CRN(HubModel):
             drawn = {s: np.random.default_rng((s, index)).standard_normal(size, np.float32) for s in {*seeds}}
             planes.append(torch.from_numpy(np.stack([drawn[s] for s in seeds]))[:, None])
         return planes
+
+    # -- styles --------------------------------------------------------------------------------------
+
+    @torch.no_grad()
+    def set_styles(self, styles: Sequence[Style]) -> None:
+        """Gives a network with `region_colors` its styles, the default first; each must have all classes."""
+        self.styles = tuple(styles)
+        means = np.stack([styles[0].mean(kind) for kind in self._kinds])
+        self.default_colors.copy_(torch.from_numpy(means / 127.5 - 1))
+
+    def style(self, wanted: str | int | Style | None) -> Style:
+        """A style with all classes: that of a name or number, one's own, or by default the first.
+
+        Raises:
+            ValueError: if the model has no such style.
+        """
+        if isinstance(wanted, Style):
+            return wanted.completed([*self.styles, self._style_of_classes], self._kinds)
+        if wanted is None:
+            return self.styles[0] if self.styles else self._style_of_classes
+        names = [style.name for style in self.styles]
+        if isinstance(wanted, str) and wanted in names:
+            return self.styles[names.index(wanted)]
+        if isinstance(wanted, int) and not isinstance(wanted, bool) and 0 <= wanted < len(names):
+            return self.styles[wanted]
+        known = f"it has {some(names, len(names))}, or 0..{len(names) - 1}" if names else "it has none"
+        raise ValueError(f"this model has no style {clause(wanted)}: {known}.")
+
+    @property
+    def _kinds(self) -> list[int]:
+        """The ids of all classes, as rows of `default_colors`."""
+        return [*range(len(self.classes)), UNLABELLED]
+
+    @property
+    def _style_of_classes(self) -> Style:
+        """One colour for each class."""
+        colors = ((self.default_colors.float() + 1) * 127.5).round().clamp(0, 255).int().tolist()
+        return Style("", {kind: ((tuple(color), 1.0),) for kind, color in zip(self._kinds, colors, strict=True)})
+
+    def _inputs(
+        self, style: str | int | Style | None, colors: Sequence[Photograph] | None, seed: int
+    ) -> Callable[[np.ndarray], Sequence[Any]]:
+        if not self.region_colors and not self.noise_planes:
+            return super()._inputs(style, colors, seed)
+        if not isinstance(seed, int) or isinstance(seed, bool) or seed < 0:
+            raise ValueError(f"seed must be a whole number, 0 or more, not {clause(seed)}.")
+        if not self.region_colors:
+            super()._inputs(style, colors, 0)
+            return lambda ids: (None, self.noise(seed, len(ids)))
+        if style is not None and colors is not None:
+            raise ValueError("style and colors both say which colours the regions have; give one of them.")
+        pictures = None if colors is None else [read_photograph(picture) for picture in colors]
+        chosen = self.style(style)
+
+        def inputs(ids: np.ndarray) -> Sequence[Any]:
+            if pictures is None:
+                guides = [chosen.paint(of_layout, seed) for of_layout in ids]
+            else:
+                guides = [
+                    colors_of_regions(_fitted(picture, self.size), of_layout)
+                    for picture, of_layout in zip(pictures, ids, strict=True)
+                ]
+            return torch.from_numpy(np.stack(guides)), self.noise(seed, len(ids)) or None
+
+        return inputs
+
+    @property
+    def config(self) -> dict[str, Any]:
+        styles = [style.to_config(self.classes) for style in self.styles]
+        return {**super().config, **({"styles": styles} if styles else {})}
+
+    @classmethod
+    def from_config(cls: type[Cascade], config: Mapping[str, Any]) -> Cascade:
+        model = super().from_config({name: value for name, value in config.items() if name != "styles"})
+        if "styles" in config:
+            if not model.region_colors:
+                raise ValueError("styles are for networks with region_colors")
+            model.styles = styles_from_config(config["styles"], model.classes)
+        return model
+
+    # -- inputs --------------------------------------------------------------------------------------
 
     def _guide(self, one_hot: Tensor, colors: Tensor | None) -> Tensor | None:
         """The colours of the regions, (B, 3, H, W) in the type of the weights; None if the network takes none."""
@@ -321,3 +411,8 @@ class CRN(HubModel):
             f"widths {list(self.widths)} give",
             sum(layer.num_weights for layer in self.convolutions) + normalisations + bias,
         )
+
+
+def _fitted(picture: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """uint8 (H, W, 3) -> the same of `size`, (height, width)."""
+    return np.asarray(Image.fromarray(picture).resize((size[1], size[0]), Image.Resampling.BILINEAR))

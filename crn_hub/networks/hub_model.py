@@ -4,10 +4,11 @@ import os
 import reprlib
 import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, TypeVar, overload
 
+import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor, nn
@@ -26,6 +27,8 @@ from crn_hub.networks.bounds import MAX_PARAMETERS, whole_numbers
 from crn_hub.networks.convolution import Convolution
 from crn_hub.networks.one_hot import check_ids, one_hot
 from crn_hub.networks.starting import start_alike, take_over_classes, take_over_images
+from crn_hub.pictures import Photograph
+from crn_hub.styles import Style
 from crn_hub.synthesis import photographs_of
 from crn_hub.text import some
 
@@ -93,30 +96,86 @@ class HubModel(nn.Module, ABC):
             ValueError: if shape, type or an id doesn't fit this network.
         """
 
+    @overload
     def synthesize(
-        self, layout: Layout, num_images: int | None = None, size: tuple[int, int] | None = None
-    ) -> list[Image.Image]:
-        """Photographs of one layout; the same layout always gives the same photographs.
+        self,
+        layout: Layout,
+        num_images: int | None = ...,
+        size: tuple[int, int] | None = ...,
+        style: str | int | Style | None = ...,
+        colors: Photograph | None = ...,
+        seed: int = ...,
+    ) -> list[Image.Image]: ...
+
+    @overload
+    def synthesize(
+        self,
+        layout: list[Layout],
+        num_images: int | None = ...,
+        size: tuple[int, int] | None = ...,
+        style: str | int | Style | None = ...,
+        colors: list[Photograph] | None = ...,
+        seed: int = ...,
+    ) -> list[list[Image.Image]]: ...
+
+    def synthesize(
+        self,
+        layout: Layout | list[Layout],
+        num_images: int | None = None,
+        size: tuple[int, int] | None = None,
+        style: str | int | Style | None = None,
+        colors: Photograph | list[Photograph] | None = None,
+        seed: int = 0,
+    ) -> list[Image.Image] | list[list[Image.Image]]:
+        """Photographs of one layout; the same arguments always give the same photographs.
 
         Args:
             layout: path, PIL image or array; see `classes.read_layout` for what is understood. Colours that are
-                translated or count as unlabelled are reported in a `LayoutWarning`.
+                translated or count as unlabelled are reported in a `LayoutWarning`. A list of layouts makes one batch.
             num_images: how many of the K images, 1..K; all of them by default.
             size: (height, width) of the photographs in pixels; the layout's own size by default.
+            style: which colours its regions have: a style of the model, by name or number, or one made by
+                `Style.from_photograph`; the first one by default. For networks with `region_colors`.
+            colors: these colours instead of a style's: a picture, uint8 (H, W, 3), or as path or PIL image. Each region
+                takes its mean colour there. With a list of layouts a list of pictures.
+            seed: of the noise and of the colours that a style gives to regions, 0 or more.
 
         Returns:
-            RGB images.
+            RGB images; with a list of layouts, such a list for each.
 
         Raises:
-            LayoutError: if the layout cannot be read with this model's classes.
-            ValueError: if `num_images` or `size` is out of range.
+            LayoutError: if a layout cannot be read with this model's classes.
+            ValueError: if `num_images`, `size` or `seed` is out of range, there is no such style, or the network takes
+                no colours or no noise.
         """
         if num_images is not None and not (isinstance(num_images, int) and 1 <= num_images <= self.num_images):
             raise ValueError(f"num_images must be 1..{self.num_images} for this model, not {num_images}.")
-        reading = read_layout(layout, self.classes)
-        for note in reading.notes:
-            warnings.warn(note, LayoutWarning, stacklevel=2)
-        return photographs_of(self, reading.ids, num_images or self.num_images, self.size, size)
+        layouts = layout if isinstance(layout, list) else [layout]
+        pictures = colors if isinstance(colors, list) or colors is None else [colors]
+        if pictures is not None and len(pictures) != len(layouts):
+            raise ValueError(f"colors must be {len(layouts)} pictures, one for each layout, not {len(pictures)}.")
+        readings = [read_layout(one, self.classes) for one in layouts]
+        for reading in readings:
+            for note in reading.notes:
+                warnings.warn(note, LayoutWarning, stacklevel=2)
+        inputs = self._inputs(style, pictures, seed)
+        ids = [reading.ids for reading in readings]
+        found = photographs_of(self, ids, inputs, num_images or self.num_images, self.size, size)
+        return found if isinstance(layout, list) else found[0]
+
+    def _inputs(
+        self, style: str | int | Style | None, colors: Sequence[Photograph] | None, seed: int
+    ) -> Callable[[np.ndarray], Sequence[Any]]:
+        """What `forward` takes besides ids, as a function of them (see `synthesis.photographs_of`).
+
+        Raises:
+            ValueError: if the network doesn't take what is asked for.
+        """
+        if style is not None or colors is not None:
+            raise ValueError("this network takes no colours of regions: leave out style and colors.")
+        if seed != 0:
+            raise ValueError("this network makes the same photographs with any seed: leave it out.")
+        return lambda ids: ()
 
     def _one_hot(self, ids: Tensor) -> Tensor:
         """Ids as `forward` takes them -> (B, n + 1, H, W), in the type of the weights."""
