@@ -14,9 +14,10 @@ from contextlib import nullcontext
 from cyclopts import App, Parameter
 from tqdm import tqdm
 
-from crn_hub import HubModel
+from crn_hub import CRN, HubModel
 from crn_hub.cli import run as run_command
 from crn_hub.files import write_text
+from crn_hub.hub.model_folder import SAMPLES, STYLES
 from crn_hub.pictures import save_picture
 from crn_hub.text import clause
 from crn_hub.training.arguments import Arguments
@@ -31,7 +32,7 @@ from crn_hub.training.signals import StopRequest
 from crn_hub.training.stage_run import StageRun
 from crn_hub.training.stages import Stage
 from crn_hub.training.trackers import start_trackers
-from crn_hub.training.validation import sample_grid
+from crn_hub.training.validation import sample_grid, style_grid
 
 app = App(
     name="train_accelerate.py",
@@ -147,8 +148,11 @@ def finish(run: Run, model: HubModel, log: TrainingLog) -> None:
     accelerator = run.accelerator
     accelerator.wait_for_everyone()
     if accelerator.is_main_process:
-        grid = sample_grid(model, run.rows.pairs_to_show()[:GRID_ROWS])
-        save_picture(grid, run.output_dir / "samples/held-out.png")
+        pairs = run.rows.pairs_to_show()[:GRID_ROWS]
+        save_picture(sample_grid(model, pairs), run.output_dir / SAMPLES / "held-out.png")
+        if isinstance(model, CRN) and model.region_colors:
+            model.set_styles(run.rows.styles(model.kinds))
+            save_picture(style_grid(model, pairs), run.output_dir / SAMPLES / STYLES)
         log.draw()
         model.save_pretrained(run.output_dir)
         if run.args.push_to_hub:

@@ -38,6 +38,7 @@ def print_info(name: str | None, model: HubModel) -> None:
         console.print(Text(f"{BOX}: {MODEL_IN_THE_BOX.name}" if name is None else one_line(name), "bold"))
         _print_network(console, model, training)
         _print_classes(console, model.classes)
+        _print_styles(console, model)
         _print_stages(console, training)
         for evaluation in training.evaluations:
             _print_evaluation(console, evaluation)
@@ -79,6 +80,17 @@ def _print_classes(console: Console, classes: ClassSet) -> None:
         swatch = ("  ", Style(bgcolor=Color.from_rgb(*color))) if has_colors else f"#{bytes(color).hex()}"
         cells.append(Text.assemble(f"{index:>3} ", swatch, " ", text))
     console.print(Columns(cells, padding=(0, 2), column_first=True))
+
+
+def _print_styles(console: Console, model: HubModel) -> None:
+    styles = model.description.styles
+    if not styles:
+        return
+    console.print(Text(f"\n{len(styles)} styles, the first by default", "bold"))
+    looked_at = sum(style.photographs for style in styles)
+    for index, style in enumerate(styles):
+        share = f" ({style.photographs / looked_at:.0%} of the photographs are most like it)" if looked_at else ""
+        console.print(Text(f"{index:>3} {one_line(style.name)}{share}"))
 
 
 def _print_stages(console: Console, training: TrainingSummary) -> None:

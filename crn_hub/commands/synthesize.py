@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
+from cyclopts.validators import Number
 
 from crn_hub.box import resolve
 from crn_hub.classes import LayoutError, read_layout
@@ -24,6 +25,8 @@ def synthesize(
     size: tuple[int, int] | None = None,
     layout_classes: str | None = None,
     snap: bool = False,
+    style: str | None = None,
+    seed: Annotated[int, Parameter(validator=Number(gte=0))] = 0,
 ) -> None:
     """Make photographs of layouts.
 
@@ -49,8 +52,15 @@ def synthesize(
         cityscapes-label-ids (raw ids 0..33) or a classes.json. They are translated by name.
     snap
         Read colours of no class as the nearest class colour, for layouts that have been saved as JPEG.
+    style
+        One of the model's styles, the light and the colours, by name or number; crn info lists them. By default the
+        first.
+    seed
+        Of details, and of the colours that a style gives to regions.
     """
     network = HubModel.from_pretrained(resolve(model))
+    chosen = int(style) if style is not None and style.isdecimal() else style
+    network.check_choice(chosen, seed)
     stems = [layout.stem for layout in layouts]
     if repeated := sorted({stem for stem in stems if stems.count(stem) > 1}):
         raise LayoutError(f"two layouts would both be written as {repeated[0]}.png; give them one at a time.")
@@ -62,7 +72,7 @@ def synthesize(
         for note in reading.notes:
             print(f"{one_line(str(layout))}: {note}", file=sys.stderr)
     for stem, reading in zip(stems, readings, strict=True):
-        photographs = network.synthesize(reading.ids, num_images, size)
+        photographs = network.synthesize(reading.ids, num_images, size, style=chosen, seed=seed)
         for number, photograph in enumerate(photographs, start=1):
             file = output / (f"{stem}.png" if len(photographs) == 1 else f"{stem}_{number}.png")
             save_picture(photograph, file)

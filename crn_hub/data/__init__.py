@@ -1,6 +1,6 @@
 """Pairs of photograph and label map, for training and evaluation."""
 
-from crn_hub.data.known_collections import collections_of, hidden_rows
+from crn_hub.data.known_collections import collections_of, hidden_rows, sources_of
 from crn_hub.data.pairs import PairDataset, check_rows, spread
 from crn_hub.data.region_colors import class_colors
 from crn_hub.data.sources import (
@@ -26,5 +26,6 @@ __all__ = [
     "load_rows",
     "load_splits",
     "scene_rows",
+    "sources_of",
     "spread",
 ]

@@ -49,5 +49,10 @@ def hidden_rows(rows: Any) -> set[int]:
     return {row for row, source in enumerate(_sources(rows)) if source not in shown}
 
 
+def sources_of(rows: Any) -> list[str]:
+    """The source of each row; "" if the rows name none."""
+    return [*map(str, _sources(rows))] or [""] * len(rows)
+
+
 def _sources(rows: Any) -> list[Any]:
     return list(rows[SOURCE_COLUMN]) if SOURCE_COLUMN in getattr(rows, "column_names", ()) else []

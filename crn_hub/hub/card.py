@@ -18,12 +18,28 @@ from huggingface_hub import ModelCard
 from PIL import Image
 
 from crn_hub.classes import UNLABELLED, ClassSet
+from crn_hub.classes.class_set import Color
 from crn_hub.hub.front_matter import front_matter
-from crn_hub.hub.model_folder import SAMPLES, SWATCHES, TRAINING_RECORD
+from crn_hub.hub.model_folder import SAMPLES, STYLES, SWATCHES, TRAINING_RECORD
 from crn_hub.hub.training_summary import Evaluated, TrainingSummary, summarise_training
 from crn_hub.text import duration, number, one_line, three_digits
 
 PAPER_URL = "https://arxiv.org/abs/1707.09405"
+
+
+@dataclass(frozen=True)
+class StyleDescription:
+    """What a card says of one of the model's styles.
+
+    Attributes:
+        name: of the style.
+        colors: the mean colour of each class, unlabelled last.
+        photographs: how many photographs of the training data are most like it, of those looked at.
+    """
+
+    name: str
+    colors: tuple[Color, ...]
+    photographs: int
 
 
 @dataclass(frozen=True)
@@ -40,6 +56,7 @@ class ModelDescription:
         num_images: k, images per layout.
         num_parameters: the number of its parameters.
         gflop: arithmetic for one layout, in 10^9 operations.
+        styles: the styles of the model, if it has any; the first is the default.
     """
 
     loader: str
@@ -51,6 +68,7 @@ class ModelDescription:
     num_images: int
     num_parameters: int
     gflop: float
+    styles: tuple[StyleDescription, ...] = ()
 
     @property
     def pixels(self) -> str:
@@ -82,9 +100,10 @@ def write_card(
     sections = [
         f"---\n{yaml}\n---",
         *_opening(model, training),
-        *_samples(samples, model.num_images),
+        *_samples(samples, model),
         *_use(model, repo_id),
         *_classes(model.classes),
+        *_styles(model),
         *_network(model),
         *_training(training),
         *_evaluations(training.evaluations),
@@ -97,13 +116,15 @@ def write_card(
     ModelCard.load(path)  # raises unless the front matter can be read
 
 
-def write_swatches(folder: Path, classes: ClassSet) -> None:
-    """Makes the folder `swatches` in `folder`, with rrggbb.png for each class colour and that of unlabelled.
+def write_swatches(folder: Path, model: ModelDescription) -> None:
+    """Makes the folder `swatches` in `folder`, with rrggbb.png for each class colour, that of unlabelled, and the
+    colours of styles.
 
     Each picture has 36 x 20 pixels.
     """
     (folder / SWATCHES).mkdir()
-    for color in (*classes.colors, classes.unlabelled_color):
+    of_styles = (color for style in model.styles for color in style.colors)
+    for color in {*model.classes.colors, model.classes.unlabelled_color, *of_styles}:
         swatch = Image.new("RGB", (36, 20), (160, 160, 160))  # the rim keeps white visible on white
         swatch.paste(color, (1, 1, 35, 19))
         swatch.save(folder / SWATCHES / f"{_hex(color)}.png", optimize=True)
@@ -138,21 +159,25 @@ def _opening(model: ModelDescription, training: TrainingSummary) -> list[str]:
     return sections
 
 
-def _samples(samples: Sequence[str], num_images: int) -> list[str]:
+def _samples(samples: Sequence[str], model: ModelDescription) -> list[str]:
     sections = ["## Samples"] if samples else []
     for sample in samples:
-        caption = _caption(sample, num_images)
+        caption = _caption(sample, model)
         sections += [f"![{caption}]({quote(os.fsencode(sample))})", f"*{caption}*"]
     return sections
 
 
-def _caption(sample: str, num_images: int) -> str:
-    """What a picture in samples/ shows; held-out.png and loss-curves.png come from training."""
+def _caption(sample: str, model: ModelDescription) -> str:
+    """What a picture in samples/ shows; held-out.png, loss-curves.png and styles.png come from training."""
     if sample == f"{SAMPLES}/loss-curves.png":
         return "The training loss and that of held-out rows, step by step, and the loss's terms."
+    if sample == f"{SAMPLES}/{STYLES}" and model.styles:
+        names = ", ".join(escape(style.name) for style in model.styles)
+        return f"Layouts, one in each row, in the model's styles, from left to right: {names}."
     if sample != f"{SAMPLES}/held-out.png":
         return escape(Path(sample).stem)
-    outputs = f"{num_images} photographs of the network" if num_images > 1 else "the network's photograph"
+    k = model.num_images
+    outputs = f"{k} photographs of the network" if k > 1 else "the network's photograph"
     return f"Layouts held out of training, one in each row: layout, {outputs}, recorded photograph."
 
 
@@ -182,6 +207,25 @@ def _classes(classes: ClassSet) -> list[str]:
     columns = ["id", "colour", "name", "also known as", "part of"]
     shown = len(columns) if classes.part_of else len(columns) - 1
     return ["## Classes", markdown_table(columns[:shown], [row[:shown] for row in rows])]
+
+
+def _styles(model: ModelDescription) -> list[str]:
+    if not model.styles:
+        return []
+    names = [*model.classes.names, "unlabelled"]
+    rows = [
+        [escape(name), *(_swatch(color, with_hex=False) for color in colors)]
+        for name, colors in zip(names, zip(*(style.colors for style in model.styles), strict=True), strict=True)
+    ]
+    rows.append(["photographs like it", *(str(style.photographs) for style in model.styles)])
+    return [
+        "## Styles",
+        "A layout says neither the light nor the colours; a style does: the colours that the regions of each class "
+        "have in one training photograph. Each region of a layout gets a colour of its own near these. `style=` with "
+        "a name or a number from 0 chooses one, the first by default; `seed=` changes details and the colours of "
+        "regions. On the command line these are `--style` and `--seed`. The mean colours of the classes:",
+        markdown_table(["class", *(escape(style.name) for style in model.styles)], rows),
+    ]
 
 
 def _network(model: ModelDescription) -> list[str]:
@@ -362,5 +406,5 @@ def _hex(color: Sequence[int]) -> str:
     return bytes(color).hex()
 
 
-def _swatch(color: Sequence[int]) -> str:
-    return f"![#{_hex(color)}]({SWATCHES}/{_hex(color)}.png) `#{_hex(color)}`"
+def _swatch(color: Sequence[int], with_hex: bool = True) -> str:
+    return f"![#{_hex(color)}]({SWATCHES}/{_hex(color)}.png)" + (f" `#{_hex(color)}`" if with_hex else "")

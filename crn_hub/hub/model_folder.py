@@ -11,6 +11,7 @@ WEIGHTS = "model.safetensors"
 CARD = "README.md"
 TRAINING_RECORD = "training.json"  # see `crn_hub.hub.training_record`; may be missing
 SAMPLES = "samples"  # folder of pictures that the card shows
+STYLES = "styles.png"  # in that folder: layouts in each of the model's styles
 SWATCHES = "swatches"  # folder of the class colours as small pictures, which the card shows too
 SWATCH_FILES = f"{SWATCHES}/{'[0-9a-f]' * 6}.png"  # pattern: one file for each colour, named by it
 

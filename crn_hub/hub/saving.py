@@ -63,7 +63,7 @@ def save_model(model: Saveable, folder: Path, repo_id: str | None = None, with_w
             (draft / TRAINING_RECORD).write_text(json.dumps(model.training_record, indent=2), encoding="utf-8")
         else:
             (folder / TRAINING_RECORD).unlink(missing_ok=True)  # another model's
-        write_swatches(draft, model.description.classes)
+        write_swatches(draft, model.description)
         if not (folder / CARD).exists() or is_unedited(folder / CARD):
             samples = [f"{SAMPLES}/{picture.name}" for picture in pictures_in(folder / SAMPLES)]
             write_card(draft / CARD, model.description, model.training_record, samples, repo_id)

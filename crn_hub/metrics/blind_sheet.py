@@ -56,7 +56,7 @@ def _layout(evaluation: Evaluation, index: int) -> Image.Image:
 def _pictures(evaluation: Evaluation, index: int) -> list[tuple[str, Image.Image]]:
     """The photograph of a row and the measured image of each model, with their names, at the size of a tile."""
     pixels = [(PHOTOGRAPH, to_pixels(evaluation.data[index]["photograph"]))]
-    for model, _ in evaluation.models:
+    for model in (model for model, _ in evaluation.models if not model.own_colors):
         images = model.images(index)
         pixels.append((model.name, images[chosen_image(index, len(images))]))
     tile = _tile(evaluation.data.size)

@@ -23,11 +23,11 @@ from crn_hub.metrics.notes import comparison_notes
 from crn_hub.metrics.picture_sources import ModelOnRows, Photographs, PictureSource
 from crn_hub.metrics.rows import check_parts, choose_rows
 from crn_hub.metrics.summary import Summary, summarise
-from crn_hub.networks.hub_model import HubModel
+from crn_hub.networks import CRN, HubModel
 from crn_hub.segmentation import Segmenter, SmallSegmenter, load_segmenter
 from crn_hub.vgg import load_features
 
-VERSION = 2  # of the measures; after a change, earlier measurements count as those of another evaluation
+VERSION = 3  # of the measures; after a change, earlier measurements count as those of another evaluation
 OTHERS, PHOTOGRAPHS = "other photographs", "photographs"  # columns of the table beside the models
 MEASURED = "measured"  # folder of the saved measurements
 SMALLEST = 32  # pixels of each side
@@ -102,12 +102,12 @@ def evaluate(
     for part in parts:
         data = part.data
         meter = Meter(class_set, load_features(perceptual_net), labeller, device)
-        on_rows = [
-            ModelOnRows(
-                shown, None if name == BOX else Path(name), network.to(device), data.at_size(network.size), size
-            )
-            for shown, (name, network) in zip(_display_names([*networks]), networks.items(), strict=True)
-        ]
+        on_rows = []
+        for shown, (name, network) in zip(_display_names([*networks]), networks.items(), strict=True):
+            of_network, folder = data.at_size(network.size), None if name == BOX else Path(name)
+            on_rows.append(ModelOnRows(shown, folder, network.to(device), of_network, size))
+            if isinstance(network, CRN) and network.region_colors:
+                on_rows.append(ModelOnRows(f"{shown}, own colours", None, network, of_network, size, own_colors=True))
         joining = _join_classes(class_set, on_rows, labeller)
         facts = {"version": VERSION, **part.facts, **_describe_networks(meter, perceptual_net)}
         photographs = Photographs(PHOTOGRAPHS, data)

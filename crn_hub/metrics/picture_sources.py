@@ -4,19 +4,20 @@ import hashlib
 from pathlib import Path
 
 import numpy as np
-import torch
-from PIL import Image
 
 from crn_hub.classes import UNLABELLED
-from crn_hub.data import PairDataset
+from crn_hub.data import PairDataset, sources_of
 from crn_hub.fingerprint import fingerprint
-from crn_hub.networks.hub_model import HubModel
-from crn_hub.pictures import resize_picture, to_pixels
+from crn_hub.networks import CRN, HubModel
+from crn_hub.pictures import to_pixels
 from crn_hub.text import some
 
 
 class ModelOnRows:
     """The images that a model makes from the layouts of some rows.
+
+    A model with styles makes those of each row in one of them, drawn by the row's number with the frequency that it has
+    among the training photographs of the row's source, and with that number as seed.
 
     Args:
         name: the model's name in reports.
@@ -24,12 +25,23 @@ class ModelOnRows:
         model: the network.
         data: the rows at the model's size, with the classes of the evaluation.
         size: (height, width) of the photographs.
+        own_colors: whether regions have the colours of the recorded photographs instead.
     """
 
-    def __init__(self, name: str, folder: Path | None, model: HubModel, data: PairDataset, size: tuple[int, int]):
+    def __init__(
+        self,
+        name: str,
+        folder: Path | None,
+        model: HubModel,
+        data: PairDataset,
+        size: tuple[int, int],
+        own_colors: bool = False,
+    ):
         self.name, self.folder, self.model, self.data, self.size = name, folder, model, data, size
+        self.own_colors = own_colors
         self.data_as_shown = data.at_size(size)
-        self.key = fingerprint(model, model.config)
+        self.sources = sources_of(data.rows)
+        self.key = fingerprint(model, [model.config, "own colours"] if own_colors else model.config)
         self.translation = data.classes.translation_to(model.classes)
         self.known = data.classes.matches_in(model.classes)[: len(data.classes)] != UNLABELLED  # as classes of its own
         found = self.translation[: len(data.classes)] != UNLABELLED
@@ -41,12 +53,24 @@ class ModelOnRows:
         """uint8 (H, W): what its images of a row should show, in the classes of the evaluation."""
         return self.data_as_shown[index]["ids"].numpy()
 
-    @torch.inference_mode()
     def images(self, index: int) -> np.ndarray:
         """uint8 (K, H, W, 3): what `HubModel.synthesize` makes of the layout of a row."""
-        ids = torch.from_numpy(self.translation[self.data[index]["ids"].numpy()])
-        outputs = to_pixels(self.model(ids[None].to(next(self.model.parameters()).device))[0])
-        return np.stack([np.asarray(resize_picture(Image.fromarray(output), self.size)) for output in outputs])
+        pair, model, chosen = self.data[index], self.model, {}
+        if self.own_colors:
+            chosen = {"colors": to_pixels(pair["photograph"]), "seed": pair["row"]}
+        elif isinstance(model, CRN) and (model.region_colors or model.noise_planes):
+            chosen = {"style": self._style(model, pair["row"]), "seed": pair["row"]}
+        images = model.synthesize(self.translation[pair["ids"].numpy()], size=self.size, **chosen)
+        return np.stack([np.asarray(image) for image in images])
+
+    def _style(self, model: CRN, row: int) -> int | None:
+        """The number of the style in which a row is shown; None without any."""
+        if not model.styles:
+            return None
+        of_source = [style.photographs.get(self.sources[row], 0) for style in model.styles]
+        of_all = [sum(style.photographs.values()) for style in model.styles]
+        counts = np.array(next((counts for counts in (of_source, of_all) if sum(counts)), [1] * len(model.styles)))
+        return int(np.random.default_rng(row).choice(len(counts), p=counts / counts.sum()))
 
 
 class Photographs:

@@ -44,7 +44,15 @@ def notes_of(evaluation: Evaluation) -> list[str]:
             "Other photographs: recorded photographs of other rows in place of a model's, as a reference for the "
             "measures: real, but unrelated to the layouts."
         )
-    return notes + [unknown_note(model) for model, _ in evaluation.models if model.unknown]
+    models = [model for model, _ in evaluation.models]
+    if any(model.own_colors for model in models):
+        notes.append(
+            "Styles: a model with styles shows each row in one of them, drawn by the row's number with the frequency "
+            "that it has among the training photographs of the row's source. Own colours: each region has its mean "
+            "colour in the recorded photograph, which a layout doesn't say; that is no fair comparison with other "
+            "models, but tells the colours' part from that of the network."
+        )
+    return notes + [unknown_note(model) for model in models if model.unknown and not model.own_colors]
 
 
 def unknown_note(model: ModelOnRows) -> str:

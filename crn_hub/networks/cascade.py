@@ -5,6 +5,7 @@ what people have: order of concatenation, aligned corners, area averaging, order
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, TypeVar, cast
 
 import numpy as np
@@ -15,6 +16,7 @@ from torch import Tensor, nn
 
 from crn_hub.classes import UNLABELLED, ClassSet
 from crn_hub.data.region_colors import region_colors as colors_of_regions
+from crn_hub.hub.card import ModelDescription, StyleDescription
 from crn_hub.networks.bounds import check_features, check_parameters, check_pixels, whole_numbers
 from crn_hub.networks.convolution import Convolution
 from crn_hub.networks.hub_model import HubModel
@@ -185,7 +187,7 @@ class CRN(HubModel):
     def set_styles(self, styles: Sequence[Style]) -> None:
         """Gives a network with `region_colors` its styles, the default first; each must have all classes."""
         self.styles = tuple(styles)
-        means = np.stack([styles[0].mean(kind) for kind in self._kinds])
+        means = np.stack([styles[0].mean(kind) for kind in self.kinds])
         self.default_colors.copy_(torch.from_numpy(means / 127.5 - 1))
 
     def style(self, wanted: str | int | Style | None) -> Style:
@@ -195,7 +197,7 @@ class CRN(HubModel):
             ValueError: if the model has no such style.
         """
         if isinstance(wanted, Style):
-            return wanted.completed([*self.styles, self._style_of_classes], self._kinds)
+            return wanted.completed([*self.styles, self._style_of_classes], self.kinds)
         if wanted is None:
             return self.styles[0] if self.styles else self._style_of_classes
         names = [style.name for style in self.styles]
@@ -207,7 +209,7 @@ class CRN(HubModel):
         raise ValueError(f"this model has no style {clause(wanted)}: {known}.")
 
     @property
-    def _kinds(self) -> list[int]:
+    def kinds(self) -> list[int]:
         """The ids of all classes, as rows of `default_colors`."""
         return [*range(len(self.classes)), UNLABELLED]
 
@@ -215,7 +217,7 @@ class CRN(HubModel):
     def _style_of_classes(self) -> Style:
         """One colour for each class."""
         colors = ((self.default_colors.float() + 1) * 127.5).round().clamp(0, 255).int().tolist()
-        return Style("", {kind: ((tuple(color), 1.0),) for kind, color in zip(self._kinds, colors, strict=True)})
+        return Style("", {kind: ((tuple(color), 1.0),) for kind, color in zip(self.kinds, colors, strict=True)})
 
     def _inputs(
         self, style: str | int | Style | None, colors: Sequence[Photograph] | None, seed: int
@@ -257,6 +259,18 @@ class CRN(HubModel):
                 raise ValueError("styles are for networks with region_colors")
             model.styles = styles_from_config(config["styles"], model.classes)
         return model
+
+    @property
+    def description(self) -> ModelDescription:
+        styles = tuple(
+            StyleDescription(
+                style.name,
+                tuple(_as_color(style.mean(kind)) for kind in self.kinds),
+                sum(style.photographs.values()),
+            )
+            for style in self.styles
+        )
+        return replace(super().description, styles=styles)
 
     # -- inputs --------------------------------------------------------------------------------------
 
@@ -416,3 +430,8 @@ class CRN(HubModel):
 def _fitted(picture: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """uint8 (H, W, 3) -> the same of `size`, (height, width)."""
     return np.asarray(Image.fromarray(picture).resize((size[1], size[0]), Image.Resampling.BILINEAR))
+
+
+def _as_color(rgb: np.ndarray) -> tuple[int, int, int]:
+    red, green, blue = rgb.round().astype(int).tolist()
+    return red, green, blue

@@ -163,6 +163,13 @@ class HubModel(nn.Module, ABC):
         found = photographs_of(self, ids, inputs, num_images or self.num_images, self.size, size)
         return found if isinstance(layout, list) else found[0]
 
+    def check_choice(self, style: str | int | Style | None, seed: int) -> None:
+        """
+        Raises:
+            ValueError: if `synthesize` would refuse a style or a seed.
+        """
+        self._inputs(style, None, seed)
+
     def _inputs(
         self, style: str | int | Style | None, colors: Sequence[Photograph] | None, seed: int
     ) -> Callable[[np.ndarray], Sequence[Any]]:

@@ -1,6 +1,7 @@
 """The rows of a run, loaded and checked: those to train on, and held-out ones."""
 
 import signal
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,9 +20,11 @@ from crn_hub.data import (
     find_classes,
     load_rows,
     scene_rows,
+    sources_of,
     spread,
 )
 from crn_hub.scenes import SCENE_CLASSES
+from crn_hub.styles import Style, choose_styles
 from crn_hub.training.arguments import Arguments
 
 SCENES_PER_EPOCH = 600
@@ -29,6 +32,7 @@ SMALLEST_SCENE = 32  # pixels of height
 LEFT_OUT = "left_out_rows.txt"  # in the output folder: what `TrainingRows.check` returns
 GRID_ROWS = 4  # held-out layouts in a grid; the validation loss is over twice as many
 COLOUR_ROWS = 100  # whose pixels are averaged for the default colours of the classes
+STYLE_ROWS, STYLE_HEIGHT = 300, 256  # photographs of which styles are chosen, and about how many pixels high
 CACHE_SHARE = 0.25  # of the free memory, for decoded photographs
 
 
@@ -86,6 +90,21 @@ class TrainingRows:
         """float32 (n + 1, 3), -1..1: the mean colour of each class, of rows spread over the data."""
         rows = [self.data.used[index] for index in spread(len(self.data), COLOUR_ROWS)]
         return class_colors(map(self.data.decode, rows), len(self.classes))
+
+    def styles(self, kinds: Sequence[int]) -> tuple[Style, ...]:
+        """A few styles of the photographs, of rows spread over the data, with a progress bar.
+
+        Args:
+            kinds: the ids that every style must have.
+        """
+        rows = [self.data.used[index] for index in spread(len(self.data), STYLE_ROWS)]
+        photographs = []
+        for row in tqdm(rows, desc="styles", unit="photograph"):
+            pixels, ids = self.data.decode(row)
+            step = max(1, ids.shape[0] // STYLE_HEIGHT)
+            photographs.append(Style.from_photograph(pixels[::step, ::step], ids[::step, ::step]))
+        sources = sources_of(self.data.rows)
+        return choose_styles(photographs, [sources[row] for row in rows], kinds)
 
     def pairs_to_show(self) -> list[dict[str, Tensor]]:
         """The held-out pairs for validation losses; the first of them are for grids too."""

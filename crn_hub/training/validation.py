@@ -6,11 +6,11 @@ from contextlib import contextmanager
 import torch
 from PIL import Image
 from torch import Tensor
-from torchvision.transforms.functional import to_pil_image
+from torchvision.transforms.functional import pil_to_tensor, to_pil_image
 from torchvision.utils import make_grid
 
 from crn_hub.losses import Loss
-from crn_hub.networks import HubModel
+from crn_hub.networks import CRN, HubModel
 from crn_hub.pictures import to_pixels
 
 
@@ -52,3 +52,13 @@ def sample_grid(model: HubModel, pairs: list[dict[str, Tensor]]) -> Image.Image:
                 torch.from_numpy(p.copy()).permute(2, 0, 1) for p in (layout, *outputs, to_pixels(pair["photograph"]))
             ]
     return to_pil_image(make_grid(tiles, nrow=model.num_images + 2, pad_value=255))
+
+
+def style_grid(model: CRN, pairs: list[dict[str, Tensor]]) -> Image.Image:
+    """One row per pair: its layout in each of the model's styles, by their order."""
+    tiles = []
+    for pair in pairs:
+        for style in model.styles:
+            (picture,) = model.synthesize(pair["ids"].numpy(), num_images=1, style=style)
+            tiles.append(pil_to_tensor(picture))
+    return to_pil_image(make_grid(tiles, nrow=len(model.styles), pad_value=255))
