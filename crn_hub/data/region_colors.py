@@ -35,12 +35,12 @@ def find_regions(ids: np.ndarray) -> Regions:
     kinds, of_class = np.unique(ids, return_inverse=True)
     of_class = of_class.reshape(ids.shape)
     number, found = of_class.copy(), [kinds]
-    for index, kind in enumerate(kinds):
-        parts, _ = ndimage.label(of_class == index, NEIGHBOURS)
+    for index, (kind, box) in enumerate(zip(kinds, ndimage.find_objects(of_class + 1), strict=True)):
+        parts, _ = ndimage.label(of_class[box] == index, NEIGHBOURS)
         is_large = np.bincount(parts.ravel()) >= SMALLEST * ids.size
-        is_large[0] = False  # the rest of the picture
+        is_large[0] = False  # the rest of the box
         inside = is_large[parts]
-        number[inside] = sum(map(len, found)) + (np.cumsum(is_large) - 1)[parts[inside]]
+        number[box][inside] = sum(map(len, found)) + (np.cumsum(is_large) - 1)[parts[inside]]
         found.append(np.full(is_large.sum(), kind))
     return Regions(number, np.concatenate(found), len(kinds))
 

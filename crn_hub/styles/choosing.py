@@ -37,7 +37,7 @@ def choose_styles(photographs: Sequence[Style], sources: Sequence[str], kinds: S
     nearest = apart[:, middles].argmin(axis=1)
     order = np.argsort(-np.bincount(nearest, minlength=len(middles)), kind="stable")
     grey = Style("", {kind: (((128, 128, 128), 1.0),) for kind in kinds})
-    styles = [photographs[middles[cluster]].completed([*photographs, grey], kinds) for cluster in order]
+    styles = [photographs[middles[cluster]].completed(photographs, kinds).completed([grey], kinds) for cluster in order]
     counts = [Counter(source for source, of in zip(sources, nearest, strict=True) if of == c) for c in order]
     return tuple(
         replace(style, name=name, photographs=dict(sorted(count.items())))
