@@ -7,6 +7,7 @@ import hashlib
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,20 +20,35 @@ from crn_hub.classes import UNLABELLED, read_layout
 from crn_hub.data import PairDataset, collections_of, find_classes, hidden_rows, load_rows, spread
 from crn_hub.data.known_collections import COLLECTIONS
 from crn_hub.hub.model_folder import SAMPLES, WEIGHTS
-from crn_hub.metrics.contact_sheet import draw_grid
+from crn_hub.hub.model_folder import STYLES as STYLES_PICTURE
+from crn_hub.metrics.contact_sheet import draw_grid, draw_styles
 from crn_hub.pictures import save_picture, to_255, to_pixels
+from crn_hub.styles import Style, styles_of
+from crn_hub.training.rows import styles_of_rows
 
 ROOT = Path(__file__).parent.parent
 EXPECTED = ROOT / "tests" / "data" / "box.npz"
 PICTURES = ROOT / "tests" / "data" / "pictures.json"
-MAX_BYTES = 12_000_000
+EXAMPLES = ROOT / "crn_hub" / "demo" / "examples"
+MAX_BYTES = 10_000_000
 SAMPLE_ROWS = 4
+# Training rows whose photographs' colours are the styles, found by looking at what the model makes of many; the first
+# is the default. The names say what one sees.
+STYLES = {
+    12: "brick under a blue sky",
+    340: "midday",
+    15: "grey stone, blue sky",
+    604: "pale morning",
+    779: "overcast",
+    890: "dusk",
+    663: "nightfall",
+}
+SHOWN_LAYOUTS = ("avenue", "high-street", "park-road")  # of the demo, in samples/styles.png
 
 
 def outputs_on_three_layouts(model: CRN) -> dict[str, np.ndarray]:
     """Outputs averaged to (K, 3, 16, 32), on the 0..255 scale: for two of the demo's layouts and an unlabelled one."""
-    examples = ROOT / "crn_hub" / "demo" / "examples"
-    layouts = {name: read_layout(examples / f"{name}.png", model.classes).ids for name in ("avenue", "crayon-street")}
+    layouts = {name: read_layout(EXAMPLES / f"{name}.png", model.classes).ids for name in ("avenue", "crayon-street")}
     layouts["nothing"] = np.full(model.size, UNLABELLED, dtype=np.uint8)
     outputs = {}
     for name, ids in layouts.items():
@@ -52,6 +68,12 @@ def draw_samples(model: CRN, data: PairDataset) -> tuple[Image.Image, list[int]]
         lines.append((f"row {row}", [data.classes.to_image(ids).convert("RGB"), *model.synthesize(ids), photograph]))
     titles = ["layout", *(f"image {number}" for number in range(1, model.num_images + 1)), "photograph"]
     return draw_grid(titles, lines, model.size), [row for row in rows if row not in hidden]
+
+
+def styles_of_box(model: CRN, rows: Any) -> tuple[Style, ...]:
+    """The styles in `STYLES`, of rows of the data that the model was trained on."""
+    photographs, sources, of_rows = styles_of_rows(PairDataset(rows, model.classes, model.size))
+    return styles_of(photographs, sources, model.kinds, [of_rows.index(row) for row in STYLES], [*STYLES.values()])
 
 
 def list_pictures(folder: str, pictures: dict[str, dict[str, list[int]]], file: Path = PICTURES) -> None:
@@ -88,16 +110,20 @@ def put_in_box(source: Path, data_name: str) -> None:
         raise ValueError(f"{source}: its weights would take {size:,} bytes; at most {MAX_BYTES:,} are allowed.")
     curves = (source / SAMPLES / "loss-curves.png").read_bytes()
     sources = collections_of(train) or [COLLECTIONS["camvid"]]  # data that name no sources are CamVid's
+    model.set_styles(styles_of_box(model, train))
     model.training_record["dataset"] = " and ".join(source.name for source in sources)
     model.training_record["citations"] = [source.citation for source in sources]
     samples, shown = draw_samples(model, data)
     shutil.rmtree(MODEL_IN_THE_BOX, ignore_errors=True)
     save_picture(samples, MODEL_IN_THE_BOX / SAMPLES / "held-out.png")
+    layouts = {name: read_layout(EXAMPLES / f"{name}.png", model.classes).ids for name in SHOWN_LAYOUTS}
+    save_picture(draw_styles(model, layouts, (128, 256)), MODEL_IN_THE_BOX / SAMPLES / STYLES_PICTURE)
     (MODEL_IN_THE_BOX / SAMPLES / "loss-curves.png").write_bytes(curves)
     model.half().save_pretrained(MODEL_IN_THE_BOX)
     split = f"{'streets' if collections_of(train) else 'camvid'}/validation"
     samples_folder = f"{MODEL_IN_THE_BOX.name}/{SAMPLES}"
-    shown_in = {f"{samples_folder}/held-out.png": {split: shown}, f"{samples_folder}/loss-curves.png": {}}
+    made = (f"{samples_folder}/loss-curves.png", f"{samples_folder}/{STYLES_PICTURE}")
+    shown_in = {f"{samples_folder}/held-out.png": {split: shown}, **{name: {} for name in made}}
     list_pictures("crn_hub/pretrained", shown_in)
 
 

@@ -31,6 +31,7 @@ from crn_hub.data.known_collections import COLLECTIONS
 from crn_hub.demo import launch
 from crn_hub.fingerprint import fingerprint
 from crn_hub.hub.training_record import TrainingRecord, evaluations_in
+from crn_hub.hub.training_summary import summarise_training
 from crn_hub.segmentation import load_segmenter
 
 ROOT = Path(__file__).parent.parent
@@ -73,9 +74,11 @@ def notes(record: TrainingRecord) -> str:
 def readme_picture(model: CRN) -> str:
     """The first picture of README.md and its caption."""
     folder = f"crn_hub/pretrained/{MODEL_IN_THE_BOX.name}"
+    hardware = [*dict.fromkeys(stage["hardware"] for stage in summarise_training(model.training_record).stages)]
     caption = (
         f"*The model that comes with the package, on layouts held out of training (photographs: CamVid; Brostow, "
-        f"Fauqueur and Cipolla, 2009). It was trained on {model.training_record['dataset']}, on two CPU cores. "
+        f"Fauqueur and Cipolla, 2009). It was trained on {model.training_record['dataset']}, on "
+        f"{', then '.join(hardware)}. "
         f"{measures_in_words(model.training_record)} Its [card]({folder}/README.md) says more, and "
         "[benchmarks/box](benchmarks/box/README.md) shows what it makes of all kinds of layouts.*"
     )

@@ -25,7 +25,7 @@ from crn_hub.hub.card import markdown_table
 from crn_hub.hub.training_record import evaluations_in
 from crn_hub.hub.training_summary import summarise_training
 from crn_hub.metrics.appearance import sums_of_signals
-from crn_hub.metrics.contact_sheet import Tiles, draw_grid, rows_shown, write_contact_sheets
+from crn_hub.metrics.contact_sheet import Tiles, draw_grid, draw_styles, rows_shown, write_contact_sheets
 from crn_hub.metrics.evaluation import evaluate
 from crn_hub.metrics.joining import Joining
 from crn_hub.metrics.plots import write_plots
@@ -84,6 +84,9 @@ def measure_painted(model: CRN, data: str, segmenter_name: str) -> str:
         painted.add(np.asarray(image), ids)
         tiles.append((file.stem, classes.to_image(ids).convert("RGB"), image))
     draw_painted(tiles).save(HERE / "painted.jpg", quality=88)
+
+    examples = {file.stem: read_layout(file, model.classes).ids for file in files if file.parent == LAYOUTS[1]}
+    draw_styles(model, examples, TILE).save(HERE / "styles.jpg", quality=85)
 
     columns = {}
     for source, name in SOURCES.items():
@@ -154,13 +157,21 @@ def write_readme(painted: str) -> None:
         "are compared with all held-out photographs of a source together.",
         painted,
         "![Painted layouts and the model's images](painted.jpg)",
+        "## In all styles",
+        "The layouts that the demo starts with. A style has the colours of one training photograph's regions.",
+        "![The demo's layouts in the styles of the model](styles.jpg)",
     ]
     (HERE / "README.md").write_text("\n\n".join(text) + "\n", encoding="utf-8")
 
 
 def table_of(results: dict[str, Any]) -> str:
     columns = [*results["models"], *(results[name] for name in ("other photographs", "photographs") if results[name])]
-    titles = ["", "box", *(name for name in ("other photographs", "photographs") if results[name])]
+    titles = [
+        "",
+        "box",
+        "box, photographs' own colours",
+        *(name for name in ("other photographs", "photographs") if results[name]),
+    ]
     lines = []
     for measure in MEASURES:
         if measure.key in results["models"][0]["measures"]:

@@ -1,7 +1,7 @@
 """Contact sheets of an evaluation, PNG and HTML: layouts of some rows, the images of each model, photographs."""
 
 import base64
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from html import escape
 from io import BytesIO
 from pathlib import Path
@@ -13,6 +13,7 @@ from crn_hub.files import write_text
 from crn_hub.metrics.evaluation import Evaluation
 from crn_hub.metrics.picture_sources import chosen_image
 from crn_hub.metrics.table import class_tables, columns_of, lines_of, notes_of
+from crn_hub.networks import CRN
 from crn_hub.pictures import resize_picture, save_picture, to_pixels
 from crn_hub.text import one_line, three_digits
 
@@ -89,6 +90,15 @@ def draw_grid(titles: Sequence[str], lines: Sequence[tuple[str, Tiles]], tile: t
     for line, (label, _) in enumerate(lines):
         draw.text((4, HEAD + line * (height + MARGIN) + 4), label, "black", font)
     return sheet
+
+
+def draw_styles(model: CRN, layouts: Mapping[str, np.ndarray], tile: tuple[int, int]) -> Image.Image:
+    """Layouts, uint8 ids (H, W) by their names, in all styles of the model, at (height, width) in pixels."""
+    lines: list[tuple[str, Tiles]] = [
+        (name, [model.synthesize(ids, num_images=1, style=style)[0] for style in model.styles])
+        for name, ids in layouts.items()
+    ]
+    return draw_grid([style.name for style in model.styles], lines, tile)
 
 
 def _tiles(evaluation: Evaluation, index: int, hidden: Collection[int]) -> Tiles:

@@ -22,26 +22,50 @@ BRIGHTNESS = (
 TINT = 10  # by how much red and blue must differ
 
 
-def choose_styles(photographs: Sequence[Style], sources: Sequence[str], kinds: Sequence[int]) -> tuple[Style, ...]:
-    """At most `COUNT` styles, each of one photograph: one for each cluster of them, that of the largest cluster first.
+def choose_styles(
+    photographs: Sequence[Style], sources: Sequence[str], kinds: Sequence[int], count: int = COUNT
+) -> tuple[Style, ...]:
+    """At most `count` styles, each of one photograph: one for each cluster of them, that of the largest first.
 
     Args:
         photographs: the style of each photograph.
         sources: where each comes from.
         kinds: the ids that every style must have; what its photograph lacks comes from the nearest that has it, and a
             class that none has is grey.
+        count: how many.
     """
     means = _means(photographs, kinds)
     apart = _distances(means)
-    middles = [_most_usual(means, inside) for inside in _clusters(apart, COUNT)]
-    nearest = apart[:, middles].argmin(axis=1)
-    order = np.argsort(-np.bincount(nearest, minlength=len(middles)), kind="stable")
+    middles = [_most_usual(means, inside) for inside in _clusters(apart, count)]
+    sizes = np.bincount(apart[:, middles].argmin(axis=1), minlength=len(middles))
+    chosen = [middles[cluster] for cluster in np.argsort(-sizes, kind="stable")]
+    return styles_of(photographs, sources, kinds, chosen)
+
+
+def styles_of(
+    photographs: Sequence[Style],
+    sources: Sequence[str],
+    kinds: Sequence[int],
+    chosen: Sequence[int],
+    names: Sequence[str] | None = None,
+) -> tuple[Style, ...]:
+    """The styles of some photographs, with how many others are most like each (see `choose_styles`).
+
+    Args:
+        photographs, sources, kinds: as above.
+        chosen: which photographs, the default first.
+        names: of the styles; by default what one sees.
+    """
+    nearest = _distances(_means(photographs, kinds))[:, chosen].argmin(axis=1)
     grey = Style("", {kind: (((128, 128, 128), 1.0),) for kind in kinds})
-    styles = [photographs[middles[cluster]].completed(photographs, kinds).completed([grey], kinds) for cluster in order]
-    counts = [Counter(source for source, of in zip(sources, nearest, strict=True) if of == c) for c in order]
+    styles = [photographs[index].completed(photographs, kinds).completed([grey], kinds) for index in chosen]
+    counts = [
+        Counter(source for source, of in zip(sources, nearest, strict=True) if of == n) for n in range(len(chosen))
+    ]
+    names = names or _numbered([_describe(style) for style in styles])
     return tuple(
         replace(style, name=name, photographs=dict(sorted(count.items())))
-        for style, name, count in zip(styles, _names([_describe(style) for style in styles]), counts, strict=True)
+        for style, name, count in zip(styles, names, counts, strict=True)
     )
 
 
@@ -87,7 +111,7 @@ def _describe(style: Style) -> str:
     return f"{light}, warm" if red - blue > TINT else f"{light}, cool" if blue - red > TINT else light
 
 
-def _names(described: Sequence[str]) -> list[str]:
+def _numbered(described: Sequence[str]) -> list[str]:
     """Numbered where several are alike."""
     return [
         name if described.count(name) == 1 else f"{name} {described[: index + 1].count(name)}"

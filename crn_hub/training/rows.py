@@ -92,19 +92,9 @@ class TrainingRows:
         return class_colors(map(self.data.decode, rows), len(self.classes))
 
     def styles(self, kinds: Sequence[int]) -> tuple[Style, ...]:
-        """A few styles of the photographs, of rows spread over the data, with a progress bar.
-
-        Args:
-            kinds: the ids that every style must have.
-        """
-        rows = [self.data.used[index] for index in spread(len(self.data), STYLE_ROWS)]
-        photographs = []
-        for row in tqdm(rows, desc="styles", unit="photograph"):
-            pixels, ids = self.data.decode(row)
-            step = max(1, ids.shape[0] // STYLE_HEIGHT)
-            photographs.append(Style.from_photograph(pixels[::step, ::step], ids[::step, ::step]))
-        sources = sources_of(self.data.rows)
-        return choose_styles(photographs, [sources[row] for row in rows], kinds)
+        """A few styles of the photographs, each with all of `kinds`, which are ids."""
+        photographs, sources, _ = styles_of_rows(self.data)
+        return choose_styles(photographs, sources, kinds)
 
     def pairs_to_show(self) -> list[dict[str, Tensor]]:
         """The held-out pairs for validation losses; the first of them are for grids too."""
@@ -162,6 +152,19 @@ def load_training_rows(
     )
     to_show = PairDataset(held_out, classes, first_size, *columns, with_colors=with_colors, called="held-out row")
     return TrainingRows(data, to_show, len(rows), memory, classes, licence, citations)
+
+
+def styles_of_rows(data: PairDataset) -> tuple[list[Style], list[str], list[int]]:
+    """The styles of photographs spread over the rows, with their sources and the numbers of their rows; shows a
+    progress bar."""
+    rows = [data.used[index] for index in spread(len(data), STYLE_ROWS)]
+    photographs = []
+    for row in tqdm(rows, desc="styles", unit="photograph"):
+        pixels, ids = data.decode(row)
+        step = max(1, ids.shape[0] // STYLE_HEIGHT)
+        photographs.append(Style.from_photograph(pixels[::step, ::step], ids[::step, ::step]))
+    sources = sources_of(data.rows)
+    return photographs, [sources[row] for row in rows], rows
 
 
 def prepare_worker(_: int) -> None:
