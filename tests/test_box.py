@@ -21,7 +21,8 @@ from crn_hub.fingerprint import fingerprint
 from crn_hub.hub.model_folder import CONFIG, WEIGHTS
 from crn_hub.networks.cascade import DEMO_WIDTHS
 from crn_hub.pictures import to_pixels
-from scripts.put_in_box import EXPECTED, MAX_BYTES, outputs_on_three_layouts
+from crn_hub.training.rows import STYLE_ROWS
+from scripts.put_in_box import EXPECTED, MAX_BYTES, STYLES, outputs_on_three_layouts
 from scripts.renew_box import QUOTES, notes, quotes, readme
 
 TOLERANCE = 2.0  # of 255: weights are in half precision, and sums differ in order from machine to machine
@@ -42,6 +43,9 @@ def test_config(box: CRN) -> None:
     config = json.loads((MODEL_IN_THE_BOX / CONFIG).read_text())
     assert ClassSet.from_list(config.pop("classes")) == ClassSet.streets()
     parts = {"region_colors": True, "noise_planes": True}
+    styles = config.pop("styles")
+    assert [style["name"] for style in styles] == [*STYLES.values()]
+    assert sum(sum(style["photographs"].values()) for style in styles) == STYLE_ROWS
     assert config == {"widths": list(DEMO_WIDTHS), "base_size": [4, 8], "num_images": 1, **parts}
     assert box.size == (256, 512)
 
@@ -114,7 +118,8 @@ def test_its_measures_in_the_benchmark_are_those_of_its_card(box: CRN) -> None:
     evaluations = {e["dataset"]: e for e in box.training_record["evaluations"]}
     for source in ("camvid", "labelmefacade"):
         results = json.loads((ROOT / f"benchmarks/box/{source}/results.json").read_text())
-        (model,) = results["models"]
+        model, own_colors = results["models"]
+        assert own_colors["name"] == f"{model['name']}, own colours"
         assert model["fingerprint"] == fingerprint(box, box.config)
         values = [measure["value"] for measure in evaluations[f"streets, source {source}"]["measures"]]
         assert values == [value for value, *_ in model["measures"].values() if value is not None]
@@ -175,14 +180,18 @@ def test_spoilt_photographs_count_as_collapsed_and_photographs_do_not(
 
 
 def test_painted_classes_have_their_brightness(box: CRN) -> None:
-    """Sky is the lightest, by half of what it is in photographs or more; no class has the picture of another."""
-    pictures = {}
-    for name in ("sky", "building", "tree", "road"):
-        ids = np.full(box.size, box.classes.find_name(name), dtype=np.uint8)
-        pictures[name] = np.stack([np.asarray(image, dtype=float) for image in box.synthesize(ids)])
-    lighter = {name: pictures["sky"].mean() - images.mean() for name, images in pictures.items() if name != "sky"}
-    assert min(lighter.values()) > LEAST_LIGHTER_SKY / 2
-    assert all(np.abs(pictures[a] - pictures[b]).mean() > 2 for a in pictures for b in pictures if a < b)
+    """Sky is the lightest in every style, on average by half of what it is in photographs or more; no class has the
+    picture of another."""
+    lighter = []
+    for style in box.styles:
+        pictures = {}
+        for name in ("sky", "building", "tree", "road"):
+            ids = np.full(box.size, box.classes.find_name(name), dtype=np.uint8)
+            pictures[name] = np.asarray(box.synthesize(ids, style=style)[0], dtype=float)
+        lighter.append(min(pictures["sky"].mean() - pictures[name].mean() for name in ("building", "tree", "road")))
+        assert all(np.abs(pictures[a] - pictures[b]).mean() > 2 for a in pictures for b in pictures if a < b)
+    assert min(lighter) > 0
+    assert np.mean(lighter) > LEAST_LIGHTER_SKY / 2
 
 
 def test_its_folder_is_what_saving_it_writes(box: CRN, tmp_path: Path) -> None:
