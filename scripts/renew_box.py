@@ -76,20 +76,19 @@ def readme_picture(model: CRN) -> str:
     folder = f"crn_hub/pretrained/{MODEL_IN_THE_BOX.name}"
     hardware = [*dict.fromkeys(stage["hardware"] for stage in summarise_training(model.training_record).stages)]
     caption = (
-        f"*The model that comes with the package, on layouts held out of training (photographs: CamVid; Brostow, "
-        f"Fauqueur and Cipolla, 2009). It was trained on {model.training_record['dataset']}, on "
-        f"{', then '.join(hardware)}. "
+        "*What the model that comes with the package makes of three layouts, in each of its styles. It was trained on "
+        f"{model.training_record['dataset']}, on {', then '.join(hardware)}. "
         f"{measures_in_words(model.training_record)} Its [card]({folder}/README.md) says more, and "
         "[benchmarks/box](benchmarks/box/README.md) shows what it makes of all kinds of layouts.*"
     )
-    picture = f"![Layout, outputs and photograph on streets held out of training]({folder}/samples/held-out.png)"
+    picture = f"![Layouts, and photographs of them in different light and colours]({folder}/samples/styles.png)"
     return f"{picture}\n\n{textwrap.fill(caption, 120, break_on_hyphens=False, break_long_words=False)}\n"
 
 
 def readme(model: CRN) -> str:
     """README.md with that picture."""
     text = (ROOT / "README.md").read_text(encoding="utf-8")
-    return replaced(text, r"^!\[Layout, outputs and photograph.*\n\n(.+\n)+", readme_picture(model), "README.md")
+    return replaced(text, r"^!\[Layouts, and photographs.*\n\n(.+\n)+", readme_picture(model), "README.md")
 
 
 def take_screenshot(model: CRN, file: Path) -> None:

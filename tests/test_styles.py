@@ -342,12 +342,12 @@ def test_a_run_ends_with_styles_of_its_photographs(tmp_path: Path) -> None:
     assert 2 <= len(model.styles) <= 6
     assert sum(sum(style.photographs.values()) for style in model.styles) == 20
     with Image.open(out / "samples" / "styles.png") as grid:
-        assert grid.width == 2 + len(model.styles) * (64 + 2)
+        assert grid.width == 2 + (1 + len(model.styles)) * (64 + 2)
     card = (out / "README.md").read_text()
     assert "## Styles" in card
     assert f"| photographs like it | {' | '.join(str(s.photographs['']) for s in model.styles)} |" in card
     names = ", ".join(style.name for style in model.styles)
-    assert f"in the model's styles, from left to right: {names}." in card
+    assert f"the network's photographs of it in the model's styles: {names}." in card
     for color in re.findall(r"!\[#([0-9a-f]{6})\]\(swatches/\1\.png\)", card):
         assert (out / "swatches" / f"{color}.png").exists()
     (picture,) = model.synthesize(np.zeros((32, 64), np.uint8), style=len(model.styles) - 1)

@@ -173,7 +173,7 @@ def _caption(sample: str, model: ModelDescription) -> str:
         return "The training loss and that of held-out rows, step by step, and the loss's terms."
     if sample == f"{SAMPLES}/{STYLES}" and model.styles:
         names = ", ".join(escape(style.name) for style in model.styles)
-        return f"Layouts, one in each row, in the model's styles, from left to right: {names}."
+        return f"One layout in each row, and the network's photographs of it in the model's styles: {names}."
     if sample != f"{SAMPLES}/held-out.png":
         return escape(Path(sample).stem)
     k = model.num_images

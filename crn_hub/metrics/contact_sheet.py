@@ -93,12 +93,16 @@ def draw_grid(titles: Sequence[str], lines: Sequence[tuple[str, Tiles]], tile: t
 
 
 def draw_styles(model: CRN, layouts: Mapping[str, np.ndarray], tile: tuple[int, int]) -> Image.Image:
-    """Layouts, uint8 ids (H, W) by their names, in all styles of the model, at (height, width) in pixels."""
-    lines: list[tuple[str, Tiles]] = [
-        (name, [model.synthesize(ids, num_images=1, style=style)[0] for style in model.styles])
-        for name, ids in layouts.items()
-    ]
-    return draw_grid([style.name for style in model.styles], lines, tile)
+    """Layouts, uint8 ids (H, W) by their names, beside what the model makes of each in all its styles.
+
+    Args:
+        tile: (height, width) of each picture in pixels.
+    """
+    lines: list[tuple[str, Tiles]] = []
+    for name, ids in layouts.items():
+        photographs = [model.synthesize(ids, num_images=1, style=style)[0] for style in model.styles]
+        lines.append((name, [model.classes.to_image(ids).convert("RGB"), *photographs]))
+    return draw_grid(["layout", *(style.name for style in model.styles)], lines, tile)
 
 
 def _tiles(evaluation: Evaluation, index: int, hidden: Collection[int]) -> Tiles:

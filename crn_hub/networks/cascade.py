@@ -4,7 +4,7 @@ Details that the paper leaves open follow the authors' published TensorFlow code
 what people have: order of concatenation, aligned corners, area averaging, order of the output channels.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar, cast
 
@@ -198,8 +198,8 @@ class CRN(HubModel):
         """
         if isinstance(wanted, Style):
             return wanted.completed([*self.styles, self._style_of_classes], self.kinds)
-        if wanted is None:
-            return self.styles[0] if self.styles else self._style_of_classes
+        if wanted is None and self.styles:
+            return self.styles[0]
         names = [style.name for style in self.styles]
         if isinstance(wanted, str) and wanted in names:
             return self.styles[names.index(wanted)]
@@ -215,7 +215,7 @@ class CRN(HubModel):
 
     @property
     def _style_of_classes(self) -> Style:
-        """One colour for each class."""
+        """One colour for each class, for what a style of one's own lacks."""
         colors = ((self.default_colors.float() + 1) * 127.5).round().clamp(0, 255).int().tolist()
         return Style("", {kind: ((tuple(color), 1.0),) for kind, color in zip(self.kinds, colors, strict=True)})
 
@@ -231,20 +231,16 @@ class CRN(HubModel):
             return lambda ids: (None, self.noise(seed, len(ids)))
         if style is not None and colors is not None:
             raise ValueError("style and colors both say which colours the regions have; give one of them.")
-        pictures = None if colors is None else [read_photograph(picture) for picture in colors]
+        if colors is not None:
+            pictures = [_fitted(read_photograph(picture), self.size) for picture in colors]
+            return lambda ids: (_stacked(map(colors_of_regions, pictures, ids)), self.noise(seed, len(ids)) or None)
+        if style is None and not self.styles:
+            return lambda ids: (None, self.noise(seed, len(ids)) or None)  # in the colours of the classes
         chosen = self.style(style)
-
-        def inputs(ids: np.ndarray) -> Sequence[Any]:
-            if pictures is None:
-                guides = [chosen.paint(of_layout, seed) for of_layout in ids]
-            else:
-                guides = [
-                    colors_of_regions(_fitted(picture, self.size), of_layout)
-                    for picture, of_layout in zip(pictures, ids, strict=True)
-                ]
-            return torch.from_numpy(np.stack(guides)), self.noise(seed, len(ids)) or None
-
-        return inputs
+        return lambda ids: (
+            _stacked(chosen.paint(layout, seed) for layout in ids),
+            self.noise(seed, len(ids)) or None,
+        )
 
     @property
     def config(self) -> dict[str, Any]:
@@ -430,6 +426,10 @@ class CRN(HubModel):
 def _fitted(picture: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """uint8 (H, W, 3) -> the same of `size`, (height, width)."""
     return np.asarray(Image.fromarray(picture).resize((size[1], size[0]), Image.Resampling.BILINEAR))
+
+
+def _stacked(guides: Iterable[np.ndarray]) -> Tensor:
+    return torch.from_numpy(np.stack([*guides]))
 
 
 def _as_color(rgb: np.ndarray) -> tuple[int, int, int]:

@@ -55,10 +55,10 @@ def sample_grid(model: HubModel, pairs: list[dict[str, Tensor]]) -> Image.Image:
 
 
 def style_grid(model: CRN, pairs: list[dict[str, Tensor]]) -> Image.Image:
-    """One row per pair: its layout in each of the model's styles, by their order."""
+    """One row per pair: layout | what the network makes of it in each of the model's styles."""
     tiles = []
     for pair in pairs:
-        for style in model.styles:
-            (picture,) = model.synthesize(pair["ids"].numpy(), num_images=1, style=style)
-            tiles.append(pil_to_tensor(picture))
-    return to_pil_image(make_grid(tiles, nrow=len(model.styles), pad_value=255))
+        ids = pair["ids"].numpy()
+        photographs = [model.synthesize(ids, num_images=1, style=style)[0] for style in model.styles]
+        tiles += [pil_to_tensor(p) for p in (Image.fromarray(model.classes.to_colors(ids)), *photographs)]
+    return to_pil_image(make_grid(tiles, nrow=len(model.styles) + 1, pad_value=255))
