@@ -43,7 +43,7 @@ STYLES = {
     890: "dusk",
     663: "nightfall",
 }
-SHOWN_LAYOUTS = ("avenue", "high-street", "park-road")  # of the demo, in samples/styles.png
+SHOWN_LAYOUTS = ("avenue", "high-street", "park-road")  # of the demo, in samples/styles.png and in README.md
 
 
 def outputs_on_three_layouts(model: CRN) -> dict[str, np.ndarray]:
@@ -74,6 +74,11 @@ def styles_of_box(model: CRN, rows: Any) -> tuple[Style, ...]:
     """The styles in `STYLES`, of rows of the data that the model was trained on."""
     photographs, sources, of_rows = styles_of_rows(PairDataset(rows, model.classes, model.size))
     return styles_of(photographs, sources, model.kinds, [of_rows.index(row) for row in STYLES], [*STYLES.values()])
+
+
+def shown_layouts(model: CRN) -> dict[str, np.ndarray]:
+    """The ids of `SHOWN_LAYOUTS`, by their names."""
+    return {name: read_layout(EXAMPLES / f"{name}.png", model.classes).ids for name in SHOWN_LAYOUTS}
 
 
 def list_pictures(folder: str, pictures: dict[str, dict[str, list[int]]], file: Path = PICTURES) -> None:
@@ -116,8 +121,7 @@ def put_in_box(source: Path, data_name: str) -> None:
     samples, shown = draw_samples(model, data)
     shutil.rmtree(MODEL_IN_THE_BOX, ignore_errors=True)
     save_picture(samples, MODEL_IN_THE_BOX / SAMPLES / "held-out.png")
-    layouts = {name: read_layout(EXAMPLES / f"{name}.png", model.classes).ids for name in SHOWN_LAYOUTS}
-    save_picture(draw_styles(model, layouts, (128, 256)), MODEL_IN_THE_BOX / SAMPLES / STYLES_PICTURE)
+    save_picture(draw_styles(model, shown_layouts(model), (128, 256)), MODEL_IN_THE_BOX / SAMPLES / STYLES_PICTURE)
     (MODEL_IN_THE_BOX / SAMPLES / "loss-curves.png").write_bytes(curves)
     model.half().save_pretrained(MODEL_IN_THE_BOX)
     split = f"{'streets' if collections_of(train) else 'camvid'}/validation"

@@ -7,9 +7,9 @@ Arguments: a data set whose column "source" tells CamVid and LabelMeFacade apart
 on it, and a folder for measurements (benchmarks/box/measure.py). With a fourth one that model is put in the box first
 (put_in_box.py). Needs a Chromium for the screenshot.
 
-What is renewed: the measures and notes in its training record and card; benchmarks/box; the first picture of README.md
-with its caption; the screenshot of the demo; the pinned outputs of tests/test_box.py; the terms (state_terms.py).
-tests/data/box_quotes.json then lists the files, with the fingerprint of the model that they are about.
+What is renewed: the measures and notes in its training record and card; benchmarks/box; the first picture of README.md,
+docs/lights.jpg, with its caption; the screenshot of the demo; the pinned outputs of tests/test_box.py; the terms
+(state_terms.py). tests/data/box_quotes.json then lists the files, with the fingerprint of the model that they are about.
 """
 
 import hashlib
@@ -21,7 +21,7 @@ import textwrap
 from pathlib import Path
 
 from playwright.sync_api import sync_playwright
-from put_in_box import list_pictures, pin_outputs, put_in_box
+from put_in_box import list_pictures, pin_outputs, put_in_box, shown_layouts
 from state_terms import replaced, state_terms
 
 from crn_hub import CRN
@@ -32,17 +32,19 @@ from crn_hub.demo import launch
 from crn_hub.fingerprint import fingerprint
 from crn_hub.hub.training_record import TrainingRecord, evaluations_in
 from crn_hub.hub.training_summary import summarise_training
+from crn_hub.metrics.contact_sheet import draw_styles
 from crn_hub.segmentation import load_segmenter
 
 ROOT = Path(__file__).parent.parent
 BENCHMARK, SCREENSHOT = ROOT / "benchmarks" / "box", ROOT / "docs" / "demo.png"
+LIGHTS, SHOWN_STYLES = ROOT / "docs" / "lights.jpg", ("brick under a blue sky", "midday", "overcast", "dusk")
 QUOTES = ROOT / "tests" / "data" / "box_quotes.json"
 RESULTS = (".csv", ".jpg", ".json", ".md", ".png")
 # What is still wrong with the images of the present model; to be written anew by whoever looks at those of another.
 TO_THE_EYE = (
     "To the eye: far streets, trees, roads and walls with painted windows come near photographs. Large walls without "
-    "windows and cars near the camera are a relief of patches, often with a yellow seam where shop signs would be; people "
-    "are silhouettes, signs are empty, and light windows look like closed blinds."
+    "windows and cars near the camera are a relief of patches, often with a yellow seam where shop signs would be; "
+    "people are silhouettes, signs are empty, and light windows look like closed blinds."
 )
 IS_SHOWN = """() => {
     const painter = document.querySelector('.lp[data-ready="1"]');
@@ -82,12 +84,12 @@ def readme_picture(model: CRN) -> str:
     folder = f"crn_hub/pretrained/{MODEL_IN_THE_BOX.name}"
     hardware = [*dict.fromkeys(stage["hardware"] for stage in summarise_training(model.training_record).stages)]
     caption = (
-        "*What the model that comes with the package makes of three layouts, in each of its styles. It was trained on "
+        "*What the model that comes with the package makes of three layouts in four of its styles. It was trained on "
         f"{model.training_record['dataset']}, on {', then '.join(hardware)}. "
         f"{measures_in_words(model.training_record)} Its [card]({folder}/README.md) says more, and "
         "[benchmarks/box](benchmarks/box/README.md) shows what it makes of all kinds of layouts.*"
     )
-    picture = f"![Layouts, and photographs of them in different light and colours]({folder}/samples/styles.png)"
+    picture = f"![Layouts, and photographs of them in different light and colours]({LIGHTS.relative_to(ROOT)})"
     return f"{picture}\n\n{textwrap.fill(caption, 120, break_on_hyphens=False, break_long_words=False)}\n"
 
 
@@ -118,7 +120,7 @@ def take_screenshot(model: CRN, file: Path) -> None:
 
 def quoting_files() -> list[Path]:
     """The files that this script makes and that would be about another model if the one in the box changed."""
-    return [SCREENSHOT, *sorted(file for file in BENCHMARK.rglob("*") if file.suffix in RESULTS)]
+    return [SCREENSHOT, LIGHTS, *sorted(file for file in BENCHMARK.rglob("*") if file.suffix in RESULTS)]
 
 
 def quotes(model: CRN) -> dict[str, object]:
@@ -148,6 +150,7 @@ def main() -> None:
         (ROOT / "README.md").write_text(readme(model), encoding="utf-8")
         state_terms()
         pin_outputs()
+        draw_styles(model, shown_layouts(model), (192, 384), SHOWN_STYLES).save(LIGHTS, quality=88)
         take_screenshot(model, SCREENSHOT)
         QUOTES.write_text(json.dumps(quotes(model), indent=2) + "\n")
     except (OSError, ValueError, RuntimeError) as error:

@@ -92,17 +92,23 @@ def draw_grid(titles: Sequence[str], lines: Sequence[tuple[str, Tiles]], tile: t
     return sheet
 
 
-def draw_styles(model: CRN, layouts: Mapping[str, np.ndarray], tile: tuple[int, int]) -> Image.Image:
-    """Layouts, uint8 ids (H, W) by their names, beside what the model makes of each in all its styles.
+def draw_styles(
+    model: CRN, layouts: Mapping[str, np.ndarray], tile: tuple[int, int], styles: Sequence[str] | None = None
+) -> Image.Image:
+    """Layouts beside what the model makes of each in several styles.
 
     Args:
+        model: with styles.
+        layouts: uint8 ids (H, W), by their names.
         tile: (height, width) of each picture in pixels.
+        styles: names of styles; all by default.
     """
+    names = styles or [style.name for style in model.styles]
     lines: list[tuple[str, Tiles]] = []
     for name, ids in layouts.items():
-        photographs = [model.synthesize(ids, num_images=1, style=style)[0] for style in model.styles]
+        photographs = [model.synthesize(ids, num_images=1, style=style)[0] for style in names]
         lines.append((name, [model.classes.to_image(ids).convert("RGB"), *photographs]))
-    return draw_grid(["layout", *(style.name for style in model.styles)], lines, tile)
+    return draw_grid(["layout", *names], lines, tile)
 
 
 def _tiles(evaluation: Evaluation, index: int, hidden: Collection[int]) -> Tiles:
