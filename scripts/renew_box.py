@@ -9,7 +9,7 @@ on it, and a folder for measurements (benchmarks/box/measure.py). With a fourth 
 
 What is renewed: the measures and notes in its training record and card; benchmarks/box; the first picture of README.md,
 docs/lights.jpg, with its caption; the screenshot of the demo; the pinned outputs of tests/test_box.py; the terms
-(state_terms.py). tests/data/box_quotes.json then lists the files, with the fingerprint of the model that they are about.
+(state_terms.py). tests/data/box_quotes.json then lists the files, with the fingerprint of the model they are about.
 """
 
 import hashlib

@@ -19,6 +19,7 @@ from crn_hub.losses.texture import TEXTURE_LAYERS, TextureLoss
 from crn_hub.pictures import from_255
 from crn_hub.scenes import street_scene
 from crn_hub.vgg import load_features
+from scripts.narrow_cascade import narrow
 
 STREETS = ClassSet.streets()
 WIDTHS = (8, 6, 5, 4)
@@ -334,3 +335,25 @@ def test_a_model_without_the_parts_is_a_start_for_one_with_them(tmp_path: Path) 
     done = train(*few, "--init_from", tmp_path / "plain", "--output_dir", tmp_path / "run")
     assert "4 of 4 modules start from" in done.stdout
     assert CRN.from_pretrained(tmp_path / "run").noise_planes
+
+
+# -- narrower ----------------------------------------------------------------------------------------
+
+
+def test_a_cascade_is_narrowed_to_the_channels_that_are_heard() -> None:
+    """A channel that nothing hears goes first; the normalisation is over all channels, so images change a little."""
+    model, ids = both(), layouts(both(), 1)
+    with torch.no_grad():
+        model.default_colors.uniform_(-1, 1)
+        model.stages[0].norm1.weight.uniform_(0.9, 1.1)
+        model.stages[0].conv2.weight[:, 3] = 0
+    narrowed, same = narrow(model, (7, 6, 5, 4)), narrow(model, WIDTHS)
+    assert (narrowed.widths, narrowed.region_colors, narrowed.noise_planes) == ((7, 6, 5, 4), True, True)
+    assert torch.equal(same(ids), model(ids))
+    kept = [0, 1, 2, 4, 5, 6, 7]
+    assert torch.equal(narrowed.stages[0].norm1.weight, model.stages[0].norm1.weight[kept])
+    assert torch.equal(narrowed.stages[0].noise1, model.stages[0].noise1[kept])
+    assert (narrowed(ids) - model(ids)).abs().mean() < 0.2 * model(ids).std()
+    for widths in ((9, 6, 5, 4), (8, 6, 5)):
+        with pytest.raises(ValueError, match=r"the widths must be 4 numbers of at most \[8, 6, 5, 4\]"):
+            narrow(model, widths)
