@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageOps
 from torch import Tensor
 
 from crn_hub.files import appearing
@@ -43,14 +43,27 @@ def read_photograph(photograph: Photograph) -> np.ndarray:
             )
         return photograph
     if isinstance(photograph, Image.Image):
-        return np.array(photograph.convert("RGB"))
+        return _in_rgb(photograph, "the photograph")
+    if not isinstance(photograph, str | os.PathLike):
+        raise ValueError(f"a photograph is a path, a PIL image or an array, not {type(photograph).__name__}.")
     try:
         with Image.open(photograph) as opened:
-            return np.array(opened.convert("RGB"))
+            opened.load()
     except FileNotFoundError as error:
         raise ValueError(f"{clause(photograph)}: no such file.") from error
-    except (OSError, SyntaxError, TypeError, AttributeError, Image.DecompressionBombError) as error:
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise ValueError(f"{clause(photograph)}: not readable as a photograph ({clause(error)}).") from error
+    return _in_rgb(opened, clause(photograph))
+
+
+def _in_rgb(picture: Image.Image, called: str) -> np.ndarray:
+    """uint8 (H, W, 3), turned as EXIF says."""
+    if picture.mode not in ("RGB", "RGBA", "L", "LA", "P", "PA", "CMYK", "YCbCr") or 0 in picture.size:
+        raise ValueError(
+            f"{called}: a picture of mode {picture.mode} with {picture.width} x {picture.height} pixels cannot be "
+            "used; a photograph has 8 bits per channel."
+        )
+    return np.array(ImageOps.exif_transpose(picture).convert("RGB"))
 
 
 def resize_picture(picture: Image.Image, size: tuple[int, int]) -> Image.Image:

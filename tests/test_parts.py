@@ -81,7 +81,10 @@ def test_noise_and_colours_count_and_have_defaults() -> None:
     [
         ({"colors": torch.zeros(2, 3, 32, 63)}, r"colors must be floating point \(2, 3, 32, 64\)"),
         ({"colors": torch.zeros(2, 3, 32, 64, dtype=torch.uint8)}, "not torch.uint8"),
+        ({"colors": np.zeros((2, 3, 32, 64))}, "colors must be a tensor"),
         ({"noise": []}, "noise must be 8 planes for 2 layouts"),
+        ({"noise": 5}, "noise must be 8 planes for 2 layouts"),
+        ({"noise": [np.zeros((2, 1, 4, 8))] * 8}, "noise must be 8 planes for 2 layouts"),
         ({"noise": both().noise(0, 1)}, "noise must be 8 planes for 2 layouts"),
     ],
 )
@@ -89,6 +92,14 @@ def test_colours_and_noise_of_other_shapes_are_refused(given: dict, message: str
     model = both()
     with pytest.raises(ValueError, match=message):
         model(layouts(model), **given)
+
+
+@pytest.mark.parametrize("seed", [-1, 1.5, True, "1", [0, -1], None])
+def test_seeds_are_whole_numbers(seed: object) -> None:
+    with pytest.raises(ValueError, match="seed must be a whole number, 0 or more, not"):
+        both().noise(seed)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="noise is for one layout or more"):
+        both().noise([])
 
 
 def test_gradient_checkpointing_changes_no_gradient_with_noise() -> None:

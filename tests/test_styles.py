@@ -206,9 +206,20 @@ def test_styles_are_saved_with_the_model(model: CRN, folder: Path) -> None:
         (lambda styles: [styles[0] | {"mood": 1}], "a style must have name, colors and photographs"),
         (lambda styles: [styles[0] | {"name": "a\nb"}], "the name of a style must be 1 to 60 printable characters"),
         (lambda styles: [styles[0] | {"name": " "}], "the name of a style"),
+        (lambda styles: [styles[0] | {"name": "12"}], "the name of a style"),
+        (lambda styles: [styles[0] | {"name": "--help"}], "the name of a style"),
+        (lambda styles: [styles[0], styles[1] | {"name": "Bright"}], "two styles have the name bright"),
+        (lambda styles: [styles[0] | {"photographs": {"camvid": 2**70}}], "must be counts by source"),
+        (lambda styles: [styles[0] | {"photographs": {"a\x1b[31m": 1}}], "must be counts by source"),
         (lambda styles: [styles[0] | {"photographs": {"": True}}], "must be counts by source"),
-        (lambda styles: [styles[0] | {"colors": {"sky": {"#ffffff": 1}}}], "missing are bicyclist, building, car and"),
-        (lambda styles: [styles[0] | {"colors": styles[0]["colors"] | {"moon": {}}}], "unknown moon"),
+        (
+            lambda styles: [styles[0] | {"colors": {"sky": {"#ffffff": 1}}}],
+            "the style bright has no colours for bicyclist, building, car and",
+        ),
+        (
+            lambda styles: [styles[0] | {"colors": styles[0]["colors"] | {"moon": {}}}],
+            "has colours for moon, which are no classes",
+        ),
         (lambda styles: [styles[0] | {"colors": styles[0]["colors"] | {"sky": {}}}], "1 to 32 colours"),
         (lambda styles: [styles[0] | {"colors": styles[0]["colors"] | {"sky": {"#FFF": 1}}}], 'like "#40a0ff"'),
         (lambda styles: [styles[0] | {"colors": styles[0]["colors"] | {"sky": {"#ffffff": 0}}}], "above 0"),
@@ -221,6 +232,38 @@ def test_damaged_styles_are_refused(model: CRN, change: Any, message: str) -> No
         styles_from_config(change(styles), STREETS)
     with pytest.raises(ValueError, match=r"style|colours"):
         CRN.from_config({**model.config, "styles": change(styles)})
+
+
+def test_a_model_takes_whole_styles_or_keeps_its_own(folder: Path) -> None:
+    """What a style of one's own lacks comes from those that the model had; what it cannot have changes nothing."""
+    model = CRN.from_pretrained(folder)
+    before, colors = model.styles, model.default_colors.clone()
+    for styles, message in (
+        ([], "styles must be a list of 1 to 64, not of 0."),
+        (["dusk"], "styles must be of the class Style, not str."),
+        ([before[0]] * 2, "two styles have the name bright."),
+        ([plain("day", (1, 2, 3))] * 65, "styles must be a list of 1 to 64, not of 65."),
+        ([plain("7", (1, 2, 3))], "the name of a style must be"),
+        ([Style("many", {SKY: (((1, 2, 3), 0.01),) * 33})], "more than 32 colours"),
+    ):
+        with pytest.raises(ValueError, match=re.escape(message)):
+            model.set_styles(styles)  # type: ignore[arg-type]
+        assert model.styles == before
+        assert torch.equal(model.default_colors, colors)
+    model.set_styles(style for style in (Style.from_photograph(*two_cars(), name="mine"), before[1]))
+    assert model.styles[0].mean(CAR).tolist() == [100, 0, 100]
+    assert model.styles[0].mean(BUILDING).tolist() in ([220, 220, 210], [30, 30, 40])
+    assert CRN.from_config(model.config).styles == model.styles
+    with pytest.raises(ValueError, match="this network takes no colours of regions, so it has no styles"):
+        CRN(STREETS, (4, 4, 4)).set_styles(before)
+
+
+@pytest.mark.parametrize(
+    "shares", [(), (((1, 2, 3), 0),), (((1, 2), 1.0),), (((1, 2, 300), 1.0),), (((1.5, 2, 3), 1.0),), ((None, 1.0),)]
+)
+def test_a_style_holds_only_colours(shares: Any) -> None:
+    with pytest.raises(ValueError, match=r"the colours of class id 0 must be RGB in whole numbers 0\.\.255"):
+        Style("", {SKY: shares})
 
 
 def test_only_networks_with_colours_have_styles(model: CRN) -> None:
@@ -239,6 +282,7 @@ def test_style_colours_and_seed_choose_the_photograph(model: CRN) -> None:
     (dark,) = model.synthesize(ids, style=1)
     assert dark == model.synthesize(ids, style="dark")[0] == model.synthesize(ids, style=model.styles[1])[0]
     assert dark != default
+    assert dark == model.synthesize(ids, style=np.int64(1), seed=np.uint8(0), num_images=np.int32(1))[0]  # type: ignore[arg-type]
     assert model.synthesize(ids, seed=1)[0] != default
     of_photograph = model.synthesize(ids, style=Style.from_photograph(*two_cars()))[0]
     assert of_photograph not in (default, dark)
@@ -271,9 +315,16 @@ def test_a_list_of_layouts_makes_one_batch(model: CRN, monkeypatch: pytest.Monke
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"style": "noon"}, "this model has no style noon: it has bright, dark, or 0..1."),
+        ({"style": "noon"}, "this model has no style 'noon': it has bright; dark; or 0..1."),
         ({"style": 2}, "this model has no style 2"),
         ({"style": True}, "this model has no style True"),
+        ({"style": "1"}, "this model has no style '1': it has bright; dark; or 0..1."),
+        ({"num_images": True}, "num_images must be 1..1 for this model, not True."),
+        ({"seed": True}, "seed must be a whole number"),
+        ({"colors": (255, 0, 0)}, "colors must be 1 pictures, one for each layout, not 3."),
+        ({"colors": 255}, "a photograph is a path, a PIL image or an array, not int."),
+        ({"colors": Image.new("I;16", (8, 8))}, "a picture of mode I;16 with 8 x 8 pixels cannot be used"),
+        ({"colors": "a\0b"}, "not readable as a photograph"),
         ({"style": "bright", "colors": two_cars()[0]}, "style and colors both say"),
         ({"seed": -1}, "seed must be a whole number, 0 or more, not -1."),
         ({"seed": 0.5}, "seed must be a whole number"),
@@ -307,6 +358,9 @@ def test_a_network_with_one_of_the_parts_takes_what_it_can() -> None:
     assert colors.synthesize(ids) != colors.synthesize(ids, style=Style.from_photograph(*two_cars()))
     with pytest.raises(ValueError, match="this model has no style 0: it has none"):
         colors.synthesize(ids, style=0)
+    for given in ({}, {"colors": two_cars()[0]}):
+        with pytest.raises(ValueError, match="without noise, a seed only changes the colours that a style gives"):
+            colors.synthesize(ids, seed=1, **given)
 
 
 # -- the commands ------------------------------------------------------------------------------------
@@ -324,7 +378,7 @@ def test_synthesize_and_info_know_styles(
             assert written.tobytes() == model.synthesize(ids, style="dark", seed=5)[0].tobytes()
     capsys.readouterr()
     assert crn(monkeypatch, *common, "--style", "noon") == 2
-    assert "this model has no style noon: it has bright, dark" in capsys.readouterr().err
+    assert "this model has no style 'noon': it has bright; dark" in capsys.readouterr().err
     assert crn(monkeypatch, "info", folder) == 0
     printed = capsys.readouterr().out
     assert "2 styles, the first by default" in printed
@@ -346,7 +400,8 @@ def test_a_run_ends_with_styles_of_its_photographs(tmp_path: Path) -> None:
     card = (out / "README.md").read_text()
     assert "## Styles" in card
     assert f"| photographs like it | {' | '.join(str(s.photographs['']) for s in model.styles)} |" in card
-    names = ", ".join(style.name for style in model.styles)
+    names = "; ".join(style.name for style in model.styles)
+    assert "3 for the colours of regions; 13 for the classes; 1 for unlabelled; a plane of noise" in card
     assert f"the network's photographs of it in the model's styles: {names}." in card
     for color in re.findall(r"!\[#([0-9a-f]{6})\]\(swatches/\1\.png\)", card):
         assert (out / "swatches" / f"{color}.png").exists()

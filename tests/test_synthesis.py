@@ -14,6 +14,11 @@ from crn_hub.pictures import compose, save_picture, to_pixels
 from crn_hub.synthesis import photographs_of, resize_ids
 
 
+def no_more(ids: np.ndarray) -> tuple[()]:
+    """The network takes ids alone."""
+    return ()
+
+
 class Plain(torch.nn.Module):
     """Gives image u the grey level 0.1 * u; remembers what it was asked."""
 
@@ -23,7 +28,8 @@ class Plain(torch.nn.Module):
 
     def forward(self, ids: torch.Tensor) -> torch.Tensor:
         self.asked = ids
-        return torch.stack([torch.full((3, *ids.shape[1:]), 0.1 * u) for u in range(3)])[None] + self.weight
+        of_one = torch.stack([torch.full((3, *ids.shape[1:]), 0.1 * u) for u in range(3)])
+        return of_one.expand(len(ids), *of_one.shape) + self.weight
 
 
 def test_resizing_brings_no_new_ids() -> None:
@@ -40,20 +46,22 @@ def test_pixels_are_clipped_and_rounded() -> None:
 
 def test_the_network_gets_its_size_and_the_caller_the_layouts() -> None:
     network = Plain()
-    photographs = photographs_of(network, np.zeros((40, 20), np.uint8), 2, (16, 32))
-    assert tuple(network.asked.shape) == (1, 16, 32)
+    layouts = [np.zeros((40, 20), np.uint8), np.zeros((5, 6), np.uint8)]
+    photographs, others = photographs_of(network, layouts, no_more, 2, (16, 32))
+    assert tuple(network.asked.shape) == (2, 16, 32)
     assert [p.size for p in photographs] == [(20, 40)] * 2
+    assert [p.size for p in others] == [(6, 5)] * 2
     assert [p.getpixel((3, 3))[0] for p in photographs] == [128, 140]
 
 
 @pytest.mark.parametrize("size", [(0, 10), (10, -1), (20_000, 20_000), (10.5, 30), (10,), 10])
 def test_sizes_out_of_range_are_refused(size: tuple[int, int]) -> None:
     with pytest.raises(ValueError, match="size must be"):
-        photographs_of(Plain(), np.zeros((4, 4), np.uint8), 1, (16, 32), size)
+        photographs_of(Plain(), [np.zeros((4, 4), np.uint8)], no_more, 1, (16, 32), size)
 
 
 def test_a_size_that_is_asked_for_is_that_of_the_photographs() -> None:
-    (photograph,) = photographs_of(Plain(), np.zeros((4, 4), np.uint8), 1, (16, 32), (10, 30))
+    ((photograph,),) = photographs_of(Plain(), [np.zeros((4, 4), np.uint8)], no_more, 1, (16, 32), (10, 30))
     assert photograph.size == (30, 10)
 
 

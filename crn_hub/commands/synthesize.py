@@ -1,5 +1,6 @@
 """`crn synthesize`: layout files -> photographs."""
 
+import re
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -59,7 +60,8 @@ def synthesize(
         Of details, and of the colours that a style gives to regions.
     """
     network = HubModel.from_pretrained(resolve(model))
-    chosen = int(style) if style is not None and style.isdecimal() else style
+    # No name of a style is a number.
+    chosen = int(style) if style is not None and re.fullmatch("[0-9]{1,4}", style) else style
     network.check_choice(chosen, seed)
     stems = [layout.stem for layout in layouts]
     if repeated := sorted({stem for stem in stems if stems.count(stem) > 1}):

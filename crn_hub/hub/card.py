@@ -56,6 +56,7 @@ class ModelDescription:
         num_images: k, images per layout.
         num_parameters: the number of its parameters.
         gflop: arithmetic for one layout, in 10^9 operations.
+        inputs: what its channels of input are for.
         styles: the styles of the model, if it has any; the first is the default.
     """
 
@@ -68,6 +69,7 @@ class ModelDescription:
     num_images: int
     num_parameters: int
     gflop: float
+    inputs: tuple[str, ...]
     styles: tuple[StyleDescription, ...] = ()
 
     @property
@@ -153,8 +155,8 @@ def _opening(model: ModelDescription, training: TrainingSummary) -> list[str]:
     ]
     if training.system:
         sections.append(
-            f"One of the systems to compare with that of [Chen and Koltun, 2017]({PAPER_URL}): "
-            f"{escape(training.system)}."
+            f"How it is trained is not that of [Chen and Koltun, 2017]({PAPER_URL}), the cascade with the perceptual "
+            f"loss alone, but {escape(training.system)}."
         )
     return sections
 
@@ -172,7 +174,7 @@ def _caption(sample: str, model: ModelDescription) -> str:
     if sample == f"{SAMPLES}/loss-curves.png":
         return "The training loss and that of held-out rows, step by step, and the loss's terms."
     if sample == f"{SAMPLES}/{STYLES}" and model.styles:
-        names = ", ".join(escape(style.name) for style in model.styles)
+        names = "; ".join(escape(style.name) for style in model.styles)
         return f"One layout in each row, and the network's photographs of it in the model's styles: {names}."
     if sample != f"{SAMPLES}/held-out.png":
         return escape(Path(sample).stem)
@@ -221,9 +223,10 @@ def _styles(model: ModelDescription) -> list[str]:
     return [
         "## Styles",
         "A layout says neither the light nor the colours; a style does: the colours that the regions of each class "
-        "have in one training photograph. Each region of a layout gets a colour of its own near these. `style=` with "
-        "a name or a number from 0 chooses one, the first by default; `seed=` changes details and the colours of "
-        "regions. On the command line these are `--style` and `--seed`. The mean colours of the classes:",
+        "have in one training photograph, or where it lacks a class, in one like it. Each large region of a layout "
+        "gets a colour near these. `style=` with a name or a number from 0 chooses one, the first by default; `seed=` "
+        "changes details and the colours of regions. On the command line these are `--style` and `--seed`. The mean "
+        "colours of the classes:",
         markdown_table(["class", *(escape(style.name) for style in model.styles)], rows),
     ]
 
@@ -232,7 +235,7 @@ def _network(model: ModelDescription) -> list[str]:
     rows = [
         ["images", f"{model.pixels} pixels (width x height)"],
         ["images per layout (k)", str(model.num_images)],
-        ["input channels", f"{len(model.classes) + 1}: one per class, one for unlabelled"],
+        ["input channels", "; ".join(model.inputs)],
         ["parameters", f"{model.num_parameters:,}"],
         ["arithmetic", f"{number(model.gflop)} GFLOP per layout (2 per multiply-add)"],
         [*model.layers],

@@ -69,7 +69,8 @@ class ModelOnRows:
             return None
         of_source = [style.photographs.get(self.sources[row], 0) for style in model.styles]
         of_all = [sum(style.photographs.values()) for style in model.styles]
-        counts = np.array(next((counts for counts in (of_source, of_all) if sum(counts)), [1] * len(model.styles)))
+        found = next((counts for counts in (of_source, of_all) if sum(counts)), [1] * len(model.styles))
+        counts = np.array(found, float)
         return int(np.random.default_rng(row).choice(len(counts), p=counts / counts.sum()))
 
 

@@ -1,12 +1,25 @@
 """Which numbers make a network, checked before any memory is taken."""
 
+import operator
 import reprlib
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 # The most that a network may have, so that nobody's config.json takes the machine down. The paper's largest has 2^21
 # pixels, 2^28.2 features (148 channels at that size) at once, and 2^26.6 parameters.
 MAX_PIXELS, MAX_FEATURES, MAX_PARAMETERS = 2**26, 2**29, 2**31
+
+
+def whole_number(value: Any) -> int | None:
+    """A whole number of Python or NumPy; None for anything else, True and False included."""
+    if isinstance(value, bool | np.bool_):
+        return None
+    try:
+        return operator.index(value)
+    except TypeError:
+        return None
 
 
 def whole_numbers(what: str, values: Any, low: int, high: int) -> tuple[int, ...]:

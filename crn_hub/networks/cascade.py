@@ -4,6 +4,7 @@ Details that the paper leaves open follow the authors' published TensorFlow code
 what people have: order of concatenation, aligned corners, area averaging, order of the output channels.
 """
 
+import reprlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar, cast
@@ -17,12 +18,11 @@ from torch import Tensor, nn
 from crn_hub.classes import UNLABELLED, ClassSet
 from crn_hub.data.region_colors import region_colors as colors_of_regions
 from crn_hub.hub.card import ModelDescription, StyleDescription
-from crn_hub.networks.bounds import check_features, check_parameters, check_pixels, whole_numbers
+from crn_hub.networks.bounds import check_features, check_parameters, check_pixels, whole_number, whole_numbers
 from crn_hub.networks.convolution import Convolution
 from crn_hub.networks.hub_model import HubModel
 from crn_hub.pictures import Photograph, read_photograph
-from crn_hub.styles import Style, styles_from_config
-from crn_hub.text import clause, some
+from crn_hub.styles import Style, check_styles, styles_from_config
 
 Cascade = TypeVar("Cascade", bound="CRN")
 
@@ -171,10 +171,15 @@ class CRN(HubModel):
         Args:
             seed: 0 or more; of all layouts, or one for each.
             batch: B, how many layouts there are, if they share a seed.
+
+        Raises:
+            ValueError: if a seed isn't such a number, or there is none.
         """
         if not self.noise_planes:
             return []
-        seeds = [seed] * batch if isinstance(seed, int) else [*seed]
+        seeds = [_seed(one) for one in (seed if isinstance(seed, Sequence) else [seed] * batch)]
+        if not seeds:
+            raise ValueError("noise is for one layout or more, not for none.")
         planes = []
         for index, size in enumerate(size for size in self._sizes for _ in range(2)):
             drawn = {s: np.random.default_rng((s, index)).standard_normal(size, np.float32) for s in {*seeds}}
@@ -184,11 +189,25 @@ class CRN(HubModel):
     # -- styles --------------------------------------------------------------------------------------
 
     @torch.no_grad()
-    def set_styles(self, styles: Sequence[Style]) -> None:
-        """Gives a network with `region_colors` its styles, the default first; each must have all classes."""
-        self.styles = tuple(styles)
-        means = np.stack([styles[0].mean(kind) for kind in self.kinds])
+    def set_styles(self, styles: Iterable[Style]) -> None:
+        """Gives a network with `region_colors` its styles, the default first.
+
+        What one of them lacks comes from those that the model had. Their ids must be of this model's classes.
+
+        Raises:
+            ValueError: if these cannot be the styles of this model, which then keeps those that it has.
+        """
+        if not self.region_colors:
+            raise ValueError("this network takes no colours of regions, so it has no styles.")
+        given = [*styles]
+        try:
+            check_styles(given)
+        except ValueError as error:
+            raise ValueError(f"{error}.") from error
+        completed = tuple(self.style(style) for style in given)
+        means = np.stack([completed[0].mean(kind) for kind in self.kinds])
         self.default_colors.copy_(torch.from_numpy(means / 127.5 - 1))
+        self.styles = completed
 
     def style(self, wanted: str | int | Style | None) -> Style:
         """A style with all classes: that of a name or number, one's own, or by default the first.
@@ -198,15 +217,14 @@ class CRN(HubModel):
         """
         if isinstance(wanted, Style):
             return wanted.completed([*self.styles, self._style_of_classes], self.kinds)
-        if wanted is None and self.styles:
-            return self.styles[0]
         names = [style.name for style in self.styles]
         if isinstance(wanted, str) and wanted in names:
             return self.styles[names.index(wanted)]
-        if isinstance(wanted, int) and not isinstance(wanted, bool) and 0 <= wanted < len(names):
-            return self.styles[wanted]
-        known = f"it has {some(names, len(names))}, or 0..{len(names) - 1}" if names else "it has none"
-        raise ValueError(f"this model has no style {clause(wanted)}: {known}.")
+        index = 0 if wanted is None else whole_number(wanted)
+        if index is not None and 0 <= index < len(names):
+            return self.styles[index]
+        known = f"it has {'; '.join(names)}; or 0..{len(names) - 1}" if names else "it has none"
+        raise ValueError(f"this model has no style {reprlib.repr(wanted)}: {known}.")
 
     @property
     def kinds(self) -> list[int]:
@@ -224,11 +242,12 @@ class CRN(HubModel):
     ) -> Callable[[np.ndarray], Sequence[Any]]:
         if not self.region_colors and not self.noise_planes:
             return super()._inputs(style, colors, seed)
-        if not isinstance(seed, int) or isinstance(seed, bool) or seed < 0:
-            raise ValueError(f"seed must be a whole number, 0 or more, not {clause(seed)}.")
+        seed = _seed(seed)
         if not self.region_colors:
             super()._inputs(style, colors, 0)
             return lambda ids: (None, self.noise(seed, len(ids)))
+        if seed and not self.noise_planes and (colors is not None or not (self.styles or style)):
+            raise ValueError("without noise, a seed only changes the colours that a style gives: leave it out.")
         if style is not None and colors is not None:
             raise ValueError("style and colors both say which colours the regions have; give one of them.")
         if colors is not None:
@@ -266,7 +285,13 @@ class CRN(HubModel):
             )
             for style in self.styles
         )
-        return replace(super().description, styles=styles)
+        plain = super().description
+        inputs = (
+            *(["3 for the colours of regions"] if self.region_colors else []),
+            *plain.inputs,
+            *(["a plane of noise at each normalisation"] if self.noise_planes else []),
+        )
+        return replace(plain, styles=styles, inputs=inputs)
 
     # -- inputs --------------------------------------------------------------------------------------
 
@@ -279,6 +304,8 @@ class CRN(HubModel):
         if colors is None:
             return torch.einsum("bnhw,nc->bchw", one_hot, self.default_colors.to(one_hot.dtype))
         wanted = (len(one_hot), 3, *self.size)
+        if not isinstance(colors, Tensor):
+            raise ValueError(f"colors must be a tensor, floating point {wanted}, not {type(colors).__name__}.")
         if tuple(colors.shape) != wanted or not colors.is_floating_point():
             raise ValueError(f"colors must be floating point {wanted}, not {colors.dtype} {tuple(colors.shape)}.")
         return colors.to(one_hot)
@@ -291,7 +318,8 @@ class CRN(HubModel):
             return []
         noise = self.noise(0, batch) if noise is None else noise
         wanted = [(batch, 1, *size) for size in self._sizes for _ in range(2)]
-        if [tuple(plane.shape) for plane in noise] != wanted:
+        is_tensors = isinstance(noise, Sequence) and all(isinstance(plane, Tensor) for plane in noise)
+        if not is_tensors or [tuple(plane.shape) for plane in noise] != wanted:
             raise ValueError(f"noise must be {len(wanted)} planes for {batch} layouts, as `noise` returns them.")
         return [plane.to(self.to_images.weight) for plane in noise]
 
@@ -426,6 +454,17 @@ class CRN(HubModel):
 def _fitted(picture: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """uint8 (H, W, 3) -> the same of `size`, (height, width)."""
     return np.asarray(Image.fromarray(picture).resize((size[1], size[0]), Image.Resampling.BILINEAR))
+
+
+def _seed(seed: Any) -> int:
+    """
+    Raises:
+        ValueError: unless it is a whole number, 0 or more.
+    """
+    number = whole_number(seed)
+    if number is None or number < 0:
+        raise ValueError(f"seed must be a whole number, 0 or more, not {reprlib.repr(seed)}.")
+    return number
 
 
 def _stacked(guides: Iterable[np.ndarray]) -> Tensor:

@@ -23,7 +23,7 @@ from crn_hub.hub.pushing import push_model
 from crn_hub.hub.saving import save_model
 from crn_hub.hub.source import Source
 from crn_hub.hub.training_record import TrainingRecord
-from crn_hub.networks.bounds import MAX_PARAMETERS, whole_numbers
+from crn_hub.networks.bounds import MAX_PARAMETERS, whole_number, whole_numbers
 from crn_hub.networks.convolution import Convolution
 from crn_hub.networks.one_hot import check_ids, one_hot
 from crn_hub.networks.starting import start_alike, take_over_classes, take_over_images
@@ -148,10 +148,11 @@ class HubModel(nn.Module, ABC):
             ValueError: if `num_images`, `size` or `seed` is out of range, there is no such style, or the network takes
                 no colours or no noise.
         """
-        if num_images is not None and not (isinstance(num_images, int) and 1 <= num_images <= self.num_images):
-            raise ValueError(f"num_images must be 1..{self.num_images} for this model, not {num_images}.")
+        count = self.num_images if num_images is None else whole_number(num_images)
+        if count is None or not 1 <= count <= self.num_images:
+            raise ValueError(f"num_images must be 1..{self.num_images} for this model, not {reprlib.repr(num_images)}.")
         layouts = layout if isinstance(layout, list) else [layout]
-        pictures = colors if isinstance(colors, list) or colors is None else [colors]
+        pictures = [*colors] if isinstance(colors, list | tuple) else None if colors is None else [colors]
         if pictures is not None and len(pictures) != len(layouts):
             raise ValueError(f"colors must be {len(layouts)} pictures, one for each layout, not {len(pictures)}.")
         readings = [read_layout(one, self.classes) for one in layouts]
@@ -160,7 +161,7 @@ class HubModel(nn.Module, ABC):
                 warnings.warn(note, LayoutWarning, stacklevel=2)
         inputs = self._inputs(style, pictures, seed)
         ids = [reading.ids for reading in readings]
-        found = photographs_of(self, ids, inputs, num_images or self.num_images, self.size, size)
+        found = photographs_of(self, ids, inputs, count, self.size, size)
         return found if isinstance(layout, list) else found[0]
 
     def check_choice(self, style: str | int | Style | None, seed: int) -> None:
@@ -180,7 +181,7 @@ class HubModel(nn.Module, ABC):
         """
         if style is not None or colors is not None:
             raise ValueError("this network takes no colours of regions: leave out style and colors.")
-        if seed != 0:
+        if whole_number(seed) != 0:
             raise ValueError("this network makes the same photographs with any seed: leave it out.")
         return lambda ids: ()
 
@@ -245,6 +246,7 @@ class HubModel(nn.Module, ABC):
             num_images=self.num_images,
             num_parameters=self.num_parameters,
             gflop=self.gflop,
+            inputs=(f"{len(self.classes)} for the classes", "1 for unlabelled"),
         )
 
     # -- starting ------------------------------------------------------------------------------------

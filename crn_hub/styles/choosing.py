@@ -30,8 +30,8 @@ def choose_styles(
     Args:
         photographs: the style of each photograph.
         sources: where each comes from.
-        kinds: the ids that every style must have; what its photograph lacks comes from the nearest that has it, and a
-            class that none has is grey.
+        kinds: the ids that every style must have; what its photograph lacks comes from one like it (`Style.completed`),
+            and a class that none has is grey.
         count: how many.
     """
     means = _means(photographs, kinds)

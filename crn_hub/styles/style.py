@@ -2,19 +2,20 @@
 
 import re
 import reprlib
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
-from crn_hub.classes import UNLABELLED, ClassSet, Layout, read_layout
+from crn_hub.classes import UNLABELLED, ClassSet, Layout, LayoutWarning, read_layout
 from crn_hub.data.region_colors import find_regions, mean_colors
 from crn_hub.pictures import Photograph, read_photograph
 from crn_hub.text import clause, some
 
 UNLABELLED_NAME = "unlabelled"  # in config.json, beside the names of classes
-MOST_STYLES, MOST_COLORS = 64, 32
+MOST_STYLES, MOST_COLORS, MOST_PHOTOGRAPHS = 64, 32, 2**31
 LONGEST_NAME = 60
 SPREAD = 0.03  # standard deviation of a region's colour around its style's, on the -1..1 scale
 CELLS = 8, 16  # down and across: the place of a region is the cell of its middle
@@ -40,6 +41,14 @@ class Style:
     colors: Mapping[int, Shares]
     photographs: Mapping[str, int] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        for kind, shares in self.colors.items():
+            if not shares or not all(_is_color(color) and _is_share(share) for color, share in shares):
+                raise ValueError(
+                    f"the colours of class id {clause(kind)} must be RGB in whole numbers 0..255, each with a share "
+                    f"above 0 and up to 1, not {reprlib.repr(shares)}."
+                )
+
     @classmethod
     def from_photograph(
         cls, photograph: Photograph, layout: Layout, classes: ClassSet | None = None, name: str = "photograph"
@@ -50,7 +59,8 @@ class Style:
             photograph: path, PIL image or array, uint8 (H, W, 3).
             layout: what it shows, of the same size: ids, uint8 (H, W), 255 unlabelled, or with `classes` whatever
                 `read_layout` understands.
-            classes: what the layout means, if it isn't an array of ids.
+            classes: what the layout means, if it isn't an array of ids. Ids are those of the model that will use the
+                style.
             name: the style's.
 
         Raises:
@@ -59,7 +69,10 @@ class Style:
         """
         pixels = read_photograph(photograph)
         if classes is not None:
-            ids = read_layout(layout, classes).ids
+            reading = read_layout(layout, classes)
+            for note in reading.notes:
+                warnings.warn(note, LayoutWarning, stacklevel=2)
+            ids = reading.ids
         elif isinstance(layout, np.ndarray) and layout.ndim == 2 and layout.dtype == np.uint8:
             ids = layout
         else:
@@ -148,21 +161,15 @@ class Style:
         if not isinstance(config, Mapping) or set(config) != {"name", "colors", "photographs"}:
             raise ValueError(f"a style must have name, colors and photographs, not {reprlib.repr(config)}")
         name, colors, photographs = config["name"], config["colors"], config["photographs"]
-        if not isinstance(name, str) or not name.strip() or not name.isprintable() or len(name) > LONGEST_NAME:
-            raise ValueError(
-                f"the name of a style must be 1 to {LONGEST_NAME} printable characters, not {reprlib.repr(name)}"
-            )
-        if not isinstance(colors, Mapping) or set(colors) != {*classes.names, UNLABELLED_NAME}:
-            found = set(colors) if isinstance(colors, Mapping) else set()
-            raise ValueError(
-                f"the style {clause(name)} must have colours for each class and for {UNLABELLED_NAME}: missing are "
-                f"{some(sorted({*classes.names, UNLABELLED_NAME} - found))}, unknown "
-                f"{some(sorted(map(str, found - {*classes.names, UNLABELLED_NAME})))}"
-            )
-        if not isinstance(photographs, Mapping) or not all(
-            isinstance(count, int) and not isinstance(count, bool) and count >= 0 for count in photographs.values()
-        ):
-            raise ValueError(f"the photographs of the style {clause(name)} must be counts by source")
+        _check_name(name)
+        if not isinstance(colors, Mapping):
+            raise ValueError(f"the colours of the style {clause(name)} must be by class, not {reprlib.repr(colors)}")
+        wanted = {*classes.names, UNLABELLED_NAME}
+        if missing := sorted(wanted - set(colors)):
+            raise ValueError(f"the style {clause(name)} has no colours for {some(missing)}")
+        if unknown := sorted(map(str, set(colors) - wanted)):
+            raise ValueError(f"the style {clause(name)} has colours for {some(unknown)}, which are no classes")
+        _check_photographs(photographs, name)
         ids = {**{of_class: kind for kind, of_class in enumerate(classes.names)}, UNLABELLED_NAME: UNLABELLED}
         by_id = {ids[of_class]: _read_shares(shares, name, of_class) for of_class, shares in colors.items()}
         return cls(name, by_id, dict(photographs))
@@ -174,13 +181,70 @@ def styles_from_config(config: Any, classes: ClassSet) -> tuple[Style, ...]:
     Raises:
         ValueError: if they are no styles; a clause on what is wrong.
     """
-    if not isinstance(config, Sequence) or isinstance(config, str) or not 1 <= len(config) <= MOST_STYLES:
+    if not isinstance(config, Sequence) or isinstance(config, str):
         raise ValueError(f"styles must be a list of 1 to {MOST_STYLES}, not {reprlib.repr(config)}")
     styles = tuple(Style.from_config(style, classes) for style in config)
-    names = [style.name for style in styles]
+    check_styles(styles)
+    return styles
+
+
+def check_styles(styles: Sequence[Style]) -> None:
+    """
+    Raises:
+        ValueError: if a model cannot have these styles: by their number, names or counts; a clause.
+    """
+    if not 1 <= len(styles) <= MOST_STYLES:
+        raise ValueError(f"styles must be a list of 1 to {MOST_STYLES}, not of {len(styles)}")
+    names = []
+    for style in styles:
+        if not isinstance(style, Style):
+            raise ValueError(f"styles must be of the class Style, not {type(style).__name__}")
+        _check_name(style.name)
+        _check_photographs(style.photographs, style.name)
+        if any(len(shares) > MOST_COLORS for shares in style.colors.values()):
+            raise ValueError(f"the style {clause(style.name)} has more than {MOST_COLORS} colours for a class")
+        names.append(style.name.casefold())
     if repeated := sorted({name for name in names if names.count(name) > 1}):
         raise ValueError(f"two styles have the name {clause(repeated[0])}")
-    return styles
+
+
+def _check_name(name: Any) -> None:
+    # A number, or what begins with a hyphen, couldn't be told from a style's number or an option on the command line.
+    if (
+        not isinstance(name, str)
+        or not 1 <= len(name) <= LONGEST_NAME
+        or not name.isprintable()
+        or name != name.strip()
+        or name.isnumeric()
+        or name.startswith("-")
+    ):
+        raise ValueError(
+            f"the name of a style must be 1 to {LONGEST_NAME} printable characters, no number, without a hyphen in "
+            f"front or spaces around it, not {reprlib.repr(name)}"
+        )
+
+
+def _check_photographs(photographs: Any, style: str) -> None:
+    if not isinstance(photographs, Mapping) or not all(
+        isinstance(source, str) and source.isprintable() and type(count) is int and 0 <= count <= MOST_PHOTOGRAPHS
+        for source, count in photographs.items()
+    ):
+        raise ValueError(
+            f"the photographs of the style {clause(style)} must be counts by source, 0..{MOST_PHOTOGRAPHS:,}, not "
+            f"{reprlib.repr(photographs)}"
+        )
+
+
+def _is_color(color: Any) -> bool:
+    return (
+        isinstance(color, tuple)
+        and len(color) == 3
+        and all(type(value) is int and 0 <= value <= 255 for value in color)
+    )
+
+
+def _is_share(share: Any) -> bool:
+    return isinstance(share, int | float) and not isinstance(share, bool) and 0 < share <= 1
 
 
 def _read_shares(shares: Any, style: str, of_class: str) -> Shares:
@@ -189,9 +253,9 @@ def _read_shares(shares: Any, style: str, of_class: str) -> Shares:
         raise ValueError(f"{where} must be 1 to {MOST_COLORS} colours with their shares, not {reprlib.repr(shares)}")
     found = []
     for color, share in shares.items():
-        if not isinstance(color, str) or not re.fullmatch(r"#[0-9a-f]{6}", color):
+        if not isinstance(color, str) or not re.fullmatch(r"#[0-9a-fA-F]{6}", color):
             raise ValueError(f'{where} must be like "#40a0ff", not {reprlib.repr(color)}')
-        if not isinstance(share, int | float) or isinstance(share, bool) or not 0 < share <= 1:
+        if not _is_share(share):
             raise ValueError(f"{where} must have shares above 0 and up to 1, not {reprlib.repr(share)}")
         red, green, blue = bytes.fromhex(color[1:])
         found.append(((red, green, blue), float(share)))
