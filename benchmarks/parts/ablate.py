@@ -25,7 +25,7 @@ from crn_hub.cli import run as run_command
 from crn_hub.commands.evaluate import evaluate
 from crn_hub.data import PairDataset, find_classes, hidden_rows, load_rows
 from crn_hub.hub.card import markdown_table
-from crn_hub.losses import texture
+from crn_hub.losses.texture import TEXTURE_LAYERS
 from crn_hub.metrics.contact_sheet import Tiles, draw_grid
 from crn_hub.pictures import to_pixels
 from crn_hub.segmentation import load_segmenter
@@ -58,14 +58,12 @@ class Variant:
 
     Attributes:
         settings: of its network.
-        constants: of `crn_hub.losses.texture`.
         arguments: of train_accelerate.py.
         has_texture_loss: or only the perceptual one.
         has_noise_at_the_end: whether the finest module has noise, if others have.
     """
 
     settings: Mapping[str, bool] = field(default_factory=dict)
-    constants: Mapping[str, float] = field(default_factory=dict)
     arguments: tuple[str, ...] = ()
     has_texture_loss: bool = True
     has_noise_at_the_end: bool = True
@@ -74,9 +72,7 @@ class Variant:
 VARIANTS = {
     "all": Variant(),
     "no noise in the finest module": Variant(has_noise_at_the_end=False),
-    "no pairs": Variant(constants={"SINGLES": 32, "PAIRS": 0}),
-    "no conv5_2": Variant(arguments=("--texture_layers", *texture.TEXTURE_LAYERS[:-1])),
-    "no vertical tag": Variant(constants={"TAG": 0.0}),
+    "no conv5_2": Variant(arguments=("--texture_layers", *TEXTURE_LAYERS[:-1])),
     "no noise": Variant(settings={"noise_planes": False}),
     "no colours": Variant(settings={"region_colors": False}),
     "no texture loss": Variant(has_texture_loss=False),
@@ -105,8 +101,6 @@ def train_variant(name: str, arguments: list[str]) -> None:
     import train_accelerate
 
     variant = VARIANTS[name]
-    for constant, value in variant.constants.items():
-        setattr(texture, constant, value)
     changes: dict[str, Any] = {"settings": {**SYSTEMS[SYSTEM].settings, **variant.settings}}
     if not variant.has_texture_loss:
         changes["loss"] = PERCEPTUAL

@@ -3,8 +3,8 @@
 The perceptual loss compares features place by place, so a flat wall costs less than bricks in the wrong places. Here
 the features of the output and of the photograph are compared as distributions within the region of each class, by the
 sliced Wasserstein distance (Heitz, Vanhoey, Chambon and Belcour, "A sliced Wasserstein loss for neural texture
-synthesis", CVPR 2021; absolute differences in place of squares). Most projections see pairs of features a random offset
-apart, so that lines and repetition count, and all see how high in the picture they are, so that near and far differ.
+synthesis", CVPR 2021; absolute differences in place of squares). Pairs of features a random offset apart, and a tag
+that tells how high in the picture a feature is, were tried and brought nothing (benchmarks/parts).
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -21,10 +21,8 @@ from crn_hub.losses.perceptual import PerceptualLoss, WithGradient
 from crn_hub.vgg import LAYERS, Layer
 
 TEXTURE_LAYERS: tuple[Layer, ...] = ("conv1_2", "conv2_2", "conv3_2", "conv4_2", "conv5_2")
-SINGLES, PAIRS = 8, 24  # projections of features, and of pairs of features
+PROJECTIONS = 32  # random directions on which the features of a layer are compared
 FEWEST, MOST = 8, 4000  # places of a region in a layer that are compared; with fewer it has no texture
-FARTHEST = 4  # a pair is at most a quarter of the picture's smaller side apart
-TAG = 1.0  # size of the part of a projection that tells how high a place is, in mean features
 RAMP = 0.1  # of a stage, over which the weight grows: a fresh output layer would make noise first
 
 
@@ -38,7 +36,7 @@ class TextureLoss(Loss):
             the best for it there.
         weight: of the distance of textures.
         layers: those that are compared.
-        seed: of the random projections, offsets and places.
+        seed: of the random projections and places.
     """
 
     def __init__(self, perceptual: PerceptualLoss, weight: float, layers: Sequence[Layer], seed: int):
@@ -143,36 +141,27 @@ def _texture_distance(
         masks: bool (B, n + 1, h, w), where each class is.
         best: (B, n + 1), which image counts for each class.
         counted: bool (B, n + 1), the classes that count; None for all.
-        rng: draws projections, the offset of pairs, and places; the same whichever classes count.
+        rng: draws projections and places; the same whichever classes count.
     """
-    channels, height, width = photographs.shape[1:]
     sizes = photographs.abs().mean(dim=(1, 2, 3)).clamp(min=1e-6)  # the unit of the distance, (B,)
     areas = masks.sum(dim=(1, 2, 3)).clamp(min=1)
-    apart = int(rng.integers(1, max(1, min(height, width) // FARTHEST) + 1))
-    down, across = (apart, 0) if rng.random() < 0.5 else (0, apart)
-    both = F.pad(masks[..., down:, across:], (0, across, 0, down)) & masks  # where a pair begins and ends in one class
-    total = photographs.new_zeros(())
-    for projections, inside, offsets in ((SINGLES, masks, [0]), (PAIRS, both, [0, down * width + across])):
-        directions = _to(photographs, rng.standard_normal((projections, len(offsets) * channels), np.float32))
-        directions = F.normalize(directions, dim=1).split(channels, dim=1)
-        tags = _to(photographs, TAG * rng.standard_normal((projections, 1), np.float32))
-        places = _Places.draw(inside, counted, rng)
-        if not len(places.sizes) or not projections:
-            continue
-        sample = places.group // masks.shape[1]
-        image = best.flatten()[places.group]
-        tag = tags * (2 * (places.place // width) / height - 1) * sizes[sample]
-        at = [places.place + offset for offset in offsets]
-        of_images = [images.flatten(3)[sample, image, :, place] for place in at]
-        of_photographs = [photographs.flatten(2)[sample, :, place] for place in at]
-        one, other = (
-            places.sorted(tag + sum(d @ seen.T for d, seen in zip(directions, features, strict=True)))
-            for features in (of_images, of_photographs)
+    directions = _to(photographs, rng.standard_normal((PROJECTIONS, photographs.shape[1]), np.float32))
+    directions = F.normalize(directions, dim=1)
+    places = _Places.draw(masks, counted, rng)
+    if not len(places.sizes):
+        return photographs.new_zeros(())
+    sample = places.group // masks.shape[1]
+    image = best.flatten()[places.group]
+    one, other = (
+        places.sorted(directions @ features.T)
+        for features in (
+            images.flatten(3)[sample, image, :, places.place],
+            photographs.flatten(2)[sample, :, places.place],
         )
-        shares = (inside.sum(dim=(2, 3)) / areas[:, None] / sizes[:, None]).flatten()[places.groups]
-        distances = (one - other).abs().sum(dim=(0, 2)) / _to(photographs, places.sizes)  # sums over projections
-        total = total + (shares * distances).sum() / (SINGLES + PAIRS) / len(photographs)
-    return total
+    )
+    shares = (masks.sum(dim=(2, 3)) / areas[:, None] / sizes[:, None]).flatten()[places.groups]
+    distances = (one - other).abs().sum(dim=(0, 2)) / _to(photographs, places.sizes) / PROJECTIONS
+    return (shares * distances).sum() / len(photographs)
 
 
 @dataclass(frozen=True)
