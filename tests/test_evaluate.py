@@ -475,13 +475,13 @@ def test_the_box_is_not_a_local_folder(camvid: Path, tmp_path: Path, monkeypatch
     options = ["--max-rows", 2, "--size", 64, 128, "--update-cards"]
     assert run(monkeypatch, camvid, tmp_path / "out", "box", *options) == 0
     assert {path: path.read_bytes() for path in before} == before
-    assert [model["name"] for model in results(tmp_path / "out")["models"]] == ["box"]
+    assert [model["name"] for model in results(tmp_path / "out")["models"]] == ["box", "box, own colours"]
 
 
 def test_a_model_that_is_named_twice_is_measured_once(camvid: Path, tmp_path: Path) -> None:
     names = ["box", str(MODEL_IN_THE_BOX), f"{MODEL_IN_THE_BOX}/"]
     found = evaluate(names, str(camvid), tmp_path / "out", max_rows=2, size=(64, 128))
-    assert [(model.name, model.folder) for model, _ in found.models] == [("box", None)]
+    assert [(model.name, model.folder) for model, _ in found.models] == [("box", None), ("box, own colours", None)]
 
 
 def test_models_of_the_same_name_are_distinguished(pairs: Path, models: Path, tmp_path: Path) -> None:
@@ -561,7 +561,7 @@ def test_camvid(
     options = ["--segmenter", random_segmenter, "--max-rows", 8, "--size", 64, 128]
     assert run(monkeypatch, camvid, tmp_path / "out", "box", tmp_path / "untrained", *options) == 0
     found = results(tmp_path / "out")
-    trained, untrained = (model["measures"] for model in found["models"])
+    trained, _, untrained = (model["measures"] for model in found["models"])  # the second one in own colours
     for measure in ("frechet_perceptual", "kernel_perceptual", "perceptual"):
         assert trained[measure][0] < untrained[measure][0], measure
     for measure in ("ssim", "psnr"):

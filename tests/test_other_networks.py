@@ -250,7 +250,7 @@ def test_each_model_is_saved_and_loaded(make: Make, tmp_path: Path) -> None:
     assert f"# {model.TITLE[0].upper()}{model.TITLE[1:]}, {width} x {height}" in card.text
     assert f"from crn_hub import {type(model).__name__}" in card.text
     assert f"[{model.PAPER[0]}]({model.PAPER[1]})" in card.text
-    assert ": a \\*system\\*.\n" in card.text
+    assert "loss alone, but a \\*system\\*.\n" in card.text
     assert f"| {model.layers[0]} | {model.layers[1]} |" in card.text
     assert f"| parameters | {model.num_parameters:,} |" in card.text
     assert "arxiv:1707.09405" in card.data.tags
