@@ -32,6 +32,10 @@ PICTURES = ROOT / "tests" / "data" / "pictures.json"
 EXAMPLES = ROOT / "crn_hub" / "demo" / "examples"
 MAX_BYTES = 10_000_000
 SAMPLE_ROWS = 4
+SAMPLE_TILE, STYLE_TILE = (
+    (128, 256),
+    (96, 192),
+)  # (height, width) of pictures in samples, in pixels: PNG files are large
 # Training rows whose photographs' colours are the styles, found by looking at what the model makes of many; the first
 # is the default. The names say what one sees.
 STYLES = {
@@ -67,7 +71,7 @@ def draw_samples(model: CRN, data: PairDataset) -> tuple[Image.Image, list[int]]
         photograph = None if row in hidden else Image.fromarray(to_pixels(data[row]["photograph"]))
         lines.append((f"row {row}", [data.classes.to_image(ids).convert("RGB"), *model.synthesize(ids), photograph]))
     titles = ["layout", *(f"image {number}" for number in range(1, model.num_images + 1)), "photograph"]
-    return draw_grid(titles, lines, model.size), [row for row in rows if row not in hidden]
+    return draw_grid(titles, lines, SAMPLE_TILE), [row for row in rows if row not in hidden]
 
 
 def styles_of_box(model: CRN, rows: Any) -> tuple[Style, ...]:
@@ -121,7 +125,7 @@ def put_in_box(source: Path, data_name: str) -> None:
     samples, shown = draw_samples(model, data)
     shutil.rmtree(MODEL_IN_THE_BOX, ignore_errors=True)
     save_picture(samples, MODEL_IN_THE_BOX / SAMPLES / "held-out.png")
-    save_picture(draw_styles(model, shown_layouts(model), (128, 256)), MODEL_IN_THE_BOX / SAMPLES / STYLES_PICTURE)
+    save_picture(draw_styles(model, shown_layouts(model), STYLE_TILE), MODEL_IN_THE_BOX / SAMPLES / STYLES_PICTURE)
     (MODEL_IN_THE_BOX / SAMPLES / "loss-curves.png").write_bytes(curves)
     model.half().save_pretrained(MODEL_IN_THE_BOX)
     split = f"{'streets' if collections_of(train) else 'camvid'}/validation"

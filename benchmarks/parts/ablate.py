@@ -152,7 +152,7 @@ def draw(data: str, output: Path) -> None:
         lines.append((name, [model.synthesize(pair["ids"].numpy())[0] for pair in pairs]))
     photographs = [Image.fromarray(to_pixels(pair["photograph"])) for pair in pairs]
     lines.append(("photograph", [None if row in hidden else p for row, p in zip(shown, photographs, strict=True)]))
-    draw_grid([f"row {row}" for row in shown], lines, SIZE).save(HERE / "grid.jpg", quality=85)
+    draw_grid([f"row {row}" for row in shown], lines, SIZE).save(HERE / "grid.jpg", quality=72)
 
 
 def table(source: str, output: Path) -> str:
