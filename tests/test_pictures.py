@@ -19,8 +19,9 @@ from support.picture_search import Templates, find
 
 from crn_hub import CRN, ClassSet
 from crn_hub.data import PairDataset, hidden_rows, load_rows
+from crn_hub.metrics.contact_sheet import HEAD, HIDDEN_COLOR, MARGIN
 from crn_hub.scenes import street_scene
-from scripts.put_in_box import draw_samples, list_pictures
+from scripts.put_in_box import SAMPLE_TILE, draw_samples, list_pictures
 
 LIST = ROOT / "tests" / "data" / "pictures.json"
 LISTED: dict[str, dict[str, list[int]]] = json.loads(LIST.read_text())
@@ -125,7 +126,8 @@ def test_samples_of_the_box_hide_what_may_not_be_shown() -> None:
     model = CRN(ClassSet.camvid(), (4, 4, 4), num_images=2)
     grid, shown = draw_samples(model, PairDataset(rows, model.classes, model.size))
     assert shown == [6]  # of 0, 2, 4 and 6
-    grey = [grid.getpixel((grid.width - 36, 22 + 20 * line)) == (225, 225, 225) for line in range(4)]
+    corners = [(grid.width - MARGIN - 10, HEAD + (SAMPLE_TILE[0] + MARGIN) * line + 10) for line in range(4)]
+    grey = [grid.getpixel(corner) == HIDDEN_COLOR for corner in corners]
     assert grey == [True, True, True, False]
 
 
