@@ -424,6 +424,11 @@ def test_rows_are_shown_in_the_styles_of_their_source(tmp_path: Path, model: CRN
         ids = on_rows.translation[pairs[row]["ids"].numpy()]
         expected = styled.synthesize(ids, style=row % 2, seed=row)[0]
         assert np.array_equal(on_rows.images(row)[0], np.asarray(expected))
+    for parts in ({"region_colors": True}, {"noise_planes": True}, {}):  # without styles
+        plain_model = CRN(STREETS, model.widths, **parts).eval()
+        for own in (False, True) if "region_colors" in parts else (False,):
+            images = ModelOnRows("plain", None, plain_model, pairs, model.size, own_colors=own).images(3)
+            assert images.shape == (1, *model.size, 3)
     mixed = [Style(s.name, s.colors, {"day": n, "night": 5 - n}) for s, n in zip(model.styles, (4, 1), strict=True)]
     styled.set_styles(mixed)
     drawn = Counter(on_rows._style(styled, row) for row in range(0, 40, 2))

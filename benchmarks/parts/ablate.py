@@ -136,9 +136,9 @@ def train_all(data: str, start: Path, output: Path) -> None:
 
 
 def draw(data: str, output: Path) -> None:
-    """grid.jpg: held-out layouts, drawn by each variant in the mean colours of classes."""
+    """grid.jpg: held-out layouts, drawn by each variant in its default style, if it has any."""
     rows = load_rows(data)[1]
-    data_set = PairDataset(rows, find_classes(data), SIZE, with_colors=True)
+    data_set = PairDataset(rows, find_classes(data), SIZE)
     shown = []
     for source, count in SHOWN.items():
         of_source = [row for row, name in enumerate(rows["source"]) if name == source]

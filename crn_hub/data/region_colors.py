@@ -64,7 +64,7 @@ def region_colors(pixels: np.ndarray, ids: np.ndarray, rng: np.random.Generator 
         number, count = regions.number, len(regions.kinds)
         means = mean_colors(pixels, number, count)
         # A small region has the mean of its whole class, large regions included.
-        _, of_class = np.unique(ids, return_inverse=True)
+        of_class = np.searchsorted(regions.kinds[: regions.whole], ids)
         means[: regions.whole] = mean_colors(pixels, of_class, regions.whole)
     colors = means / 127.5 - 1
     if rng is not None:

@@ -2,6 +2,7 @@
 
 import hashlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -55,18 +56,20 @@ class ModelOnRows:
 
     def images(self, index: int) -> np.ndarray:
         """uint8 (K, H, W, 3): what `HubModel.synthesize` makes of the layout of a row."""
-        pair, model, chosen = self.data[index], self.model, {}
-        if self.own_colors:
-            chosen = {"colors": to_pixels(pair["photograph"]), "seed": pair["row"]}
-        elif isinstance(model, CRN) and (model.region_colors or model.noise_planes):
-            chosen = {"style": self._style(model, pair["row"]), "seed": pair["row"]}
+        pair, model = self.data[index], self.model
+        chosen: dict[str, Any] = {}  # only what the network takes: it refuses what would change nothing
+        if isinstance(model, CRN):
+            if self.own_colors:
+                chosen["colors"] = to_pixels(pair["photograph"])
+            elif model.styles:
+                chosen["style"] = self._style(model, pair["row"])
+            if model.noise_planes or "style" in chosen:
+                chosen["seed"] = pair["row"]
         images = model.synthesize(self.translation[pair["ids"].numpy()], size=self.size, **chosen)
         return np.stack([np.asarray(image) for image in images])
 
-    def _style(self, model: CRN, row: int) -> int | None:
-        """The number of the style in which a row is shown; None without any."""
-        if not model.styles:
-            return None
+    def _style(self, model: CRN, row: int) -> int:
+        """The number of the style in which a row is shown."""
         of_source = [style.photographs.get(self.sources[row], 0) for style in model.styles]
         of_all = [sum(style.photographs.values()) for style in model.styles]
         found = next((counts for counts in (of_source, of_all) if sum(counts)), [1] * len(model.styles))
