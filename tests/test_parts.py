@@ -307,6 +307,30 @@ def test_image_by_image_the_loss_and_its_gradient_are_the_same(best_image: str) 
         assert torch.allclose(one, other, rtol=1e-3, atol=1e-6)
 
 
+@pytest.mark.parametrize("precision", [torch.bfloat16, torch.float16])
+def test_in_half_precision_the_loss_is_in_float32_and_gradients_are_nearly_the_same(precision: torch.dtype) -> None:
+    model, loss = (
+        both().train(),
+        TextureLoss(PerceptualLoss(load_features(), len(STREETS)), 1.0, TEXTURE_LAYERS, seed=0),
+    )
+    ids, picture = street_scene(1, model.size)
+    _, real, layout = seen(np.asarray(picture), np.asarray(picture), ids)
+    found = []
+    for enabled in (False, True):
+        model.zero_grad()
+        with torch.autocast("cpu", precision, enabled=enabled):
+            images = model(layout, real, model.noise(5))
+            assert images.dtype == (precision if enabled else torch.float32)
+            total, terms = loss(images, real, layout)
+        assert {term.dtype for term in (total, *terms.values())} == {torch.float32}
+        total.backward()
+        found.append((total.detach(), torch.cat([p.grad.flatten() for p in model.parameters() if p.grad is not None])))
+    (whole, gradient), (half, of_half) = found
+    assert half == pytest.approx(float(whole), rel=0.02)
+    assert of_half.isfinite().all()
+    assert torch.cosine_similarity(gradient, of_half, dim=0) > 0.95
+
+
 # -- training ----------------------------------------------------------------------------------------
 
 SMALL = (
