@@ -4,13 +4,17 @@
 
 Steps of the demo's network with colours and noise, on street scenes, with the perceptual loss alone and with textures,
 by turns; medians. On a GPU if there is one, with several batch sizes and precisions, else on all cores of the CPU.
+Operations are those of network and loss, forwards and backwards, that compute something: a GPU begins each by itself,
+so a step of few images takes about as long as it has operations.
 """
 
 import time
 from statistics import median
+from typing import Any
 
 import numpy as np
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 from tqdm import tqdm
 
 from crn_hub import CRN
@@ -37,8 +41,27 @@ ON_GPU = [
 ]
 
 
-def measure(height: int, window: int | None, batch: int, fast: bool, device: torch.device) -> tuple[list[float], float]:
-    """Seconds of a step with the perceptual loss alone and with textures, and the peak memory in bytes."""
+# What only gives a tensor another shape.
+VIEWS = {
+    *("alias", "as_strided", "detach", "expand", "permute", "select", "slice", "split", "squeeze", "t", "transpose"),
+    *("unbind", "unflatten", "unsqueeze", "view", "_unsafe_view"),
+}
+
+
+class Operations(TorchDispatchMode):
+    """Counts operations that compute something."""
+
+    count = 0
+
+    def __torch_dispatch__(self, operation: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        self.count += operation._schema.name.partition("::")[2] not in VIEWS
+        return operation(*args, **(kwargs or {}))
+
+
+def measure(
+    height: int, window: int | None, batch: int, fast: bool, device: torch.device
+) -> tuple[list[float], list[int], float]:
+    """Seconds and operations of a step with the perceptual loss alone and with textures; the peak memory in bytes."""
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = fast
     classes, size = ClassSet.load(SCENE_CLASSES), (height, 2 * height)
     widths = DEMO_WIDTHS[: (height // 4).bit_length()]
@@ -54,23 +77,32 @@ def measure(height: int, window: int | None, batch: int, fast: bool, device: tor
     pictures = torch.stack([torch.from_numpy(np.array(picture)) for _, picture in scenes])
     photographs = from_255(pictures.permute(0, 3, 1, 2).contiguous()).to(device)
     seconds: list[list[float]] = [[], []]
-    for step in range(REPEATS):
+
+    def learn(loss: Loss, step: int) -> None:
+        noise = network.noise([step * batch + row for row in range(batch)])
+        with torch.autocast(device.type, torch.bfloat16, enabled=fast):
+            images = network(ids, photographs, noise)
         part = loss_window(window, size, 0, step)
+        total, _ = loss(images[part], photographs[part], ids[part])
+        total.backward()
+
+    for step in range(REPEATS):
         for loss, taken in zip(losses, seconds, strict=True):
             loss.begin_step(step, 1.0)
             _wait(device)
             began = time.perf_counter()
-            noise = network.noise([step * batch + row for row in range(batch)])
-            with torch.autocast(device.type, torch.bfloat16, enabled=fast):
-                images = network(ids, photographs, noise)
-            total, _ = loss(images[part], photographs[part], ids[part])
-            total.backward()
+            learn(loss, step)
             optimiser.step()
             optimiser.zero_grad()
-            total.item()
             _wait(device)
             taken.append(time.perf_counter() - began)
-    return [median(taken[1:]) for taken in seconds], peak_memory(device)
+    operations = []
+    for loss in losses:
+        with Operations() as counted:
+            learn(loss, REPEATS)
+        optimiser.zero_grad()
+        operations.append(counted.count)
+    return [median(taken[1:]) for taken in seconds], operations, peak_memory(device)
 
 
 def _wait(device: torch.device) -> None:
@@ -86,12 +118,13 @@ def main() -> None:
         if device.type == "cuda":
             torch.cuda.empty_cache()
             torch.cuda.reset_peak_memory_stats()
-        (plain, whole), memory = measure(height, window, batch, fast, device)
+        (plain, whole), operations, memory = measure(height, window, batch, fast, device)
         settings = [f"{height}p", window or "whole", batch, "bf16, TF32" if fast else "float32"]
         numbers = [
             f"{plain:.3f}",
             f"{whole:.3f}",
             f"{1 - plain / whole:.0%}",
+            f"{operations[0]} + {operations[1] - operations[0]}",
             f"{batch / whole:.1f}",
             f"{memory / 1e9:.1f}",
         ]
@@ -105,6 +138,7 @@ def main() -> None:
         "s, perceptual",
         "s, with textures",
         "share",
+        "operations",
         "images/s",
         "memory, GB",
     ]

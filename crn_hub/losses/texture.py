@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from crn_hub.losses.loss import Loss, Seen
@@ -102,7 +101,7 @@ class TextureLoss(Loss):
         found = []
         for layer in map(LAYERS.index, self.layers):
             rng = np.random.default_rng((self.seed, self.step, layer))
-            found.append(_texture_distance(given[layer], wanted[layer], masks[layer] > 0.5, best, counted, rng))
+            found.append(_texture_distance(given[layer], wanted[layer], masks[layer], best, counted, rng))
         return self.weight * self.ramp * torch.stack(found).mean()
 
     # -- passed on to the perceptual loss -------------------------------------------------------------
@@ -138,30 +137,30 @@ def _texture_distance(
     Args:
         images: their features (B, K, C, h, w).
         photographs: the features of the photographs (B, C, h, w).
-        masks: bool (B, n + 1, h, w), where each class is.
+        masks: (B, n + 1, h, w), the share of each class in each place; a place is of the class with more than half.
         best: (B, n + 1), which image counts for each class.
         counted: bool (B, n + 1), the classes that count; None for all.
         rng: draws projections and places; the same whichever classes count.
     """
-    sizes = photographs.abs().mean(dim=(1, 2, 3)).clamp(min=1e-6)  # the unit of the distance, (B,)
-    areas = masks.sum(dim=(1, 2, 3)).clamp(min=1)
-    directions = _to(photographs, rng.standard_normal((PROJECTIONS, photographs.shape[1]), np.float32))
-    directions = F.normalize(directions, dim=1)
-    places = _Places.draw(masks, counted, rng)
+    inside = masks > 0.5
+    counts = inside.sum(dim=(2, 3)).cpu().numpy()
+    directions = rng.standard_normal((PROJECTIONS, photographs.shape[1]), np.float32)
+    directions /= np.linalg.norm(directions, axis=1, keepdims=True)
+    places = _Places.draw(counts, None if counted is None else counted.cpu().numpy(), rng)
     if not len(places.sizes):
         return photographs.new_zeros(())
-    sample = places.group // masks.shape[1]
-    image = best.flatten()[places.group]
+    # A GPU takes longer to begin these small operations than to do them: what the CPU can prepare goes over at once.
+    chosen, slots, samples, groups = _to(masks, places.indices)
+    place = inside.flatten(2).flatten(0, 1).nonzero()[chosen, 1]  # row * width + column
+    image = best.flatten()[groups]
+    projections = _to(masks, directions)
     one, other = (
-        places.sorted(directions @ features.T)
-        for features in (
-            images.flatten(3)[sample, image, :, places.place],
-            photographs.flatten(2)[sample, :, places.place],
-        )
+        places.sorted(projections @ features.T, slots)
+        for features in (images.flatten(3)[samples, image, :, place], photographs.flatten(2)[samples, :, place])
     )
-    shares = (masks.sum(dim=(2, 3)) / areas[:, None] / sizes[:, None]).flatten()[places.groups]
-    distances = (one - other).abs().sum(dim=(0, 2)) / _to(photographs, places.sizes) / PROJECTIONS
-    return (shares * distances).sum() / len(photographs)
+    units = photographs.abs().mean(dim=(1, 2, 3)).clamp(min=1e-6)  # of the distance, (B,)
+    weights = _to(masks, places.weights) / units[:, None]  # (B, G)
+    return ((one - other).abs().sum(dim=(0, 2)) * weights).sum()
 
 
 @dataclass(frozen=True)
@@ -169,44 +168,54 @@ class _Places:
     """The places of a layer that are compared, M in all, by group: a class of a sample, G groups.
 
     Attributes:
-        group: for each place the number of its group in the batch, sample * (n + 1) + class, (M,).
-        place: row * width + column, (M,).
-        slot: where it goes in a table (G, most), flat, (M,).
-        groups: the numbers of the G groups.
-        sizes: how many places each of them has, (G,), on the CPU.
+        indices: int64 (4, M), for each place its number among all that are of any class, where it goes in a table
+            (G, most), its sample, and the number of its group in the batch, sample * (n + 1) + class.
+        sizes: how many places each group has, (G,).
+        weights: float32 (B, G), how much a group's sum over places and projections counts in the mean over samples; 0
+            for groups of another sample.
     """
 
-    group: Tensor
-    place: Tensor
-    slot: Tensor
-    groups: Tensor
+    indices: np.ndarray
     sizes: np.ndarray
+    weights: np.ndarray
 
     @classmethod
-    def draw(cls, inside: Tensor, counted: Tensor | None, rng: np.random.Generator) -> "_Places":
-        """Of each group with at least `FEWEST` places in the masks (B, n + 1, h, w) at most `MOST`, by chance."""
-        counts = inside.sum(dim=(2, 3)).flatten().cpu().numpy()
-        starts = np.cumsum(counts) - counts
-        drawn = {group: rng.integers(counts[group], size=MOST) for group in np.flatnonzero(counts > MOST)}
-        wanted = counts >= FEWEST if counted is None else (counts >= FEWEST) & counted.flatten().cpu().numpy()
-        groups = np.flatnonzero(wanted)
-        sizes = np.minimum(counts[groups], MOST)
-        within = [drawn[g] if g in drawn else np.arange(counts[g]) for g in groups]
-        chosen = np.concatenate([starts[g] + of_group for g, of_group in zip(groups, within, strict=True)] or [[]])
-        slots = [most * row + np.arange(size) for most in [sizes.max(initial=0)] for row, size in enumerate(sizes)]
-        flat = inside.flatten().nonzero()[_to(inside, chosen.astype(np.int64)), 0]
-        area = inside.shape[2] * inside.shape[3]
-        slot = np.concatenate(slots or [[]]).astype(np.int64)
-        return cls(flat // area, flat % area, _to(inside, slot), _to(inside, groups), sizes)
+    def draw(cls, counts: np.ndarray, counted: np.ndarray | None, rng: np.random.Generator) -> "_Places":
+        """Of each group with at least `FEWEST` places at most `MOST`, by chance.
 
-    def sorted(self, values: Tensor) -> Tensor:
+        Args:
+            counts: (B, n + 1), how many places each group has.
+            counted: bool (B, n + 1), the groups that count; None for all.
+            rng: draws the same whichever groups count.
+        """
+        of_group = counts.flatten()
+        starts = np.cumsum(of_group) - of_group
+        drawn = {group: rng.integers(of_group[group], size=MOST) for group in np.flatnonzero(of_group > MOST)}
+        wanted = (counts >= FEWEST) & (True if counted is None else counted)
+        groups = np.flatnonzero(wanted)
+        sizes = np.minimum(of_group[groups], MOST)
+        most = sizes.max(initial=0)
+        within = [drawn[group] if group in drawn else np.arange(of_group[group]) for group in groups]
+        of_groups = [
+            np.stack((starts[group] + chosen, most * row + np.arange(len(chosen)), *np.full((2, len(chosen)), group)))
+            for row, (group, chosen) in enumerate(zip(groups, within, strict=True))
+        ]
+        indices = np.concatenate([np.empty((4, 0), np.int64), *of_groups], axis=1)
+        samples = groups // counts.shape[1]
+        indices[2] //= counts.shape[1]
+        weights = np.zeros((len(counts), len(groups)), np.float32)
+        shares = of_group[groups] / np.maximum(counts.sum(axis=1), 1)[samples]
+        weights[samples, np.arange(len(groups))] = shares / sizes / PROJECTIONS / len(counts)
+        return cls(indices, sizes, weights)
+
+    def sorted(self, values: Tensor, slots: Tensor) -> Tensor:
         """(P, M) -> (P, G, most), the values of each group in order, at the end of each row one and the same number.
 
-        One call sorts all groups, because a GPU takes longer to begin a small sort than to do it.
+        One call sorts all groups.
         """
         most = int(self.sizes.max())
         table = values.new_full((len(values), len(self.sizes) * most), torch.finfo(values.dtype).max)
-        table[:, self.slot] = values
+        table[:, slots] = values
         return table.unflatten(1, (len(self.sizes), most)).sort(dim=2).values
 
 
