@@ -5,11 +5,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import ExifTags, Image, ImageOps
 from torch import Tensor
 
 from crn_hub.files import appearing
 from crn_hub.text import clause
+
+_DEEP = ("I;16", "I;16B", "I;16L", "I")  # modes of grey pictures with 16 bits, or as many as Pillow makes of them
 
 Photograph = str | os.PathLike[str] | Image.Image | np.ndarray
 
@@ -56,14 +58,28 @@ def read_photograph(photograph: Photograph) -> np.ndarray:
     return _in_rgb(opened, clause(photograph))
 
 
+def is_turned(picture: Image.Image) -> bool:
+    """Whether a picture's EXIF says that it is to be turned or mirrored."""
+    return picture.getexif().get(ExifTags.Base.Orientation, 1) in range(2, 9)
+
+
 def _in_rgb(picture: Image.Image, called: str) -> np.ndarray:
-    """uint8 (H, W, 3), turned as EXIF says."""
-    if picture.mode not in ("RGB", "RGBA", "L", "LA", "P", "PA", "CMYK", "YCbCr") or 0 in picture.size:
+    """uint8 (H, W, 3), turned as EXIF says; of 16 bits the upper 8."""
+    if picture.mode not in ("RGB", "RGBA", "L", "LA", "P", "PA", "CMYK", "YCbCr", *_DEEP) or 0 in picture.size:
         raise ValueError(
             f"{called}: a picture of mode {picture.mode} with {picture.width} x {picture.height} pixels cannot be "
-            "used; a photograph has 8 bits per channel."
+            "used; a photograph has 8 or 16 bits per channel."
         )
-    return np.array(ImageOps.exif_transpose(picture).convert("RGB"))
+    picture = ImageOps.exif_transpose(picture)
+    if picture.mode in _DEEP:
+        levels = np.array(picture, np.int64)
+        if levels.min() < 0 or levels.max() > 65535:
+            raise ValueError(
+                f"{called}: a grey picture with levels from {levels.min()} to {levels.max()} cannot be used; a "
+                "photograph has 8 or 16 bits per channel."
+            )
+        return np.stack([(levels >> 8).astype(np.uint8)] * 3, axis=-1)
+    return np.array(picture.convert("RGB"))
 
 
 def resize_picture(picture: Image.Image, size: tuple[int, int]) -> Image.Image:

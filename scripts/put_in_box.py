@@ -111,7 +111,7 @@ def put_in_box(source: Path, data_name: str) -> None:
         ValueError: if the data have other classes, or the weights are too large.
     """
     model = CRN.from_pretrained(source).half().float()
-    train, held_out = load_rows(data_name)
+    train, held_out, *_ = load_rows(data_name)
     data = PairDataset(held_out, find_classes(data_name), model.size)
     if data.classes != model.classes:
         raise ValueError(f"{data_name}: its classes are not those of {source}; name the data that it was trained on.")

@@ -6,6 +6,7 @@ After each test, failed or not, the client's cache holds whole files only.
 import io
 import json
 import sys
+import tarfile
 from collections.abc import Iterator
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
@@ -21,7 +22,7 @@ from support.hub_server import TOKEN, HubServer
 
 from crn_hub import CRN, ClassSet, LayoutError
 from crn_hub.cli import app, run
-from crn_hub.data import dataset_license, find_classes, load_rows
+from crn_hub.data import DataOptions, PairDataset, dataset_license, find_classes, load_rows, load_splits
 from crn_hub.hub.source import Source
 from crn_hub.vgg import load_features
 
@@ -30,6 +31,10 @@ from crn_hub.vgg import load_features
 
 def create_tag(repo_id: str, tag: str) -> None:
     HfApi().create_tag(repo_id, tag=tag)
+
+
+def create_dataset_tag(repo_id: str, tag: str) -> None:
+    HfApi().create_tag(repo_id, tag=tag, repo_type="dataset")
 
 
 def feature_facts(name: str) -> tuple[str, list[float], dict[str, np.ndarray]]:
@@ -42,7 +47,7 @@ def feature_facts(name: str) -> tuple[str, list[float], dict[str, np.ndarray]]:
 
 
 def dataset_facts(name: str) -> tuple[list[tuple[np.ndarray, np.ndarray]], int, ClassSet, str | None]:
-    train, held_out = load_rows(name)
+    train, held_out, *_ = load_rows(name)
     pairs = [(np.array(row["image"]), np.array(row["label"])) for row in (*train, *held_out)]
     return pairs, len(held_out), find_classes(name), dataset_license(name)
 
@@ -495,6 +500,17 @@ def test_unknown_feature_network(client: Client) -> None:
 # -- data sets ---------------------------------------------------------------------------------------
 
 
+def hub_parquet(rows: int) -> bytes:
+    """Black photographs with labels of sky."""
+    from datasets import Dataset, Features
+    from datasets import Image as ImageColumn
+
+    row = {"image": Image.new("RGB", (8, 6)), "label": Image.new("L", (8, 6))}
+    parquet = io.BytesIO()
+    Dataset.from_list([row] * rows, Features(image=ImageColumn(), label=ImageColumn())).to_parquet(parquet)
+    return parquet.getvalue()
+
+
 def published_rows(hub: HubServer, repo_id: str) -> tuple[np.ndarray, np.ndarray]:
     """Three photographs and their labels."""
     from datasets import Dataset, Features
@@ -529,6 +545,67 @@ def test_dataset_from_the_hub(hub: HubServer, client: Client) -> None:
     assert held_out == 1
     assert classes == ClassSet.camvid()
     assert licence == "mit"
+
+
+def split_sizes(name: str, options: DataOptions | None = None) -> tuple[dict[str, int], ClassSet]:
+    splits = load_splits(name, options)
+    for rows in splits.values():
+        data = PairDataset(rows, CLASSES, (16, 32), *(options or DataOptions()).columns)
+        assert [data.decode(row)[1].shape for row in data.used] == [(6, 8)] * len(rows)
+    return {split: len(rows) for split, rows in splits.items()}, find_classes(name, options)
+
+
+CLASSES = ClassSet.camvid()
+
+
+def test_dataset_of_several_configurations_and_revisions(hub: HubServer, client: Client) -> None:
+    published_rows(hub, "org/weather")
+    hub.commit("datasets", "org/weather", {"data/train-00000-of-00001.parquet": hub_parquet(rows=2)})
+    card = (
+        b"---\nconfigs:\n- config_name: day\n  data_files: data/*\n- config_name: night\n  data_files: night/*\n---\n"
+    )
+    hub.commit("datasets", "org/weather", {"README.md": card, "night/train.parquet": hub_parquet(rows=5)})
+    message = refusal(ValueError, client, split_sizes, "org/weather")
+    assert message == "org/weather: has several configurations, day, night; choose one with --dataset_config_name."
+    assert client(split_sizes, "org/weather", DataOptions(dataset_config_name="night")) == ({"train": 5}, CLASSES)
+    message = refusal(ValueError, client, split_sizes, "org/weather", DataOptions(dataset_config_name="dusk"))
+    assert message == "org/weather: no configuration 'dusk'; there are day, night."
+
+
+def test_an_earlier_revision_of_a_dataset(hub: HubServer, client: Client) -> None:
+    published_rows(hub, "org/growing")
+    client(create_dataset_tag, "org/growing", "v1")
+    hub.commit("datasets", "org/growing", {"data/train-00000-of-00001.parquet": hub_parquet(rows=2)})
+    assert client(split_sizes, "org/growing") == ({"train": 2}, CLASSES)
+    assert client(split_sizes, "org/growing", DataOptions(dataset_revision="v1")) == ({"train": 3}, CLASSES)
+    message = refusal(FileNotFoundError, client, split_sizes, "org/growing", DataOptions(dataset_revision="v7"))
+    assert message == "org/growing: the data set has no revision 'v7'."
+
+
+def test_classes_beside_the_only_archive_of_a_dataset_are_not_data(hub: HubServer, client: Client) -> None:
+    archive = io.BytesIO()
+    with tarfile.open(fileobj=archive, mode="w") as tar:
+        for number in range(3):
+            for kind in ("image", "label"):
+                picture = io.BytesIO()
+                Image.new("RGB" if kind == "image" else "L", (8, 6)).save(picture, "PNG")
+                info = tarfile.TarInfo(f"{number}.{kind}.png")
+                info.size = len(picture.getvalue())
+                tar.addfile(info, io.BytesIO(picture.getvalue()))
+    hub.commit(
+        "datasets",
+        "org/archived",
+        {"train.tar": archive.getvalue(), "classes.json": json.dumps(CLASSES.to_list()).encode()},
+    )
+    options = DataOptions(image_column="image.png", label_column="label.png")
+    assert client(split_sizes, "org/archived", options) == ({"train": 3}, CLASSES)
+
+
+def test_paths_in_a_dataset_on_the_hub_are_refused(hub: HubServer, client: Client) -> None:
+    """They could be of any file of whoever trains on it."""
+    hub.commit("datasets", "org/paths", {"train.csv": b"image,label\n/etc/hostname,/etc/hostname\n"})
+    message = refusal(ValueError, client, split_sizes, "org/paths")
+    assert message.startswith("org/paths: column 'image' holds texts; a data set on the Hub must hold the pictures")
 
 
 def test_dataset_that_the_hub_does_not_have(client: Client) -> None:

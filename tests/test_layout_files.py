@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from crn_hub import ClassSet, LayoutError
-from crn_hub.classes import LABEL_IDS, read_layout
+from crn_hub.classes import INDICES, LABEL_IDS, read_layout
 
 CAMVID, CITYSCAPES, STREETS = ClassSet.camvid(), ClassSet.cityscapes(), ClassSet.streets()
 PLAIN = ClassSet(["land", "sea"], [(1, 200, 1), (1, 1, 200)])  # no colour in common with a preset
@@ -104,12 +104,84 @@ def test_grey_with_alpha_of_sixteen_bits_is_refused(tmp_path: Path) -> None:
     assert "16 without alpha" in refusal(tmp_path / "deep.png", CAMVID)
 
 
-@pytest.mark.parametrize("bits", [1, 2, 4])
-def test_grey_pictures_of_few_bits_are_refused(tmp_path: Path, bits: int) -> None:
-    rows = b"".join(b"\0" + bytes([0b01010101] * bits) for _ in range(4))  # filter type 0, then 8 pixels
+@pytest.mark.parametrize("bits", [2, 4])
+def test_grey_pictures_of_few_bits_are_refused_unless_their_numbers_are_said_to_be_ids(
+    tmp_path: Path, bits: int
+) -> None:
+    """Of 4 bits, Pillow makes 17 of the id 1."""
+    pixels = {2: [0b00011011] * 2, 4: [0x01, 0x23, 0x01, 0x23]}[bits]
     header = struct.pack(">IIBBBBB", 8, 4, bits, 0, 0, 0, 0)
-    (tmp_path / "few.png").write_bytes(png(header, rows))
-    assert "doesn't say whether it holds ids or shades" in refusal(tmp_path / "few.png", CAMVID)
+    (tmp_path / "few.png").write_bytes(png(header, (b"\0" + bytes(pixels)) * 4))  # filter type 0, then 8 pixels
+    message = refusal(tmp_path / "few.png", CAMVID)
+    assert "doesn't say whether it holds ids or shades" in message
+    assert "give the layout classes indices (--layout-classes)" in message
+    ids = np.tile(np.arange(4), (4, 2))
+    assert read_as(ids, tmp_path / "few.png", CAMVID, layout_classes=INDICES) == ()
+
+
+def test_masks_of_one_bit_hold_ids(tmp_path: Path) -> None:
+    ids = np.array([[0, 1, 1], [1, 0, 0]])
+    for file in ("mask.png", "mask.tif", "mask.bmp"):
+        Image.fromarray(ids == 1).save(tmp_path / file)
+        assert read_as(ids, tmp_path / file, CAMVID) == ()
+    assert read_as(ids, ids == 1, CAMVID) == ()
+
+
+def test_arrays_that_plainly_mean_ids_are_read() -> None:
+    ids = every_id(CAMVID)
+    for array in (ids[..., None], ids[None], ids.astype(np.float32), ids.astype(np.float64)[..., None]):
+        assert read_as(ids, array, CAMVID) == ()
+    read_as(np.array([[0, 255]]), np.array([[0, 254]]), CAMVID, unlabelled=[254])
+    message = refusal(np.array([[0.0, 0.5]]), CAMVID)
+    assert message == "layout: class ids must be whole numbers, not 0.5."
+    assert "not nan" in refusal(np.array([[0.0, np.nan]]), CAMVID)
+    assert "id -1 (1 pixel)" in refusal(np.array([[0, -1]]), CAMVID)
+    assert "id 9223372036854775807" in refusal(np.array([[0, 2**64 - 1]], np.uint64), CAMVID)
+
+
+def test_whole_numbers_in_a_float_file_are_ids(tmp_path: Path) -> None:
+    ids = every_id(CAMVID)
+    Image.fromarray(ids.astype(np.float32)).save(tmp_path / "street.tif")
+    assert read_as(ids, tmp_path / "street.tif", CAMVID) == ()
+
+
+def test_grey_with_alpha_holds_ids(tmp_path: Path) -> None:
+    alpha = Image.fromarray(np.array([[255, 255, 0]], np.uint8))
+    Image.merge("LA", [Image.fromarray(np.array([[0, 3, 5]], np.uint8)), alpha]).save(tmp_path / "street.png")
+    (note,) = read_as(np.array([[0, 3, 255]]), tmp_path / "street.png", CAMVID)
+    assert "because they have no colour: 1 pixel" in note
+
+
+def test_three_equal_channels_hold_ids_unless_they_are_class_colours(tmp_path: Path) -> None:
+    ids = np.array([[0, 3, 10], [10, 255, 0]], np.uint8)
+    Image.fromarray(np.stack([ids] * 3, -1)).save(tmp_path / "grey.png")
+    (note,) = read_as(ids, tmp_path / "grey.png", CAMVID)
+    assert "read as the id" in note
+    reading = read_layout(tmp_path / "grey.png", CAMVID)
+    assert reading.read_as == "ids in three channels"
+    sky = np.full((2, 3, 3), 128, np.uint8)
+    assert read_as(np.zeros((2, 3)), sky, CAMVID) == ()  # CamVid's sky is this grey
+    assert read_as(np.full((1, 1), 255), np.zeros((1, 1, 3), np.uint8), CAMVID)[0].startswith("void colours")
+    assert "no class has the colour of" in refusal(np.full((1, 1, 3), 71, np.uint8), PLAIN)
+    assert read_as(np.zeros((1, 1)), np.zeros((1, 1, 3), np.uint8), CAMVID, layout_classes=INDICES)
+    Image.new("RGB", (8, 8), (3, 3, 3)).save(tmp_path / "grey.jpg", quality=100, subsampling=0)
+    assert "a JPEG file doesn't preserve ids" in refusal(tmp_path / "grey.jpg", CAMVID)
+
+
+def test_further_ids_may_mean_unlabelled_and_ids_may_begin_at_one(tmp_path: Path) -> None:
+    deep = np.array([[0, 10, 65535, 254]], np.uint16)
+    Image.fromarray(deep).save(tmp_path / "deep.png")
+    notes = read_as(np.array([[0, 10, 255, 255]]), tmp_path / "deep.png", CAMVID, unlabelled=[254, 65535])
+    assert notes == tuple(f"id {number} in 1 pixel (25.0%) was treated as unlabelled." for number in (254, 65535))
+    read_as(np.array([[2, 255]]), np.array([[2, -1]], np.int16), CAMVID, unlabelled=[-1])
+    read_as(np.array([[255, 0, 10, 255]]), np.array([[0, 1, 11, 255]]), CAMVID, starts_at_one=True)
+    assert "id 11 (1 pixel)" in refusal(np.array([[0, 12]]), CAMVID, starts_at_one=True)
+
+
+def test_a_file_may_be_open(tmp_path: Path) -> None:
+    Image.fromarray(np.array([[7, 8, 11]], np.uint8)).save(tmp_path / "x_gtFine_labelIds.png")
+    with (tmp_path / "x_gtFine_labelIds.png").open("rb") as file:
+        read_as(np.array([[0, 1, 2]]), file, CITYSCAPES)  # its name counts, too
 
 
 def png(header: bytes, rows: bytes) -> bytes:
@@ -156,7 +228,7 @@ def test_a_class_colour_that_no_pixel_has_still_makes_the_palette_decide() -> No
     image.putpalette([7, 7, 7, 8, 8, 8, *CAMVID.colors[0]])
     message = refusal(image, CAMVID)
     assert "(7, 7, 7) (1 pixel, nearest" in message
-    assert "if the indices of the palette are the ids, save them in one channel" in message
+    assert "if the indices of the palette are the ids, give the layout classes indices" in message
 
 
 def test_a_palette_in_the_colours_of_another_preset_is_translated() -> None:
@@ -187,6 +259,14 @@ def test_a_palette_of_pascal_voc_in_class_colours_comes_with_a_warning(length: i
     image.putpalette(voc_palette(length))
     (note,) = read_as(np.array([[1, 5, 0]]), image, CAMVID)
     assert "Pascal VOC" in note
+    assert read_as(np.array([[1, 3, 7]]), image, CAMVID, layout_classes=INDICES) == ()
+
+
+def test_a_palette_of_pascal_voc_whose_colours_say_the_same_as_its_indices_is_read_in_silence() -> None:
+    colors = np.reshape(voc_palette(8), (8, 3)).tolist()
+    image = Image.fromarray(np.array([[0, 3, 7]], np.uint8))
+    image.putpalette(voc_palette(8))
+    assert read_as(np.array([[0, 3, 7]]), image, ClassSet([f"class {n}" for n in range(8)], colors)) == ()
 
 
 @pytest.mark.parametrize("ids", [[[0, 1]], [[0, 1, 2]], [[2, 255]]])
@@ -422,7 +502,7 @@ def test_what_is_not_a_raw_cityscapes_id_is_refused(tmp_path: Path) -> None:
     assert "0..33, and 255 for unlabelled, not 34; outside: 2 pixels (66.7%)." in refusal(file, CITYSCAPES)
     instances = np.array([[7, 26001]], np.uint16)
     assert "26001" in refusal(instances, CITYSCAPES, layout_classes=LABEL_IDS)
-    assert "integers" in refusal(np.ones((2, 2)), CITYSCAPES, layout_classes=LABEL_IDS)
+    assert "whole numbers" in refusal(np.full((2, 2), 0.5), CITYSCAPES, layout_classes=LABEL_IDS)
 
 
 def test_train_ids_are_known_by_file_name(tmp_path: Path) -> None:
@@ -525,8 +605,8 @@ def test_what_is_not_a_layout_is_refused_by_name(tmp_path: Path) -> None:
     assert refusal(tmp_path / "missing.png", CAMVID) == f"{tmp_path / 'missing.png'}: no such file."
     Image.new("CMYK", (4, 4)).save(tmp_path / "print.tif")
     assert "mode CMYK is not a layout" in refusal(tmp_path / "print.tif", CAMVID)
-    Image.fromarray(np.zeros((4, 4), np.float32)).save(tmp_path / "float.tif")
-    assert "mode F is not a layout" in refusal(tmp_path / "float.tif", CAMVID)
+    Image.fromarray(np.full((4, 4), 0.5, np.float32)).save(tmp_path / "float.tif")
+    assert "must be whole numbers, not 0.5" in refusal(tmp_path / "float.tif", CAMVID)
     broken = Image.fromarray(np.zeros((2, 2), np.uint8))
     broken.save(tmp_path / "cut.bmp")
     (tmp_path / "cut.bmp").write_bytes((tmp_path / "cut.bmp").read_bytes()[:-3])

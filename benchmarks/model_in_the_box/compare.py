@@ -38,7 +38,7 @@ TILE = (128, 256)  # height, width
 
 def simplified_rows(data: str, output: Path) -> None:
     """The held-out rows with the same photographs and simplified layouts, as a data set in a folder."""
-    rows, classes = load_rows(data, "image", "label", None)[1], find_classes(data, None)
+    rows, classes = load_rows(data)[1], find_classes(data)
     pairs = PairDataset(rows, classes, SIZE)
 
     def changed(row: dict[str, Image.Image], index: int) -> dict[str, Image.Image]:
@@ -55,7 +55,7 @@ def titles_of(models: dict[str, CRN]) -> list[str]:
 
 def draw_held_out(data: str, models: dict[str, CRN], file: Path) -> None:
     """Layout | all images of each model | photograph, for the twelve fixed rows."""
-    pairs = PairDataset(load_rows(data, "image", "label", None)[1], find_classes(data, None), SIZE)
+    pairs = PairDataset(load_rows(data)[1], find_classes(data), SIZE)
     hidden, lines = hidden_rows(pairs.rows), []
     for index in spread(len(pairs), SHOWN_ROWS):
         pair = pairs[index]

@@ -174,8 +174,8 @@ def draw_widths(output: Path) -> None:
 
 def draw_trials(data: str, output: Path) -> None:
     """Four held-out layouts, spread over the rows, with each trial's first image."""
-    rows = load_rows(data, "image", "label", None)[1]
-    data_set = PairDataset(rows, find_classes(data, None), (128, 256))
+    rows = load_rows(data)[1]
+    data_set = PairDataset(rows, find_classes(data), (128, 256))
     shown = spread(len(data_set), 4)
     pairs = [data_set[index] for index in shown]
     photographs = [Image.fromarray(to_pixels(pair["photograph"])) for pair in pairs]
@@ -193,7 +193,7 @@ def main() -> None:
     if len(sys.argv) != 4:
         sys.exit("usage: python benchmarks/model_in_the_box/trials.py DATA SEGMENTER OUTPUT")
     data, segmenter, output = sys.argv[1], sys.argv[2], Path(sys.argv[3]).resolve()
-    load_segmenter(segmenter, find_classes(data, None))  # fails now, not in an hour, if an argument is wrong
+    load_segmenter(segmenter, find_classes(data))  # fails now, not in an hour, if an argument is wrong
     output.mkdir(parents=True, exist_ok=True)
     train_all(str(Path(data).resolve()), output)
     models = [str(output / name) for name in TRIALS]

@@ -4,18 +4,19 @@ One representation of a layout crosses every boundary of the package: a uint8 ar
 0..n-1 for a set of n classes and 255 for unlabelled. Colours exist only at the edges (files and the page).
 """
 
-import json
 import os
 import reprlib
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
+from crn_hub.classes.class_files import read_class_rows
 from crn_hub.classes.presets import PRESETS, VOID_COLORS
 from crn_hub.text import clause, some
 
@@ -28,6 +29,19 @@ class LayoutError(ValueError):
     """A layout, or a description of classes, that cannot be used; its message is one sentence for people to read."""
 
 
+@dataclass(frozen=True)
+class LabelCodes:
+    """What label files hold in place of ids and class colours, such as CamVid's 32 colours for 11 classes.
+
+    Attributes:
+        ids: number in files -> id, or 255; then no other numbers are known. None where numbers are ids.
+        colors: colour in files -> id, or 255; beside the class colours.
+    """
+
+    ids: Mapping[int, int] | None = None
+    colors: Mapping[Color, int] = field(default_factory=dict)
+
+
 class ClassSet:
     """An ordered set of semantic classes. Ids are positions: the first class has id 0.
 
@@ -37,6 +51,8 @@ class ClassSet:
         aliases: further names per class, for example {"road": ["lane marking"]}; unique over the whole set.
         part_of: for classes that are parts of another one the name of the whole, for example {"window": "building"}.
             Sets that don't know the part have the whole in its place (`translation_to`).
+        codes: what label files hold in place of ids and class colours. It belongs to the files rather than the
+            classes: two sets may be equal with different codes, and models don't keep them (`without_codes`).
 
     Raises:
         LayoutError: if a name, alias or colour repeats, a value is out of range, there is not one colour per name, or
@@ -49,6 +65,7 @@ class ClassSet:
         colors: Sequence[Sequence[int]],
         aliases: dict[str, Sequence[str]] | None = None,
         part_of: dict[str, str] | None = None,
+        codes: LabelCodes = LabelCodes(),
     ):
         self.names: tuple[str, ...] = tuple(names)
         self.colors: tuple[Color, ...] = tuple(_color(color, position) for position, color in enumerate(colors))
@@ -72,13 +89,14 @@ class ClassSet:
                 raise LayoutError(f"a class name must be a text that is not empty, not {reprlib.repr(name)}.")
             if any(unicodedata.category(character) == "Cc" for character in name):
                 raise LayoutError(f"a class name must be a text without control characters, not {reprlib.repr(name)}.")
-            if name.strip().casefold() == "unlabelled":
+            if _is_unlabelled(name):
                 raise LayoutError(
                     f'"unlabelled" is not a class: leave it out; unlabelled pixels have the id {UNLABELLED}.'
                 )
         _refuse_repeats("name", [name.strip().casefold() for name in every_name])
         _refuse_repeats("colour", self.colors)
         self.part_of: dict[str, str] = self._checked_parts(part_of or {})
+        self.codes = codes
 
     def _checked_parts(self, part_of: dict[str, str]) -> dict[str, str]:
         if not isinstance(part_of, dict):
@@ -113,6 +131,10 @@ class ClassSet:
     def __repr__(self) -> str:
         return f"ClassSet({len(self)}: {', '.join(self.names)})"
 
+    def without_codes(self) -> "ClassSet":
+        """The same classes, whose label files hold ids and class colours."""
+        return ClassSet(self.names, self.colors, dict(self.aliases), self.part_of)
+
     @property
     def unlabelled_color(self) -> Color:
         """The colour of unlabelled pixels in pictures: black, or if a class is black, the next free colour."""
@@ -146,7 +168,12 @@ class ClassSet:
 
     @classmethod
     def load(cls, name_or_file: str | os.PathLike[str]) -> "ClassSet":
-        """A preset by its name ("cityscapes", "camvid", "streets") or a classes.json file (see `from_list`).
+        """A preset by its name ("cityscapes", "camvid", "streets"), or a file.
+
+        A file is a classes.json (see `from_list`), CVAT's labelmap.txt, or a CSV with name, r, g and b (see
+        `class_files`). It may also say what label files hold: "label_ids", a list of the numbers, and "label_colors",
+        a list of further colours, for each class. An entry "unlabelled" is no class: it tells what means unlabelled.
+        Without "label_ids" the numbers in label files are the positions in the list, "unlabelled" included.
 
         A file with a preset's names and colours that says of no class what it is part of has the preset's parts.
 
@@ -161,17 +188,34 @@ class ClassSet:
         if not os.path.isfile(path):
             raise LayoutError(f"{path}: no such file, and no preset of classes either (presets: {', '.join(PRESETS)}).")
         try:
-            rows = json.loads(path.read_text(encoding="utf-8"))
-        except (ValueError, OSError, RecursionError) as error:
-            raise LayoutError(f"{path}: not a readable JSON file ({clause(error)}).") from error
+            rows = read_class_rows(path)
+        except (ValueError, OSError) as error:
+            raise LayoutError(f"{path}: {clause(error)}.") from error
         try:
-            classes = cls.from_list(rows)
+            classes = cls._from_file(rows)
         except LayoutError as error:
             raise LayoutError(f"{path}: {error}") from error
         if not any("part_of" in row for row in rows):
             for preset in map(cls.from_list, PRESETS.values()):
                 if (preset.names, preset.colors) == (classes.names, classes.colors):
-                    return cls(classes.names, classes.colors, dict(classes.aliases), preset.part_of)
+                    return cls(classes.names, classes.colors, dict(classes.aliases), preset.part_of, classes.codes)
+        return classes
+
+    @classmethod
+    def _from_file(cls, rows: Any) -> "ClassSet":
+        if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+            return cls.from_list(rows)  # which says what is wrong
+        is_void = [isinstance(name := row.get("name"), str) and _is_unlabelled(name) for row in rows]
+        for position, row in enumerate(rows):
+            _check_position(row, position)
+        kept = [
+            {key: value for key, value in row.items() if key != "id"}
+            for row, void in zip(rows, is_void, strict=True)
+            if not void
+        ]
+        classes = cls.from_list(kept)
+        ids = [UNLABELLED if void else position - sum(is_void[:position]) for position, void in enumerate(is_void)]
+        classes.codes = _read_codes(rows, ids, classes)
         return classes
 
     @classmethod
@@ -188,11 +232,7 @@ class ClassSet:
         for position, row in enumerate(rows):
             if missing := {"name", "color"} - set(row):
                 raise LayoutError(f"class {position} lacks {' and '.join(sorted(missing))}.")
-            if row.get("id", position) != position:
-                raise LayoutError(
-                    f"class {row['name']!r} has id {reprlib.repr(row['id'])} but is at position {position}; "
-                    "ids must run from 0 without gaps."
-                )
+            _check_position(row, position)
         return cls(
             [row["name"] for row in rows],
             [row["color"] for row in rows],
@@ -223,16 +263,36 @@ class ClassSet:
         ids = check_integers(ids, source)
         outside = (ids < 0) | ((ids >= len(self)) & (ids != UNLABELLED))
         if outside.any():
-            values, counts = np.unique(ids[outside], return_counts=True)
-            order = np.argsort(-counts)
-            seen = ", ".join(f"{values[i]} ({in_pixels(counts[i])})" for i in order[:5])
-            more = f" and {len(values) - 5} more values" if len(values) > 5 else ""
             last = len(self) - 1
             raise LayoutError(
-                f"{source}: id {seen}{more}: outside this set of {len(self)} classes; "
+                f"{source}: id {_values_seen(ids[outside])}: outside this set of {len(self)} classes; "
                 f"ids are 0 ({self.names[0]}) to {last} ({self.names[last]}), and {UNLABELLED} for unlabelled."
             )
         return ids.astype(np.uint8)
+
+    def find_ids(self, numbers: np.ndarray, source: str, unlabelled: Collection[int] = ()) -> np.ndarray:
+        """Numbers in a label file (H, W) -> ids uint8 (H, W), as `codes` says.
+
+        Args:
+            numbers: whole numbers of any integer type.
+            source: what messages call the file.
+            unlabelled: further numbers that mean unlabelled.
+
+        Raises:
+            LayoutError: as `check_ids`, or naming numbers that `codes` lacks.
+        """
+        void = np.isin(numbers, [*unlabelled, UNLABELLED])
+        if self.codes.ids is None:
+            return self.check_ids(np.where(void, UNLABELLED, numbers), source)
+        known, ids = (np.array(list(part)) for part in (self.codes.ids, self.codes.ids.values()))
+        if (outside := ~void & ~np.isin(numbers, known)).any():
+            raise LayoutError(
+                f"{source}: id {_values_seen(numbers[outside])}: of no class; the file with the classes knows "
+                f"{', '.join(map(str, sorted(known.tolist())))}, and {UNLABELLED} for unlabelled."
+            )
+        order = np.argsort(known)
+        place = np.minimum(np.searchsorted(known[order], numbers), len(known) - 1)
+        return np.where(void, UNLABELLED, ids[order][place]).astype(np.uint8)
 
     def to_colors(self, ids: np.ndarray) -> np.ndarray:
         """Ids (H, W) -> uint8 (H, W, 3) in class colours, unlabelled in `unlabelled_color`."""
@@ -246,11 +306,17 @@ class ClassSet:
         official = [color for name in presets for color in VOID_COLORS[name] if color not in self.colors]
         return tuple(dict.fromkeys([self.unlabelled_color, *official]))
 
+    @property
+    def known_colors(self) -> list[tuple[int, Color]]:
+        """Each colour that means a class or unlabelled in pictures, after its id."""
+        voids = ((UNLABELLED, color) for color in self.void_colors if color not in self.codes.colors)
+        return [*enumerate(self.colors), *voids, *((index, color) for color, index in self.codes.colors.items())]
+
     def find_colors(self, colors: np.ndarray) -> np.ndarray:
         """uint8 (..., 3) -> int16 (...): the id of the class of exactly this colour; 255 for void, -1 for none."""
         packed = pack(colors)
         found = np.full(packed.shape, -1, np.int16)
-        for index, color in [*enumerate(self.colors), *((UNLABELLED, void) for void in self.void_colors)]:
+        for index, color in self.known_colors:
             found[packed == pack(np.array(color))] = index
         return found
 
@@ -262,7 +328,7 @@ class ClassSet:
         best = np.full(len(colors), np.inf)
         ids = np.empty(len(colors), np.uint8)
         wide = colors.astype(np.int32)
-        for index, color in [*enumerate(self.colors), *((UNLABELLED, void) for void in self.void_colors)]:
+        for index, color in self.known_colors:
             distance = ((wide - color) ** 2).sum(axis=1)
             ids[distance < best] = index
             best = np.minimum(best, distance)
@@ -323,19 +389,65 @@ def check_integers(ids: np.ndarray, source: str) -> np.ndarray:
     return ids
 
 
+def _values_seen(values: np.ndarray) -> str:
+    """The most frequent values and how many pixels have them."""
+    distinct, counts = np.unique(values, return_counts=True)
+    seen = ", ".join(f"{distinct[i]} ({in_pixels(counts[i])})" for i in np.argsort(-counts)[:5])
+    return seen + (f" and {len(distinct) - 5} more values" if len(distinct) > 5 else "")
+
+
 def pack(colors: np.ndarray) -> np.ndarray:
     """Colours (..., 3), 0..255 -> one number per colour, uint32 (...), which is cheap to compare and sort."""
     wide = colors.astype(np.uint32)
     return wide[..., 0] << 16 | wide[..., 1] << 8 | wide[..., 2]
 
 
-def _color(color: Iterable[int], position: int) -> Color:
+def _color(color: Iterable[int], of: object) -> Color:
     values = tuple(color) if isinstance(color, Iterable) else (color,)
     if len(values) != 3 or not all(
         isinstance(v, int | np.integer) and not isinstance(v, bool) and 0 <= v <= 255 for v in values
     ):
-        raise LayoutError(f"a colour is three whole numbers 0..255; that of class {position} is {reprlib.repr(color)}.")
+        raise LayoutError(f"a colour is three whole numbers 0..255; that of class {of} is {reprlib.repr(color)}.")
     return int(values[0]), int(values[1]), int(values[2])
+
+
+def _is_unlabelled(name: str) -> bool:
+    return name.strip().casefold() == "unlabelled"
+
+
+def _check_position(row: dict[str, Any], position: int) -> None:
+    if row.get("id", position) != position:
+        raise LayoutError(
+            f"class {row.get('name')!r} has id {reprlib.repr(row['id'])} but is at position {position}; ids must run "
+            "from 0 without gaps."
+        )
+
+
+def _read_codes(rows: list[dict[str, Any]], ids: list[int], classes: ClassSet) -> LabelCodes:
+    """The codes of label files that the rows of a class file give.
+
+    Args:
+        rows: one for each class, and perhaps for "unlabelled".
+        ids: the id that each row stands for.
+        classes: those of the rows.
+    """
+    numbers: list[tuple[int, int]] = []
+    colors: list[tuple[Color, int]] = []
+    for row, index in zip(rows, ids, strict=True):
+        for key in ("label_ids", "label_colors"):
+            if not isinstance(row.get(key, []), list):
+                raise LayoutError(f"{key} of {row['name']!r} must be a list, not {reprlib.repr(row[key])}.")
+        for value in row.get("label_ids", []):
+            if not isinstance(value, int) or isinstance(value, bool):
+                raise LayoutError(f"label_ids of {row['name']!r} must be whole numbers, not {reprlib.repr(value)}.")
+            numbers.append((value, index))
+        own = [row["color"]] if index == UNLABELLED and "color" in row else []
+        colors += [(_color(color, row["name"]), index) for color in (*own, *row.get("label_colors", []))]
+    if not any("label_ids" in row for row in rows):
+        numbers = [*enumerate(ids)] if UNLABELLED in ids else []
+    _refuse_repeats("number in label_ids", [value for value, _ in numbers])
+    _refuse_repeats("colour", [*classes.colors, *(color for color, _ in colors)])
+    return LabelCodes(dict(numbers) or None, dict(colors))
 
 
 def _refuse_repeats(what: str, values: Sequence[Any]) -> None:

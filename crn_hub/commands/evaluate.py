@@ -6,6 +6,8 @@ from typing import Annotated
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
+from crn_hub.data.options import DataOptions
+
 
 def evaluate(
     models: Annotated[list[str], Parameter(name="MODEL", negative=())],
@@ -17,11 +19,8 @@ def evaluate(
     split: str | None = None,
     size: tuple[int, int] | None = None,
     max_rows: Annotated[int | None, Parameter(validator=Number(gte=2))] = None,
-    image_column: str = "image",
-    label_column: str = "label",
-    classes: str | None = None,
+    options: Annotated[DataOptions, Parameter(name="*")] = DataOptions(),  # noqa: B008 - defaults for cyclopts
     perceptual_net: str = "vgg16",
-    skip_bad_rows: bool = False,
     apart: str | None = None,
     blind: Annotated[int | None, Parameter(validator=Number(gte=1))] = None,
     blind_seed: Annotated[int, Parameter(validator=Number(gte=0))] = 0,
@@ -42,7 +41,7 @@ def evaluate(
     models
         Folders, Hub ids, or "box" for the model that comes with the package.
     dataset
-        Hub id or folder of a data set.
+        Hub id, folder or file of a data set (docs/data.md has all forms).
     output
         The folder for the results.
     segmenter
@@ -54,16 +53,8 @@ def evaluate(
         Height and width in pixels to compare at; by default the size of the largest model.
     max_rows
         Use at most this many rows, spread evenly; with --apart, of each value.
-    image_column
-        Column with the photographs.
-    label_column
-        Column with the label maps.
-    classes
-        Preset (cityscapes, camvid, streets) or classes.json of the data; by default the classes.json beside it.
     perceptual_net
         Feature network of the perceptual distance, as in training.
-    skip_bad_rows
-        Leave out unusable rows instead of stopping at the first.
     apart
         Column by whose values rows are evaluated apart, such as the source of each photograph: an evaluation for each
         value, with "other photographs" of the same value.
@@ -99,13 +90,11 @@ def evaluate(
         dataset,
         output,
         split=split,
-        columns=(image_column, label_column),
-        classes=classes,
+        options=options,
         segmenter=segmenter,
         perceptual_net=perceptual_net,
         size=size,
         max_rows=max_rows,
-        skip_bad_rows=skip_bad_rows,
         apart=apart,
         blind=blind or 0,
     )

@@ -6,6 +6,7 @@ from typing import Annotated
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
+from crn_hub.data.options import DataOptions
 from crn_hub.files import check_new_folder
 from crn_hub.text import one_line
 
@@ -16,11 +17,10 @@ def train_segmenter(
     output: Path,
     size: tuple[int, int] = (192, 384),
     steps: Annotated[int, Parameter(validator=Number(gte=1))] = 1200,
-    image_column: str = "image",
-    label_column: str = "label",
-    classes: str | None = None,
+    train_split: str | None = None,
+    validation_split: str | None = None,
+    options: Annotated[DataOptions, Parameter(name="*")] = DataOptions(),  # noqa: B008 - defaults for cyclopts
     seed: Annotated[int, Parameter(validator=Number(gte=0))] = 0,
-    skip_bad_rows: bool = False,
 ) -> None:
     """Train a small segmentation network on your photographs, for `crn evaluate --segmenter`, in minutes on a CPU.
 
@@ -32,30 +32,27 @@ def train_segmenter(
     Parameters
     ----------
     dataset
-        Hub id or folder of a data set.
+        Hub id, folder or file of a data set (docs/data.md has all forms).
     output
         The folder for the network; it must be new or empty.
     size
         Height and width in pixels to which it resizes pictures.
     steps
         Optimiser steps of 8 photographs.
-    image_column
-        Column with the photographs.
-    label_column
-        Column with the label maps.
-    classes
-        Preset (cityscapes, camvid, streets) or classes.json; by default the classes.json beside the data.
+    train_split
+        Split to train on; by default train, or the only one.
+    validation_split
+        Split that is held out; by default the first of validation, valid, val, dev and test that has labels, else the
+        last rows of the split to train on.
     seed
         Seed of the initial weights, the order and the augmentation.
-    skip_bad_rows
-        Leave out unusable rows instead of stopping at the first.
     """
     from crn_hub.segmentation.segmenter_training import (
         make_segmenter,  # takes seconds, and other commands don't need it
     )
 
     check_new_folder("--output", output, "the network")
-    scores = make_segmenter(dataset, (image_column, label_column), classes, output, size, steps, seed, skip_bad_rows)
+    scores = make_segmenter(dataset, options, (train_split, validation_split), output, size, steps, seed)
     for name, iou in scores["class_iou"].items():
         print(f"{one_line(name):20} {'-' if iou is None else f'{iou:.3f}'}")
     print(f"mIoU {scores['miou']:.3f}, pixel accuracy {scores['pixel_accuracy']:.3f} on {scores['rows']} held-out rows")

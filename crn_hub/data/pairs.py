@@ -3,22 +3,36 @@
 import copy
 import sys
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 from torch.utils.data import Dataset
 from torchvision.transforms.functional import adjust_brightness, adjust_contrast, adjust_saturation
 from tqdm import tqdm
 
-from crn_hub.classes import UNLABELLED, ClassSet, LayoutError, is_in_colors, read_layout
+from crn_hub.classes import ClassSet, Finding, LayoutError, LayoutReading
+from crn_hub.data.cells import name_of_file, open_cell, read_photograph_cell, undecoded
+from crn_hub.data.label_survey import LabelSurvey
+from crn_hub.data.labels import LabelReader
 from crn_hub.data.region_colors import region_colors
 from crn_hub.data.simplification import simplify
 from crn_hub.pictures import from_255
 from crn_hub.text import clause
 
 Pair = tuple[np.ndarray, np.ndarray]  # pixels uint8 (H, W, 3) and ids uint8 (H, W), at the row's own size
+
+
+class Checked(NamedTuple):
+    """
+    Attributes:
+        bad: the rows left out, and what is wrong with each.
+        labels: what the label maps of the others were taken for.
+    """
+
+    bad: dict[int, str]
+    labels: LabelSurvey
 
 
 class PairDataset(Dataset[dict[str, Any]]):
@@ -29,8 +43,8 @@ class PairDataset(Dataset[dict[str, Any]]):
     so neither the order of rows nor the number of processes changes them.
 
     Args:
-        rows: a sequence of {image_column: PIL image, label_column: PIL image or array}.
-        classes: the class set of the labels; the label n is also read as unlabelled, as in many data sets.
+        rows: a sequence of {image_column: picture, label_column: picture or array}; pictures as `open_cell` opens them.
+        classes: the class set of the labels, or what reads them; the former is read as a `LabelReader` does by default.
         size: (height, width) in pixels; may be changed later.
         seed: of the augmentation; None for no augmentation.
         random_flip: mirror half of the pairs.
@@ -45,7 +59,7 @@ class PairDataset(Dataset[dict[str, Any]]):
     def __init__(
         self,
         rows: Sequence[dict[str, Any]],
-        classes: ClassSet,
+        classes: ClassSet | LabelReader,
         size: tuple[int, int],
         image_column: str = "image",
         label_column: str = "label",
@@ -57,13 +71,15 @@ class PairDataset(Dataset[dict[str, Any]]):
         cache_bytes: int = 0,
         called: str = "row",
     ):
-        self.rows, self.classes, self.size = rows, classes, size
+        self.labels = classes if isinstance(classes, LabelReader) else LabelReader(classes)
+        self.rows, self.classes, self.size = rows, self.labels.classes, size
         self.image_column, self.label_column = image_column, label_column
         self.seed, self.random_flip, self.color_jitter = seed, random_flip, color_jitter
         self.simplify_layouts, self.with_colors = simplify_layouts, with_colors
         self.cache_bytes, self.called = cache_bytes, called
         self.epoch = 0
         self.used = list(range(len(rows)))  # the rows that are not left out
+        self._cells = undecoded(rows, (image_column, label_column))
         self._cache: dict[int, Pair] = {}
 
     def set_epoch(self, epoch: int) -> None:
@@ -125,106 +141,120 @@ class PairDataset(Dataset[dict[str, Any]]):
         """
         if row in self._cache:
             return self._cache[row]
+        pixels, reading, _ = self._read(row)
+        return pixels, reading.ids
+
+    def _read(self, row: int) -> tuple[np.ndarray, LayoutReading, list[Finding]]:
+        """The pixels of a row, its label map, and findings on both; kept while there is room in the cache.
+
+        Raises:
+            LayoutError: naming the row, its files and what is wrong with it.
+        """
         try:
-            content = self.rows[row]
-        except UnidentifiedImageError as error:
-            raise LayoutError(f"{self._name(row)}: not readable (no image).") from error
+            cells = self._cells[row]
         except Exception as error:  # readers of the many kinds of files fail in many different ways
-            raise LayoutError(f"{self._name(row)}: not readable ({clause(error)}).") from error
-        photograph = content[self.image_column]
-        if photograph is None or content[self.label_column] is None:
-            raise LayoutError(f"{self._name(row)}: the photograph or its label is missing.")
-        if not isinstance(photograph, Image.Image):
-            raise LayoutError(
-                f"{self._name(row)}: column {self.image_column} holds {type(photograph).__name__}, not an image."
-            )
-        if photograph.mode not in ("RGB", "RGBA", "L", "P"):
-            raise LayoutError(
-                f"{self._name(row)}: a photograph of mode {photograph.mode} cannot be used; it must have 8 bits per "
-                "channel."
-            )
+            raise LayoutError(f"{self.called} {row}: not readable ({clause(error)}).") from error
+        files = [name_of_file(cells[column]) for column in (self.image_column, self.label_column)]
+        name = f"{self.called} {row}{_in_brackets(files)}"
+        contents = []
+        for column in (self.image_column, self.label_column):
+            try:
+                contents.append(open_cell(cells[column]))
+            except (LayoutError, OSError) as error:
+                raise LayoutError(f"{name}: column {column}: {clause(error)}.") from error
+        photograph, label = contents
+        if photograph is None or label is None:
+            raise LayoutError(f"{name}: the photograph or its label is missing.")
         try:
-            pixels = np.array(photograph.convert("RGB"))
-        except (OSError, SyntaxError) as error:
-            raise LayoutError(f"{self._name(row)}: not readable ({clause(error)}).") from error
-        try:
-            ids = self._ids(content[self.label_column], f"column {self.label_column}")
-        except (ValueError, OSError, SyntaxError) as error:  # LayoutError, or NumPy's if the label is not an array
-            raise LayoutError(f"{self._name(row)}, {error}") from error
+            pixels, before = read_photograph_cell(photograph)
+        except (ValueError, OSError, SyntaxError) as error:
+            raise LayoutError(f"{name}: column {self.image_column}: {clause(error)}.") from error
+        reading = self.labels.read(label, f"{name}, column {self.label_column}")
+        ids = reading.ids
         if pixels.shape[:2] != ids.shape:
             raise LayoutError(
-                f"{self._name(row)}: the photograph has {pixels.shape[1]} x {pixels.shape[0]} pixels, "
-                f"its label {ids.shape[1]} x {ids.shape[0]}; they must be equal."
+                f"{name}: the photograph has {pixels.shape[1]} x {pixels.shape[0]} pixels, its label {ids.shape[1]} x "
+                f"{ids.shape[0]}; they must be equal{_turned(pixels, before, reading)}."
             )
-        if (size := pixels.nbytes + ids.nbytes) <= self.cache_bytes:
+        findings = []
+        if (before is not None) != reading.turned and before in (None, ids.shape):
+            findings.append(_one_was_turned(ids, before is not None))
+        if (size := pixels.nbytes + ids.nbytes) <= self.cache_bytes and row not in self._cache:
             self.cache_bytes -= size
             self._cache[row] = pixels, ids
-        return pixels, ids
+        return pixels, reading, findings
 
-    def check(self, rows: Iterable[int], skip_bad: bool) -> dict[int, str]:
-        """Decodes `rows`, and with `skip_bad` leaves out the bad ones.
-
-        Returns:
-            The rows left out, and what is wrong with each.
+    def check(self, rows: Iterable[int], skip_bad: bool) -> Checked:
+        """Reads `rows`, and with `skip_bad` leaves out the bad ones.
 
         Raises:
             LayoutError: at the first bad row without `skip_bad`, or if all are bad.
         """
-        bad = {}
+        bad: dict[int, str] = {}
+        survey = LabelSurvey(self.classes, self.called, len(self), self.labels.past_the_last)
         for row in rows:
             try:
-                self.decode(row)
+                _, reading, findings = self._read(row)
             except LayoutError as error:
                 if not skip_bad:
                     raise
                 bad[row] = str(error)
+                continue
+            survey.add(f"{self.called} {row}", reading, self._cut_off(reading.ids), findings)
         self.used = [row for row in self.used if row not in bad]
+        survey.total = len(self.used)
         if not self.used:
             raise LayoutError(f"every {self.called} is bad; the first: {bad[min(bad)]}")
-        return bad
+        return Checked(bad, survey)
 
-    def _ids(self, label: Any, source: str) -> np.ndarray:
-        # No presets here, because a data set has classes of its own.
-        if isinstance(label, Image.Image) and is_in_colors(label, self.classes):
-            return read_layout(label, self.classes, layout_classes=self.classes, source=source).ids
-        ids = np.array(label)
-        if ids.dtype != object and np.issubdtype(ids.dtype, np.integer):
-            ids = np.where(ids == len(self.classes), UNLABELLED, ids)
-        return self.classes.check_ids(ids, source)
-
-    def _name(self, row: int) -> str:
-        """The row with the names of its files, if the data set has them."""
-        import datasets  # takes seconds, and scenes don't need it
-
-        files = []
-        if isinstance(self.rows, datasets.Dataset):
-            for column in (self.image_column, self.label_column):
-                if isinstance(self.rows.features[column], datasets.Image):
-                    stored = self.rows.select_columns(column).cast_column(column, datasets.Image(decode=False))[row]
-                    files.append((stored[column] or {}).get("path"))
-        named = ", ".join(dict.fromkeys(file for file in files if file))
-        return f"{self.called} {row}" + (f" ({named})" if named else "")
+    def _cut_off(self, ids: np.ndarray) -> float:
+        """The share of a row's area that is not in its crop."""
+        left, top, right, bottom = _crop_of_aspect((ids.shape[1], ids.shape[0]), self.size, 0, 0)
+        return 1 - (right - left) * (bottom - top) / ids.size
 
 
-def check_rows(data: PairDataset, skip_bad: bool) -> dict[int, str]:
+def check_rows(data: PairDataset, skip_bad: bool) -> Checked:
     """`PairDataset.check` of all rows with a progress bar; reports rows that are left out on stderr.
 
     Raises:
         LayoutError: at the first bad row without `skip_bad`, or if all are bad.
     """
     try:
-        bad = data.check(tqdm(data.used, desc=f"checking {data.called}s", unit="row"), skip_bad)
+        checked = data.check(tqdm(data.used, desc=f"checking {data.called}s", unit="row"), skip_bad)
     except LayoutError as error:
-        raise LayoutError(f"{error}{'' if skip_bad else ' --skip-bad-rows leaves such rows out.'}") from error
-    for row, problem in bad.items():
+        raise LayoutError(f"{error}{'' if skip_bad else ' --skip_bad_rows leaves such rows out.'}") from error
+    for row, problem in checked.bad.items():
         print(f"{data.called} {row} left out: {problem}", file=sys.stderr)
-    return bad
+    return checked
 
 
 def spread(length: int, count: int) -> list[int]:
     """`count` indices spread evenly over 0..length-1; all of them if there are not more."""
     count = min(count, length)
     return [i * length // count for i in range(count)]
+
+
+def _in_brackets(files: Sequence[str]) -> str:
+    named = ", ".join(dict.fromkeys(clause(file) for file in files if file))
+    return f" ({named})" if named else ""
+
+
+def _turned(pixels: np.ndarray, before: tuple[int, int] | None, reading: LayoutReading) -> str:
+    """A clause for a photograph and a label of different sizes, if the reason is that one of them was turned."""
+    if pixels.shape[:2] != reading.ids.shape[::-1] or (before is not None) == reading.turned:
+        return ""
+    turned, other = ("the photograph", "its label") if before is not None else ("the label", "its photograph")
+    return f": {turned} was turned as its EXIF says, and {other} has no such entry"
+
+
+def _one_was_turned(ids: np.ndarray, is_photograph: bool) -> Finding:
+    turned, other = ("photograph", "label") if is_photograph else ("label", "photograph")
+    return Finding(
+        f"of a {turned} that was turned or mirrored as its EXIF says, beside a {other} without such an entry",
+        ids.size,
+        f"the {turned} was turned or mirrored as its EXIF says, and the {other} has no such entry; look at them "
+        "together.",
+    )
 
 
 def _crop_of_aspect(

@@ -1,5 +1,7 @@
-"""Loads what pairs are made from: rows, classes and licence of a Hugging Face data set, or procedural scenes."""
+"""Loads what pairs are made from: rows, classes and licence of a data set, on a disk or on the Hub."""
 
+import glob
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -8,110 +10,178 @@ from huggingface_hub import DatasetCard, is_offline_mode
 from huggingface_hub.errors import GatedRepoError, HFValidationError, RepositoryNotFoundError
 
 from crn_hub.classes import ClassSet, LayoutError
+from crn_hub.data.options import DataOptions
+from crn_hub.data.two_folders import find_two_folders, pair_rows
 from crn_hub.hub.client_errors import GATED, client_error, reason
 from crn_hub.hub.source import TEXT_BYTES, Source
-from crn_hub.scenes import SCENE_CLASSES, street_scene
+from crn_hub.text import clause
 
 CLASSES_FILE = "classes.json"
+NO_DATA = {CLASSES_FILE, "labelmap.txt", "class_dict.csv"}  # lists of classes beside the data
 CARD_BYTES = 2**24  # the largest card that is read; some list thousands of configurations
-VALIDATION_SPLITS = ("validation", "val", "test")
-HELD_OUT = 8  # rows held out from training if a data set has no validation split
 
 
-class SceneRows(Sequence[dict[str, Any]]):
-    """`length` street scenes of `size` = (height, width), with seeds from `first`, as rows with "image" and "label"."""
-
-    def __init__(self, first: int, length: int, size: tuple[int, int]):
-        self.first, self.length, self.size = first, length, size
-
-    def __len__(self) -> int:
-        return self.length
-
-    def __getitem__(self, index: Any) -> Any:
-        if not 0 <= index < self.length:
-            raise IndexError(index)
-        ids, picture = street_scene(self.first + index, self.size)
-        return {"image": picture, "label": ids}
-
-
-def scene_rows(length: int, size: tuple[int, int]) -> tuple[SceneRows, SceneRows, ClassSet]:
-    """Street scenes to train on, held-out ones, and their classes."""
-    return SceneRows(0, length, size), SceneRows(1_000_000, HELD_OUT, size), ClassSet.load(SCENE_CLASSES)
-
-
-def load_rows(
-    name: str, image_column: str = "image", label_column: str = "label", max_train_samples: int | None = None
-) -> tuple[Any, Any]:
-    """Training rows, at most `max_train_samples` of them, and held-out rows of a data set.
-
-    Raises:
-        FileNotFoundError, ConnectionError, ValueError: as `load_splits` and `hold_out`.
-    """
-    train, held_out, _ = hold_out(name, load_splits(name), (image_column, label_column))
-    if max_train_samples is not None:
-        train = train.select(range(min(max_train_samples, len(train))))
-    return train, held_out
-
-
-def hold_out(name: str, splits: dict[str, Any], columns: tuple[str, str]) -> tuple[Any, Any, str]:
-    """Training rows, held-out rows, and the name of the latter: a split, or "last rows" if there is no such split.
-
-    Raises:
-        ValueError: if the data set `name` has too few rows, or these lack a column.
-    """
-    train = splits.get("train", next(iter(splits.values())))
-    check_columns(name, train, columns)
-    called = next((s for s in VALIDATION_SPLITS if s in splits and splits[s] is not train), "last rows")
-    if called in splits:
-        held_out = splits[called]
-        check_columns(name, held_out, columns)
-    else:
-        if len(train) < 2:
-            raise ValueError(f"{name}: {len(train)} rows; at least 2 are needed, because one is held out.")
-        kept = len(train) - min(HELD_OUT, max(1, len(train) // 10))
-        train, held_out = train.select(range(kept)), train.select(range(kept, len(train)))
-    if not len(train) or not len(held_out):
-        raise ValueError(f"{name}: {len(train)} rows to train on and {len(held_out)} held out; both need at least 1.")
-    return train, held_out, called
-
-
-def load_splits(name: str) -> dict[str, Any]:
-    """The splits of a data set, by their names.
+def load_splits(name: str, options: DataOptions | None = None) -> dict[str, Any]:
+    """The splits of a data set, by their names; columns of paths come as paths on this disk.
 
     Args:
-        name: a Hub id, a folder that `load_dataset` reads, or a folder that `save_to_disk` wrote. A single data set
-            there becomes the split "train".
+        name: a Hub id; a folder that `load_dataset` reads, that `save_to_disk` wrote, or that holds folders of
+            photographs and of label maps (see `two_folders`); a file of rows, such as CSV, JSON lines or parquet; or,
+            with a label folder, a folder of photographs. What has no splits becomes the split "train".
+        options: how it is found.
 
     Raises:
         FileNotFoundError: if there is no such data set.
         ConnectionError: if the Hub could not be reached or refused.
         ValueError: if the data set cannot be read.
     """
-    from datasets import Dataset, load_dataset, load_from_disk
+    options = options or DataOptions()
+    _check_name(name, options)
+    path = Path(name)
+    if options.label_folder is not None:
+        return {"train": pair_rows(path, Path(options.label_folder), options.columns, options.skip_bad_rows)}
+    if path.is_dir() and not _is_saved(path) and (folders := find_two_folders(path)):
+        return {split: pair_rows(*pair, options.columns, options.skip_bad_rows) for split, pair in folders.items()}
+    from datasets import Dataset
+
+    try:
+        loaded = _load(name, options)
+    except Exception as error:  # readers of the many kinds of files fail in many different ways
+        raise _explained(name, error, options) from error
+    splits = {"train": loaded} if isinstance(loaded, Dataset) else dict(loaded)
+    base = path.parent if path.is_file() else path if path.is_dir() else None
+    return {str(split): _with_paths(name, rows, options.columns, base) for split, rows in splits.items()}
+
+
+def _check_name(name: str, options: DataOptions) -> None:
+    """
+    Raises:
+        FileNotFoundError, ValueError: if a name and options don't go together.
+    """
+    if not name.strip():
+        raise FileNotFoundError("the name of the data set is empty; give a folder, a file or a Hub id.")
+    is_local = Path(name).exists()
+    if options.dataset_revision is not None and (is_local or options.label_folder is not None):
+        raise ValueError(f"--dataset_revision {options.dataset_revision}: {name} is not on the Hub; leave it out.")
+    if options.dataset_config_name is not None and (Path(name).is_file() or options.label_folder is not None):
+        raise ValueError(f"--dataset_config_name {options.dataset_config_name}: {name} has none; leave it out.")
+
+
+def _is_saved(folder: Path) -> bool:
+    """Whether `save_to_disk` wrote a folder."""
+    return (folder / "dataset_dict.json").is_file() or (folder / "state.json").is_file()
+
+
+def _load(name: str, options: DataOptions) -> Any:
+    """What the datasets library makes of a name, with all of its errors."""
+    from datasets import load_dataset, load_from_disk
+
+    path, config = Path(name), options.dataset_config_name
+    if _is_saved(path):
+        return load_from_disk(path)
+    if path.is_file():
+        return _load_files({"train": [str(path)]})
+    if path.is_dir() and (glob.has_magic(name) or not _configurations(path)):
+        return _load_files(_data_files(str(path.resolve()), _configurations(path), config))
+    loaded = load_dataset(name, config, revision=options.dataset_revision)
+    if any({"name", "color"} <= {*rows.column_names} for rows in loaded.values()):
+        # classes.json has the ending that most files have, and was taken for the data.
+        at = f"@{options.dataset_revision}" if options.dataset_revision else ""
+        return _load_files(_data_files(f"hf://datasets/{name}{at}", {}, None))
+    return loaded
+
+
+def _configurations(folder: Path) -> dict[str, Any]:
+    """The configurations that a folder's card names."""
+    from datasets.utils.metadata import MetadataConfigs
+
+    card = folder / "README.md"
+    return dict(MetadataConfigs.from_dataset_card_data(DatasetCard.load(card).data)) if card.is_file() else {}
+
+
+def _data_files(base: str, configurations: dict[str, Any], config: str | None) -> dict[str, list[str]]:
+    """The files of each split in a folder, by the rules of the datasets library, but for lists of classes.
+
+    Args:
+        base: the folder; in the library's own patterns its brackets would mean something.
+        configurations: that its card names.
+        config: the one to take, if there are several.
+    """
+    from datasets.data_files import DataFilesDict, get_data_patterns, sanitize_patterns
+
+    if config not in configurations if config is not None else len(configurations) > 1:
+        raise ValueError(f"available configs: [{', '.join(configurations)}]")
+    escaped = glob.escape(base)
+    if configurations:
+        patterns = sanitize_patterns(configurations[config or next(iter(configurations))]["data_files"])
+    else:
+        patterns = get_data_patterns(escaped)
+    files = DataFilesDict.from_patterns(patterns, base_path=escaped)
+    kept = {split: [file for file in of_split if Path(file).name not in NO_DATA] for split, of_split in files.items()}
+    return {str(split): of_split for split, of_split in kept.items() if of_split}
+
+
+def _load_files(files: dict[str, list[str]]) -> Any:
+    """Loads the files of each split, all of the kind that most of them are of."""
+    from datasets import load_dataset
+    from datasets.data_files import DataFilesDict, DataFilesList
+    from datasets.load import infer_module_for_data_files
+
+    listed = DataFilesDict({split: DataFilesList(of_split, [()] * len(of_split)) for split, of_split in files.items()})
+    module, settings = infer_module_for_data_files(listed)
+    if module is None:
+        raise ValueError("no file of a kind that holds data")
+    patterns = {split: [glob.escape(file) for file in of_split] for split, of_split in files.items()}
+    return load_dataset(module, data_files=patterns, **settings)
+
+
+def _explained(name: str, error: Exception, options: DataOptions) -> Exception:
+    """An error of the datasets library as one of one sentence."""
     from datasets.exceptions import DatasetNotFoundError
 
-    folder = Path(name)
-    try:
-        if (folder / "dataset_dict.json").is_file() or (folder / "state.json").is_file():
-            loaded = load_from_disk(folder)
-        else:
-            loaded = load_dataset(name)
-    except Exception as error:  # readers of the many kinds of files fail in many different ways
-        failure = client_error(error)
-        # On one path the library drops the client's error and keeps only its message.
-        if isinstance(failure, GatedRepoError) or "is a gated dataset on the Hub" in str(error):
-            raise ConnectionError(f"{name}: could not be fetched from the Hub: {GATED}.") from error
-        if isinstance(failure, RepositoryNotFoundError) or (
-            failure is None and isinstance(error, DatasetNotFoundError | FileNotFoundError | HFValidationError)
-        ):
-            raise FileNotFoundError(
-                f"{name}: no such folder, and no such data set on the Hub, or a private one that this token may not "
-                "see."
-            ) from error
-        if failure is not None:
-            raise ConnectionError(f"{name}: could not be fetched from the Hub: {reason(failure)}.") from error
-        raise ValueError(f"{name or 'an empty name'}: cannot be read as a data set ({reason(error)}).") from error
-    return {"train": loaded} if isinstance(loaded, Dataset) else dict(loaded)
+    failure, text = client_error(error), str(error)
+    # On one path the library drops the client's error and keeps only its message.
+    if isinstance(failure, GatedRepoError) or "is a gated dataset on the Hub" in text:
+        return ConnectionError(f"{name}: could not be fetched from the Hub: {GATED}.")
+    if options.dataset_revision is not None and re.search("[Rr]evision", text):
+        return FileNotFoundError(f"{name}: the data set has no revision {options.dataset_revision!r}.")
+    if known := re.search(r"available configs: \[(.*?)\]|Available: \[(.*?)\]", text, re.DOTALL):
+        names = re.sub("['\"]", "", known[1] or known[2] or "") or "none"
+        return ValueError(
+            f"{name}: no configuration {options.dataset_config_name!r}; there are {clause(names)}."
+            if options.dataset_config_name is not None
+            else f"{name}: has several configurations, {clause(names)}; choose one with --dataset_config_name."
+        )
+    if Path(name).exists():
+        return ValueError(f"{name}: cannot be read as a data set ({reason(error)}).")
+    if isinstance(failure, RepositoryNotFoundError) or (
+        failure is None and isinstance(error, DatasetNotFoundError | FileNotFoundError | HFValidationError)
+    ):
+        return FileNotFoundError(
+            f"{name}: no such folder, and no such data set on the Hub, or a private one that this token may not see."
+        )
+    if failure is not None:
+        return ConnectionError(f"{name}: could not be fetched from the Hub: {reason(failure)}.")
+    return ValueError(f"{name}: cannot be read as a data set ({reason(error)}).")
+
+
+def _with_paths(name: str, rows: Any, columns: Sequence[str], base: Path | None) -> Any:
+    """Rows whose columns of texts are paths of pictures on this disk, relative to `base`.
+
+    Raises:
+        ValueError: if the texts don't come from this disk: such paths could be of any file here.
+    """
+    for column in columns:
+        feature = rows.features.get(column)
+        if getattr(feature, "dtype", None) not in ("string", "large_string"):
+            continue
+        if base is None:
+            raise ValueError(
+                f"{name}: column {column!r} holds texts; a data set on the Hub must hold the pictures themselves."
+            )
+        paths = [path and str(base / path) for path in rows.select_columns(column)[:][column]]
+        rows = rows.remove_columns(column).add_column(column, paths)
+    return rows
 
 
 def check_columns(name: str, rows: Any, columns: Sequence[str]) -> None:
@@ -124,17 +194,29 @@ def check_columns(name: str, rows: Any, columns: Sequence[str]) -> None:
             raise ValueError(f"{name}: no column {column!r}; there are {', '.join(rows.column_names)}.")
 
 
-def find_classes(name: str, given: str | None = None) -> ClassSet:
-    """The class set of a data set: `given` (a preset or a file), else the classes.json beside the data.
+def find_classes(name: str, options: DataOptions | None = None) -> ClassSet:
+    """The class set of a data set: the one that `options` give (a preset or a file), else the classes.json beside it.
+
+    Beside a file of rows is the folder that it is in; beside two folders, they themselves and what they are in.
 
     Raises:
         LayoutError: if there is none, or it cannot be read.
         ConnectionError: if the Hub could not be reached or refused.
     """
-    if given is not None:
-        return ClassSet.load(given)
+    options = options or DataOptions()
+    if options.classes is not None:
+        return ClassSet.load(options.classes)
+    path = Path(name)
+    places = [path.parent] if path.is_file() else [path]
+    if options.label_folder is not None:
+        labels = Path(options.label_folder)
+        places += [labels, path.resolve().parent, labels.resolve().parent]
+    if found := [place / CLASSES_FILE for place in places if (place / CLASSES_FILE).is_file()]:
+        return ClassSet.load(found[0])
     try:
-        with Source(name, kind="dataset") as source:
+        with Source(
+            str(places[0]) if path.exists() else name, kind="dataset", revision=options.dataset_revision
+        ) as source:
             return ClassSet.load(source.fetch(CLASSES_FILE, TEXT_BYTES))
     except FileNotFoundError as error:
         raise LayoutError(f"{str(error).rstrip('.')}; give the classes with --classes NAME|FILE.") from error
@@ -142,7 +224,7 @@ def find_classes(name: str, given: str | None = None) -> ClassSet:
         raise ConnectionError(f"{str(error).rstrip('.')}; --classes NAME|FILE makes it unnecessary.") from error
 
 
-def dataset_license(name: str) -> str | None:
+def dataset_license(name: str, revision: str | None = None) -> str | None:
     """The licence that a data set's card states: the Hub's identifier, or the name of one that the Hub calls "other".
 
     None if it states none, or if the client is offline and the card is not in its cache.
@@ -152,7 +234,7 @@ def dataset_license(name: str) -> str | None:
         ValueError: if the card is larger than `CARD_BYTES`.
     """
     try:
-        with Source(name, kind="dataset") as source:
+        with Source(name, kind="dataset", revision=revision) as source:
             file = source.fetch("README.md", CARD_BYTES)
     except FileNotFoundError:
         return None

@@ -254,6 +254,7 @@ def _training(training: TrainingSummary) -> list[str]:
         *_stages(training.stages),
         *_validation_loss(training),
         *_loss_weights(training),
+        *_labels(training),
     ]
 
 
@@ -321,6 +322,24 @@ def _loss_weights(training: TrainingSummary) -> list[str]:
         if training.published_weights
         else "Measured so that each term contributes equally:",
         markdown_table(["layer", "weight"], rows),
+    ]
+
+
+def _labels(training: TrainingSummary) -> list[str]:
+    if not (labels := training.labels):
+        return []
+    ways = f", read as {escape(' and '.join(labels.read_as))}" if labels.read_as else ""
+    whole = f" of {escape(labels.of_rows)}" if labels.of_rows != labels.rows else ""
+    train, held_out = map(escape, training.splits)
+    sentences = [f"What the labels of {escape(labels.rows)}{whole} rows were taken for{ways}."]
+    if train and held_out:
+        sentences.append(f"Trained on: {train}; held out: {held_out}.")
+    rows = [[escape(name), f"{share:.2%}", escape(count)] for name, share, count in labels.classes]
+    return [
+        "### Labels",
+        " ".join(sentences),
+        markdown_table(["class", "share of the pixels", "rows"], rows),
+        *(["\n".join(f"- {escape(note)}" for note in labels.notes)] if labels.notes else []),
     ]
 
 

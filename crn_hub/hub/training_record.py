@@ -21,6 +21,33 @@ class TrainingResult(TypedDict, total=False):
     validation_loss: float | None  # on held-out rows, by the loss of the training; the last one measured
 
 
+class ClassShare(TypedDict, total=False):
+    """How much of the labels is of one class, or unlabelled."""
+
+    name: str
+    share: float  # of the pixels, 0..1
+    rows: int  # in which it occurs
+
+
+class LabelRecord(TypedDict, total=False):
+    """What the label maps of the data were taken for (`crn_hub.data.label_survey`)."""
+
+    rows: int  # that were looked at
+    of_rows: int  # that are trained on
+    read_as: dict[str, int]  # what labels were taken for -> rows
+    classes: list[ClassShare]  # in the order of their ids, and unlabelled
+    cut_off: float  # the share of the photographs' area that is not trained on
+    notes: list[str]  # sentences on pixels that were not read as they are
+    warnings: list[str]  # sentences on what may be wrong
+
+
+class SplitsRecord(TypedDict, total=False):
+    """The splits of the data set."""
+
+    train: str
+    held_out: str  # "last rows" if they come from the other one
+
+
 class MeasureRecord(TypedDict, total=False):
     """One measure of an evaluation."""
 
@@ -54,6 +81,8 @@ class TrainingRecord(TypedDict, total=False):
     citations: list[str]  # how the data ask to be cited
     settings: dict[str, Any]  # arguments of train_accelerate.py as used, paths without their folders
     result: TrainingResult
+    splits: SplitsRecord  # missing for scenes
+    labels: LabelRecord  # missing for scenes
     system: str  # which of the compared systems was trained; missing for the paper's own
     loss_weights: dict[str, float]  # of the perceptual loss: layer -> weight
     started_from: "TrainingRecord"  # of the model that training started from: an earlier stage, or --init_from

@@ -62,6 +62,24 @@ class Evaluated:
 
 
 @dataclass(frozen=True)
+class Labels:
+    """What the label maps of the last stage's data were taken for; texts are of one line, not yet escaped.
+
+    Attributes:
+        rows, of_rows: how many rows were looked at, and how many there are; "" if unknown.
+        read_as: what the labels were taken for.
+        classes: name, share of the pixels and number of rows of each class, and of unlabelled pixels; at least one.
+        notes: sentences on what is remarkable.
+    """
+
+    rows: str
+    of_rows: str
+    read_as: list[str]
+    classes: list[tuple[str, float, str]]
+    notes: list[str]
+
+
+@dataclass(frozen=True)
 class TrainingSummary:
     """What a training record says, ready to be shown; texts are of one line, not yet escaped, and "" if unknown.
 
@@ -79,6 +97,8 @@ class TrainingSummary:
         converted_from: what the weights, or those that the first stage started from, were converted from.
         unknown_start: whether the first stage started from weights of which nothing is recorded.
         evaluations: those with measures.
+        splits: the names of the splits that were trained on and held out in the last stage; "" if unknown.
+        labels: what its label maps were taken for; None if unknown.
     """
 
     stages: list[dict[str, str]]
@@ -96,6 +116,8 @@ class TrainingSummary:
     converted_from: str
     unknown_start: bool
     evaluations: list[Evaluated]
+    splits: tuple[str, str]
+    labels: Labels | None
 
 
 def summarise_training(record: Mapping[str, Any]) -> TrainingSummary:
@@ -114,6 +136,7 @@ def summarise_training(record: Mapping[str, Any]) -> TrainingSummary:
         for s, result, name in zip(settings, results, data, strict=True)
     ]
     evaluations = [_evaluated(evaluation) for evaluation in evaluations_in(record)]
+    splits = _object(record.get("splits"))
     licenses = [_string(part.get("license")) for part in chain]
     cited = [_string(text) for part in chain for text in _list(part.get("citations"))]
     weights = {one_line(layer): _finite(weight) for layer, weight in _object(record.get("loss_weights")).items()}
@@ -133,6 +156,8 @@ def summarise_training(record: Mapping[str, Any]) -> TrainingSummary:
         converted_from=_string(chain[0].get("converted_from")),
         unknown_start=bool(_string(settings[0].get("init_from"))),
         evaluations=[evaluation for evaluation in evaluations if evaluation.measures],
+        splits=(_string(splits.get("train")), _string(splits.get("held_out"))),
+        labels=_labels(_object(record.get("labels"))),
     )
 
 
@@ -167,6 +192,12 @@ def _list(value: Any) -> list[Any]:
     return value if isinstance(value, list) else []
 
 
+def _size(value: Any) -> str:
+    """[256, 320] -> "256 x 320"; "" for what is no such pair."""
+    sides = [_finite(side) for side in _list(value)]
+    return f"{sides[0]:g} x {sides[1]:g}" if len(sides) == 2 and None not in sides else ""
+
+
 def _hub_id(value: Any) -> str:
     try:
         validate_repo_id(text := _string(value))
@@ -184,6 +215,19 @@ def _evaluated(record: dict[str, Any]) -> Evaluated:
         split=_string(record.get("split")),
         measures=[measure for measure in measures if measure is not None],
         notes=[note for note in map(_string, _list(record.get("notes"))) if note],
+    )
+
+
+def _labels(record: dict[str, Any]) -> Labels | None:
+    rows = map(_object, _list(record.get("classes")))
+    classes = [(_string(row.get("name")), _finite(row.get("share")), _text(row.get("rows"))) for row in rows]
+    known = [(name, share, count) for name, share, count in classes if name and share is not None]
+    if not known:
+        return None
+    notes = [_string(note) for key in ("warnings", "notes") for note in _list(record.get(key))]
+    read_as = [one_line(way) for way in _object(record.get("read_as"))]
+    return Labels(
+        _text(record.get("rows")), _text(record.get("of_rows")), read_as, known, [note for note in notes if note]
     )
 
 
@@ -214,6 +258,7 @@ def _facts(stage: dict[str, Any]) -> dict[str, str]:
         "data": texts.get("data", ""),
         "system": texts.get("system", ""),
         "image height": texts.get("resolution", ""),
+        "image height x width": _size(stage.get("resolution")),
         "images per layout (k)": texts.get("num_images", ""),
         "steps": texts.get("steps", ""),
         "epochs": texts.get("epochs", ""),

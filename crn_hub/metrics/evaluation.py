@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from crn_hub.box import BOX, resolve
 from crn_hub.classes import UNLABELLED, ClassSet
-from crn_hub.data import PairDataset, find_classes
+from crn_hub.data import DataOptions, LabelReader, PairDataset, find_classes
 from crn_hub.files import check_folder
 from crn_hub.fingerprint import fingerprint
 from crn_hub.hub.source import short_name
@@ -67,13 +67,11 @@ def evaluate(
     output: Path,
     *,
     split: str | None = None,
-    columns: tuple[str, str] = ("image", "label"),
-    classes: str | None = None,
+    options: DataOptions | None = None,
     segmenter: str | None = None,
     perceptual_net: str = "vgg16",
     size: tuple[int, int] | None = None,
     max_rows: int | None = None,
-    skip_bad_rows: bool = False,
     apart: str | None = None,
     blind: int = 0,
 ) -> Iterator[Evaluation]:
@@ -90,10 +88,12 @@ def evaluate(
     check_folder("--output", output)
     networks = _load_models(models)
     size = _choose_size({name: network.size for name, network in networks.items()}, size)
-    chosen = choose_rows(dataset, columns, split, apart)
-    class_set = find_classes(dataset, classes)
+    options = options or DataOptions()
+    chosen = choose_rows(dataset, options, split, apart)
+    labels = LabelReader(find_classes(dataset, options), options)
+    class_set = labels.classes
     labeller = load_segmenter(segmenter, class_set) if segmenter is not None else None
-    parts = check_parts(chosen, class_set, size, max_rows, skip_bad_rows, blind)
+    parts = check_parts(chosen, labels, size, max_rows, options.skip_bad_rows, blind)
     for part in parts:
         check_folder("--output", output / part.folder)
 

@@ -1,6 +1,7 @@
 """Which rows an evaluation measures: held-out ones, all together or, by the values of a column, apart."""
 
 import re
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,8 +9,17 @@ from typing import Any
 
 from tqdm import tqdm
 
-from crn_hub.classes import UNLABELLED, ClassSet, LayoutError
-from crn_hub.data import PairDataset, check_columns, check_rows, hold_out, load_splits, spread
+from crn_hub.classes import UNLABELLED, LayoutError
+from crn_hub.data import (
+    DataOptions,
+    LabelReader,
+    PairDataset,
+    check_columns,
+    check_rows,
+    hold_apart,
+    load_splits,
+    spread,
+)
 from crn_hub.hub.source import short_name
 from crn_hub.text import clause, one_line, some
 
@@ -58,19 +68,21 @@ class Part:
     facts: dict[str, Any]
 
 
-def choose_rows(dataset: str, columns: tuple[str, str], split: str | None, apart: str | None) -> ChosenRows:
+def choose_rows(dataset: str, options: DataOptions, split: str | None, apart: str | None) -> ChosenRows:
     """
     Args:
-        dataset, columns, apart: as for `ChosenRows`.
+        dataset, apart: as for `ChosenRows`.
+        options: how the rows are found.
         split: the split to measure; None for the rows that training holds out.
 
     Raises:
         FileNotFoundError, ConnectionError: as `load_splits`.
         ValueError: if there are no such rows, or if the column does not tell them apart.
     """
-    splits = load_splits(dataset)
+    splits, columns = load_splits(dataset, options), options.columns
     if split is None:
-        others, rows, split = hold_out(dataset, splits, columns)
+        chosen = hold_apart(dataset, splits, columns)
+        others, rows, split = chosen.train, chosen.held_out, chosen.held_out_split
     elif split not in splits:
         raise ValueError(f"{dataset}: no split {split!r}; there are {', '.join(splits)}.")
     else:
@@ -88,12 +100,17 @@ def choose_rows(dataset: str, columns: tuple[str, str], split: str | None, apart
 
 
 def check_parts(
-    chosen: ChosenRows, classes: ClassSet, size: tuple[int, int], max_rows: int | None, skip_bad_rows: bool, blind: int
+    chosen: ChosenRows,
+    labels: LabelReader,
+    size: tuple[int, int],
+    max_rows: int | None,
+    skip_bad_rows: bool,
+    blind: int,
 ) -> list[Part]:
-    """Reads and checks the rows to measure.
+    """Reads and checks the rows to measure; reports on stderr what is remarkable about their labels.
 
     Args:
-        classes: of the label maps.
+        labels: reads the label maps.
         size: (height, width) of the evaluation.
         max_rows: the most rows of each part, spread evenly; None for all.
         skip_bad_rows: leave out bad rows.
@@ -105,9 +122,11 @@ def check_parts(
     wanted = {
         value: [rows[i] for i in spread(len(rows), max_rows or len(rows))] for value, (rows, _) in chosen.parts.items()
     }
-    data = PairDataset(chosen.rows, classes, size, *chosen.columns, cache_bytes=CACHE_BYTES)
+    data = PairDataset(chosen.rows, labels, size, *chosen.columns, cache_bytes=CACHE_BYTES)
     data.used = sorted(row for rows in wanted.values() for row in rows)
-    left_out = check_rows(data, skip_bad_rows)
+    left_out, survey = check_rows(data, skip_bad_rows)
+    for sentence in (*survey.notes, *(f"warning: {warning}" for warning in survey.warnings(few=True))):
+        print(sentence, file=sys.stderr)
     parts = []
     for value, rows in wanted.items():
         of_part = data.at_size(size)  # all parts share the cache
@@ -188,7 +207,7 @@ def _as_many_others(rows: Any, numbers: Sequence[int], data: PairDataset) -> Pai
     """As many of the numbered other rows as `data` has, spread evenly; None if there are fewer, or if one is bad."""
     if len(numbers) < len(data):
         return None
-    others = PairDataset(rows, data.classes, data.size, data.image_column, data.label_column, called="other row")
+    others = PairDataset(rows, data.labels, data.size, data.image_column, data.label_column, called="other row")
     others.used = [numbers[i] for i in spread(len(numbers), len(data))]
     try:
         others.check(tqdm(others.used, desc="checking other rows", unit="row"), skip_bad=False)

@@ -358,8 +358,6 @@ class CRN(HubModel):
     def check_start(self, other: HubModel) -> None:
         super().check_start(other)
         start = cast(CRN, other)
-        if start.base_size != self.base_size:
-            raise ValueError(f"cannot start from base size {start.base_size}; this network has {self.base_size}.")
         if start.widths != self.widths[: len(start.widths)]:
             raise ValueError(
                 f"cannot grow widths {list(start.widths)} into {list(self.widths)}: not a beginning of it."
@@ -372,13 +370,13 @@ class CRN(HubModel):
         The class sets may differ: weights that read a class are taken over if `other` has that class, by name or
         alias, or one that it is part of. Weights of new modules and those that read other classes stay fresh, and so
         does the output layer unless both networks have the same modules; if `other` makes one image, each of the k here
-        starts near that.
+        starts near that. Base sizes may differ, too: no weight depends on the size of the images.
 
         Returns:
             How many modules were taken over.
 
         Raises:
-            ValueError: if base size or the widths of the common modules differ.
+            ValueError: if the widths of the common modules differ.
         """
         self.check_start(other)
         common = len(other.widths)

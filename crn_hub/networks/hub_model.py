@@ -75,7 +75,7 @@ class HubModel(nn.Module, ABC):
         super().__init__()
         if not isinstance(classes, ClassSet):
             raise ValueError(f"classes must be a ClassSet, not {type(classes).__name__}.")
-        self.classes = classes
+        self.classes = classes.without_codes()  # layouts have ids
         (self.num_images,) = whole_numbers("num_images", [num_images], 1, 256)
         self.training_record: TrainingRecord = {}
         self.gradient_checkpointing = False

@@ -13,7 +13,15 @@ from torchvision.transforms import v2
 from tqdm import tqdm
 
 from crn_hub.classes import UNLABELLED
-from crn_hub.data import PairDataset, check_rows, find_classes, load_rows
+from crn_hub.data import (
+    DataOptions,
+    LabelReader,
+    PairDataset,
+    check_rows,
+    describe_labels,
+    find_classes,
+    load_rows,
+)
 from crn_hub.hub.source import short_name
 from crn_hub.pictures import to_255
 from crn_hub.segmentation.agreement import class_iou, count_pixels, pixel_accuracy
@@ -30,15 +38,16 @@ CACHE_BYTES = 2**31  # for decoded rows
 
 def make_segmenter(
     dataset: str,
-    columns: tuple[str, str],
-    classes: str | None,
+    options: DataOptions,
+    splits: tuple[str | None, str | None],
     output: Path,
     size: tuple[int, int],
     steps: int,
     seed: int,
-    skip_bad_rows: bool,
 ) -> dict[str, Any]:
     """Trains a network on a data set and saves it in `output`; the arguments are those of `crn train-segmenter`.
+
+    Prints what the labels were taken for.
 
     Returns:
         What `validate_segmenter` returns for the held-out rows.
@@ -49,20 +58,22 @@ def make_segmenter(
     """
     if min(size) < SMALLEST:
         raise ValueError(f"--size {size[0]} {size[1]}: each side must be at least {SMALLEST} pixels.")
-    rows, held_out_rows = load_rows(dataset, *columns)
-    class_set = find_classes(dataset, classes)
+    chosen = load_rows(dataset, options, None, *splits)
+    labels, columns = LabelReader(find_classes(dataset, options), options), options.columns
     # Twice the size, so that crops are sharp.
-    data = PairDataset(rows, class_set, (2 * size[0], 2 * size[1]), *columns, cache_bytes=CACHE_BYTES)
-    held_out = PairDataset(held_out_rows, class_set, size, *columns, called="held-out row")
+    data = PairDataset(chosen.train, labels, (2 * size[0], 2 * size[1]), *columns, cache_bytes=CACHE_BYTES)
+    held_out = PairDataset(chosen.held_out, labels, size, *columns, called="held-out row")
+    surveys = []
     for part in (held_out, data):
-        check_rows(part, skip_bad_rows)
-        if all((part.decode(row)[1] == UNLABELLED).all() for row in part.used):
+        surveys.append(check_rows(part, options.skip_bad_rows).labels)
+        if surveys[-1].shares[-1] == 1:
             raise ValueError(f"{dataset}: no pixel of the {part.called}s is labelled.")
+    print("\n".join([*chosen.describe(), *describe_labels(surveys[1], surveys[0], size)]))
     output.mkdir(parents=True, exist_ok=True)  # if this fails, it should fail before the training
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        segmenter = SmallSegmenter(class_set, size)
+        segmenter = SmallSegmenter(labels.classes, size)
     began = time.perf_counter()
     train_segmenter(segmenter, data, steps, seed, device)
     hours = (time.perf_counter() - began) / 3600

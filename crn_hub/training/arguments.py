@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
+from crn_hub.data.options import DataOptions
 from crn_hub.hub.source import short_name
 from crn_hub.losses import BestImage
 from crn_hub.losses.texture import TEXTURE_LAYERS
@@ -26,7 +27,7 @@ Positive = Parameter(validator=Number(gte=1))
 
 @Parameter(name="*")
 @dataclass(kw_only=True)
-class Arguments:
+class Arguments(DataOptions):
     """The command line."""
 
     preset: Literal["paper-256p", "paper-512p", "paper-1024p"] | None = None
@@ -34,15 +35,12 @@ class Arguments:
     system: SystemName = "crn-textures"
     """What to train: the cascade with textures, the paper's own system (crn, and with a preset), or one to compare."""
     dataset_name: str | None = None
-    """Hub id or folder of a data set; procedural street scenes if left out."""
-    image_column: str = "image"
-    """Column with the photographs."""
-    label_column: str = "label"
-    """Column with the label maps: ids, a palette PNG or class colours."""
-    classes: str | None = None
-    """Preset (cityscapes, camvid, streets) or classes.json; by default the classes.json beside the data."""
-    skip_bad_rows: bool = False
-    """Leave out rows that cannot be used, and list them, instead of stopping at the first."""
+    """Hub id, folder or file of a data set (docs/data.md has all forms); procedural street scenes if left out."""
+    train_split: str | None = None
+    """Split to train on; by default train, or the only one."""
+    validation_split: str | None = None
+    """Split that is held out; by default the first of validation, valid, val, dev and test that has labels, else the
+    last rows of the split to train on."""
     max_train_samples: Annotated[int | None, Positive] = None
     """Use at most this many rows of the data set, for trials."""
     dataloader_num_workers: Annotated[int, Parameter(validator=Number(gte=0))] = 0
@@ -55,9 +53,9 @@ class Arguments:
     """Share of the layouts that are simplified, to look like what people paint."""
     output_dir: Path = Path("crn-out")
     """Folder for the trained model, its card, grids and checkpoints."""
-    resolution: Annotated[int | None, Positive] = None
-    """Height of the images in pixels, 64 by default; the width is twice that. For a cascade it is 4 * 2 ** (number of
-    modules - 1)."""
+    resolution: Annotated[tuple[int, ...] | None, Parameter(validator=Number(gte=1), consume_multiple=True)] = None
+    """Height of the images in pixels, 64 by default, and their width, by default twice that. A cascade doubles both
+    with each module, so they are multiples of a power of two, such as 256 320."""
     widths: Annotated[tuple[int, ...] | None, Parameter(consume_multiple=True)] = None
     """Channels of each module, coarse to fine; by default from a table by resolution. For other networks, one number:
     that of a U-Net's first level, of all layers of a full-resolution network, or of a SPADE generator's last block."""

@@ -12,15 +12,15 @@ _PAPER_WIDTHS = [1024, 1024, 1024, 1024, 1024, 512, 512, 128, 32]
 # start from a model of half the resolution, given with --init_from.
 PAPER_SETTINGS: dict[str, dict[str, object]] = {
     "paper-256p": {
-        "resolution": 256, "widths": _PAPER_WIDTHS[:7], "num_images": 9, "num_train_epochs": 200,
+        "resolution": [256], "widths": _PAPER_WIDTHS[:7], "num_images": 9, "num_train_epochs": 200,
         "learning_rate": 1e-4, "lr_scheduler": "constant", "perceptual_net": "vgg19", "calibration_epoch": 100,
     },
     "paper-512p": {
-        "resolution": 512, "widths": _PAPER_WIDTHS[:8], "num_images": 1, "num_train_epochs": 20,
+        "resolution": [512], "widths": _PAPER_WIDTHS[:8], "num_images": 1, "num_train_epochs": 20,
         "learning_rate": 1e-4, "lr_scheduler": "constant", "perceptual_net": "vgg19",
     },
     "paper-1024p": {
-        "resolution": 1024, "widths": _PAPER_WIDTHS, "num_images": 1, "num_train_epochs": 5,
+        "resolution": [1024], "widths": _PAPER_WIDTHS, "num_images": 1, "num_train_epochs": 5,
         "learning_rate": 1e-4, "lr_scheduler": "constant", "perceptual_net": "vgg19", "train_modules": "last:2",
     },
 }  # fmt: skip

@@ -16,6 +16,7 @@ from huggingface_hub import HfApi
 
 from crn_hub.box import resolve
 from crn_hub.classes import ClassSet
+from crn_hub.data import LabelSurvey
 from crn_hub.hub.client_errors import push_errors
 from crn_hub.hub.model_folder import WEIGHTS
 from crn_hub.hub.source import check_repo_id
@@ -46,6 +47,7 @@ class Run:
         start: the model that the first stage starts from.
         rows: data, classes and licence.
         left_out: what is wrong with each row that is left out.
+        labels: what the labels were taken for; None for scenes.
         stages: coarse to fine.
         trained_modules: how many of the last modules are trained; None for all.
         steps_per_epoch: optimiser steps.
@@ -66,6 +68,7 @@ class Run:
     start: HubModel | None
     rows: TrainingRows
     left_out: list[str]
+    labels: LabelSurvey | None
     stages: tuple[Stage, ...]
     trained_modules: int | None
     steps_per_epoch: int
@@ -144,13 +147,13 @@ def prepare(args: Arguments, rehearsed_steps: int | None = None) -> Run:
         loss = system.make_loss(args, rows.classes).to(accelerator.device)
     if loss.opponent:
         parameters += sum(p.numel() for p in loss.opponent.network.parameters())
-    left_out = rows.check(args, accelerator)  # last, because it may take minutes
+    checked = rows.check(args, accelerator)  # last, because it may take minutes
     steps_per_epoch, steps = _lengths(args, len(rows.data), accelerator.num_processes)
     calibration_step = _calibration_step(args, steps_per_epoch, min(plan.steps or steps for plan in plans))
     stages = settle(plans, steps, rehearsed_steps)
 
     settings = settings_of(args, accelerator)
-    facts = facts_of(args, rows, len(left_out), plans, num_images, loss)
+    facts = facts_of(args, rows, len(checked.left_out), plans, num_images, loss)
     may_have_finished = args.resume_from_checkpoint == "latest" and rehearsed_steps is None
     finished = may_have_finished and has_finished(args.output_dir, settings, stages[-1])
     resumption = find_resumption(checkpoint, facts, settings, stages, finished, accelerator) if checkpoint else None
@@ -173,7 +176,8 @@ def prepare(args: Arguments, rehearsed_steps: int | None = None) -> Run:
         num_images=num_images,
         start=start,
         rows=rows,
-        left_out=left_out,
+        left_out=checked.left_out,
+        labels=checked.labels,
         stages=stages,
         trained_modules=trained_modules,
         steps_per_epoch=steps_per_epoch,

@@ -13,7 +13,7 @@ from crn_hub.losses import Loss
 from crn_hub.training.arguments import FREE_SETTINGS, Arguments, public
 from crn_hub.training.checkpoints import OtherVersionError, Progress, read_progress
 from crn_hub.training.rows import TrainingRows
-from crn_hub.training.stages import Stage, StagePlan
+from crn_hub.training.stages import Stage, StagePlan, resolution_of
 from crn_hub.training.systems import PERCEPTUAL, SYSTEMS, TEXTURE, complete
 
 
@@ -126,4 +126,5 @@ def has_finished(output_dir: Path, settings: dict[str, Any], last: Stage) -> boo
     then = {name: public(value) for name, value in asdict(complete(Arguments())).items()} | recorded
     of_stage = {"resolution", "widths", "num_images"}  # the record has those of the last stage
     same = all(then.get(name) == value for name, value in settings.items() if name not in FREE_SETTINGS | of_stage)
+    same = same and then.get("resolution") == resolution_of(last.size)
     return same and steps == last.last_step - last.first_step

@@ -13,10 +13,13 @@ from tqdm import tqdm
 
 from crn_hub.classes import ClassSet, LayoutError
 from crn_hub.data import (
+    LabelReader,
+    LabelSurvey,
     PairDataset,
     class_colors,
     collections_of,
     dataset_license,
+    describe_labels,
     find_classes,
     load_rows,
     scene_rows,
@@ -34,6 +37,19 @@ GRID_ROWS = 4  # held-out layouts in a grid; the validation loss is over twice a
 COLOUR_ROWS = 100  # whose pixels are averaged for the default colours of the classes
 STYLE_ROWS, STYLE_HEIGHT = 300, 256  # photographs of which styles are chosen, and about how many pixels high
 CACHE_SHARE = 0.25  # of the free memory, for decoded photographs
+LOOKED_AT = 500  # rows whose labels are read before the first step, where all of them would take too long
+
+
+@dataclass(frozen=True)
+class CheckedRows:
+    """
+    Attributes:
+        left_out: what is wrong with each row that is left out from now on.
+        labels: what the labels were taken for; None for scenes.
+    """
+
+    left_out: list[str]
+    labels: LabelSurvey | None
 
 
 @dataclass(frozen=True)
@@ -47,6 +63,8 @@ class TrainingRows:
         classes: what the ids mean.
         licence: of the data, if they name one.
         citations: how the data ask to be cited, as far as they name their sources.
+        splits: the names of the splits that are trained on and held out; None for scenes.
+        about_splits: sentences on these.
     """
 
     data: PairDataset
@@ -56,31 +74,39 @@ class TrainingRows:
     classes: ClassSet
     licence: str | None
     citations: list[str]
+    splits: tuple[str, str] | None
+    about_splits: list[str]
 
-    def check(self, args: Arguments, accelerator: Accelerator) -> list[str]:
-        """Checks the rows that are shown, and all rows if they fit into memory or if bad ones are to be left out.
-
-        Returns:
-            What is wrong with each row that is left out from now on.
+    def check(self, args: Arguments, accelerator: Accelerator) -> "CheckedRows":
+        """Checks the rows that are shown, and all rows if they fit into memory or if bad ones are to be left out, else
+        `LOOKED_AT` of them; prints what their labels were taken for.
 
         Raises:
             LayoutError: naming a row that cannot be used.
+            ValueError: if no pixel is labelled.
         """
         if args.dataset_name is None:  # scenes are never bad, and drawing them takes time
-            return []
+            return CheckedRows([], None)
         data, held_out, skip = self.data, self.held_out, args.skip_bad_rows
         try:
             shown = held_out.used if skip else spread(len(held_out), 2 * GRID_ROWS)
-            bad = [*held_out.check(shown, skip).values()]
-            if skip or sum(array.nbytes for array in data.decode(0)) * len(data) <= self.memory:
-                rows = tqdm(data.used, desc="checking rows", unit="row", disable=not accelerator.is_main_process)
-                bad += data.check(rows, skip).values()
+            checked = [held_out.check(shown, skip)]
+            all_of_them = skip or sum(array.nbytes for array in data.decode(0)) * len(data) <= self.memory
+            rows = data.used if all_of_them else [data.used[index] for index in spread(len(data), LOOKED_AT)]
+            bar = tqdm(rows, desc="checking rows", unit="row", disable=not accelerator.is_main_process)
+            checked.append(data.check(bar, skip))
         except LayoutError as error:
             hint = "" if skip else " --skip_bad_rows leaves such rows out and lists them."
             raise LayoutError(f"{error}{hint}") from error
+        of_held_out, labels = (found.labels for found in checked)
+        for survey in (labels, of_held_out):
+            if survey.shares[-1] == 1:
+                raise ValueError(f"{args.dataset_name}: no pixel of the {survey.called}s is labelled.")
+        bad = [problem for found in checked for problem in found.bad.values()]
         if bad:
             accelerator.print(f"rows left out: {len(bad)}", *bad, sep="\n  ")
-        return bad
+        accelerator.print("\n".join([*self.about_splits, *describe_labels(labels, of_held_out, data.size)]))
+        return CheckedRows(bad, labels)
 
     def set_size(self, size: tuple[int, int]) -> None:
         """Brings all pairs to (height, width) in pixels from now on."""
@@ -120,27 +146,29 @@ def load_training_rows(
     Raises:
         ValueError, FileNotFoundError, ConnectionError: if data, columns or classes cannot be found or loaded.
     """
-    licence = None
+    licence, splits, about_splits = None, None, []
     if args.dataset_name is None:
         height, count = final_size[0], min(SCENES_PER_EPOCH, args.max_train_samples or SCENES_PER_EPOCH)
         if height < SMALLEST_SCENE:
             raise ValueError(f"--resolution {height}: street scenes are at least {SMALLEST_SCENE} pixels high.")
-        rows, held_out, classes = scene_rows(count, (height, 2 * height))
+        rows, held_out, classes = scene_rows(count, final_size)
         if args.classes is not None and ClassSet.load(args.classes) != classes:
             raise ValueError(
                 f"--classes {args.classes}: the street scenes have the preset {SCENE_CLASSES}; leave it out."
             )
-        columns = ("image", "label")
+        labels, columns = LabelReader(classes), ("image", "label")
     else:
-        columns = (args.image_column, args.label_column)
+        labels, columns = LabelReader(find_classes(args.dataset_name, args), args), args.columns
         with accelerator.main_process_first():
-            rows, held_out = load_rows(args.dataset_name, *columns, args.max_train_samples)
-        classes, licence = find_classes(args.dataset_name, args.classes), dataset_license(args.dataset_name)
+            chosen = load_rows(args.dataset_name, args, args.max_train_samples, args.train_split, args.validation_split)
+        rows, held_out, about_splits = chosen.train, chosen.held_out, chosen.describe()
+        splits = chosen.train_split, chosen.held_out_split
+        licence = dataset_license(args.dataset_name, args.dataset_revision)
     citations = [collection.citation for collection in collections_of(rows)]
     memory = int(CACHE_SHARE * psutil.virtual_memory().available / accelerator.num_processes)
     data = PairDataset(
         rows,
-        classes,
+        labels,
         first_size,
         *columns,
         seed=args.seed,
@@ -150,8 +178,8 @@ def load_training_rows(
         with_colors=with_colors,
         cache_bytes=memory,
     )
-    to_show = PairDataset(held_out, classes, first_size, *columns, with_colors=with_colors, called="held-out row")
-    return TrainingRows(data, to_show, len(rows), memory, classes, licence, citations)
+    to_show = PairDataset(held_out, labels, first_size, *columns, with_colors=with_colors, called="held-out row")
+    return TrainingRows(data, to_show, len(rows), memory, labels.classes, licence, citations, splits, about_splits)
 
 
 def styles_of_rows(data: PairDataset) -> tuple[list[Style], list[str], list[int]]:

@@ -25,7 +25,7 @@ from crn_hub.training.learner import SCHEDULES, Learner, NotFiniteError
 from crn_hub.training.preparation import Run
 from crn_hub.training.resumption import Resumption
 from crn_hub.training.rows import GRID_ROWS, prepare_worker
-from crn_hub.training.stages import Stage
+from crn_hub.training.stages import Stage, resolution_of
 from crn_hub.training.trackers import track_grid
 from crn_hub.training.validation import sample_grid, validation_loss
 
@@ -349,7 +349,7 @@ class StageRun:
         run, stage, args = self.run, self.stage, self.run.args
         steps = self.step - stage.first_step
         is_on_the_hub = args.dataset_name is not None and not Path(args.dataset_name).exists()
-        of_stage = {"resolution": stage.height, "widths": list(stage.widths), "num_images": run.num_images}
+        of_stage = {"resolution": resolution_of(stage.size), "widths": list(stage.widths), "num_images": run.num_images}
         record: TrainingRecord = {
             "dataset": public(args.dataset_name) or "procedural street scenes",
             "hub_dataset": args.dataset_name if is_on_the_hub else None,
@@ -366,6 +366,10 @@ class StageRun:
                 "validation_loss": validation_loss,
             },
         }
+        if run.rows.splits is not None:
+            record["splits"] = {"train": run.rows.splits[0], "held_out": run.rows.splits[1]}
+        if run.labels is not None:
+            record["labels"] = run.labels.to_record()
         if run.rows.citations:
             record["citations"] = run.rows.citations
         if args.system != "crn":

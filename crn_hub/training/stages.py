@@ -9,8 +9,8 @@ from crn_hub.networks.fixed_size import FixedSizeNetwork
 
 BASE_SIZE = (4, 8)  # (height, width) in pixels of a cascade's first module, unless it starts from a model
 
-# Height of the images -> widths of the modules, if none are given. Each row begins with the row above, so a
-# network can be grown from 64 to 128 to 256 and on.
+# Height of the images -> widths of the modules, if none are given; for images of another shape the row with as many
+# modules. Each row begins with the row above, so a network can be grown from 64 to 128 to 256 and on.
 DEFAULT_WIDTHS = {
     32: DEMO_WIDTHS[:4],
     64: DEMO_WIDTHS[:5],
@@ -77,12 +77,13 @@ def settle(plans: Sequence[StagePlan], steps: int, at_most: int | None) -> tuple
 
 
 def plan_stages(
-    resolution: int | None, widths: Sequence[int] | None, stages: Sequence[str], start: CRN | None
+    resolution: Sequence[int] | None, widths: Sequence[int] | None, stages: Sequence[str], start: CRN | None
 ) -> list[StagePlan]:
     """The stages of a cascade, coarse to fine.
 
     Args:
-        resolution: height of the final images; that of the last stage, else 64, by default.
+        resolution: height, or (height, width), of the final images; the height is that of the last stage, else 64, by
+            default, and the shape that of `start`, else 1:2.
         widths: of the final network; by default those of `start` and beyond them the table's.
         stages: "HEIGHT" or "HEIGHT:STEPS" each; empty for one stage.
         start: the model to start from.
@@ -98,14 +99,16 @@ def plan_stages(
     heights = [height for height, _ in asked]
     if heights != sorted(set(heights)):
         raise ValueError(f"--stages {' '.join(stages)}: each stage must be higher than the one before.")
-    if resolution is None:
-        resolution = heights[-1] if asked else 64
+    asked_height, asked_width = _height_and_width(resolution)
+    final_height = asked_height or (heights[-1] if asked else 64)
     if not asked:
-        asked = [(resolution, None)]
-    elif heights[-1] != resolution:
-        raise ValueError(f"--stages end at {heights[-1]}, but --resolution is {resolution}; leave --resolution out.")
-    final = _choose_widths(resolution, widths, start)
+        asked = [(final_height, None)]
+    elif heights[-1] != final_height:
+        raise ValueError(f"--stages end at {heights[-1]}, but --resolution is {final_height}; leave --resolution out.")
     base_height, base_width = start.base_size if start else BASE_SIZE
+    if asked_width is not None:
+        base_height, base_width = _base_size((final_height, asked_width), widths, start)
+    final = _choose_widths(final_height, widths, start, base_height)
     plan = []
     for height, steps in asked:
         modules = (height // base_height).bit_length()
@@ -114,9 +117,10 @@ def plan_stages(
                 f"--stages {height}: not a height of this cascade; use {base_height} * 2 ** (number of modules - 1)."
             )
         if start is not None and modules < len(start.widths):
+            least = base_height * 2 ** (len(start.widths) - 1)
             raise ValueError(
-                f"--stages {height}: below the {start.size[0]} pixels of the model to start from; "
-                f"use {start.size[0]} or more."
+                f"--stages {height}: fewer modules than the {len(start.widths)} of the model to start from; use "
+                f"{least} or more."
             )
         plan.append(StagePlan(final[:modules], (height, base_width * 2 ** (modules - 1)), steps))
     return plan
@@ -124,7 +128,7 @@ def plan_stages(
 
 def plan_only_stage(
     generator: type[FixedSizeNetwork],
-    resolution: int | None,
+    resolution: Sequence[int] | None,
     widths: Sequence[int] | None,
     stages: Sequence[str],
     start: FixedSizeNetwork | None,
@@ -139,37 +143,79 @@ def plan_only_stage(
         raise ValueError(f"--stages {' '.join(stages)}: a {title} is trained at one size; leave --stages out.")
     if widths is not None and len(widths) != 1:
         raise ValueError(f"--widths {' '.join(map(str, widths))}: a {title} has one width; use one number.")
-    height = resolution or (start.size[0] if start else 64)
+    asked_height, asked_width = _height_and_width(resolution)
+    height = asked_height or (start.size[0] if start else 64)
+    size = (height, asked_width if asked_width else start.size[1] if start else 2 * height)
     width = widths[0] if widths is not None else start.width if start else generator.DEFAULT_WIDTH
-    if start is not None and (height, width) != (start.size[0], start.width):
+    if start is not None and (size, width) != (start.size, start.width):
         raise ValueError(
-            f"the {title} to start from is {start.size[0]} pixels high and has a width of {start.width}, not {height} "
-            f"and {width}; leave --resolution and --widths out."
+            f"the {title} to start from makes images of {start.size[0]} x {start.size[1]} pixels (height x width) and "
+            f"has a width of {start.width}, not {size[0]} x {size[1]} and {width}; leave --resolution and --widths out."
         )
-    size = start.size if start else (height, 2 * height)
     return [StagePlan((width,), size, None)]
 
 
-def _choose_widths(resolution: int, widths: Sequence[int] | None, start: CRN | None) -> tuple[int, ...]:
+def resolution_of(size: tuple[int, int]) -> int | list[int]:
+    """(height, width) as the training record has it: only the height of images that are twice as wide."""
+    return size[0] if size[1] == 2 * size[0] else [*size]
+
+
+def _height_and_width(resolution: Sequence[int] | None) -> tuple[int | None, int | None]:
+    """What --resolution says of height and width; None for what it doesn't say.
+
+    Raises:
+        ValueError: if it is more than two numbers.
+    """
+    if resolution is not None and len(resolution) not in (1, 2):
+        numbers = " ".join(map(str, resolution))
+        raise ValueError(f"--resolution {numbers}: one number, the height, or two, height and width.")
+    height, width = [*(resolution or ()), None, None][:2]
+    return height, width
+
+
+def _base_size(size: tuple[int, int], widths: Sequence[int] | None, start: CRN | None) -> tuple[int, int]:
+    """(height, width) in pixels of the first module of a cascade for images of `size`.
+
+    With widths, their number says how often it doubles; with a model to start from, its first module's height; else it
+    doubles as often as leaves the shorter side 4 to 7 pixels, as in the paper.
+
+    Raises:
+        ValueError: if `size` cannot be halved as often.
+    """
+    if widths is not None:
+        halvings = len(widths) - 1
+    elif start is not None:
+        halvings = max(size[0] // start.base_size[0], 1).bit_length() - 1
+    else:
+        halvings = max(min(size) // BASE_SIZE[0], 1).bit_length() - 1
+    unit = 2**halvings
+    if size[0] % unit or size[1] % unit:
+        near = " ".join(str(max(1, round(side / unit)) * unit) for side in size)
+        raise ValueError(
+            f"--resolution {size[0]} {size[1]}: a cascade of {halvings + 1} modules makes multiples of {unit} pixels; "
+            f"the nearest is --resolution {near}."
+        )
+    return size[0] // unit, size[1] // unit
+
+
+def _choose_widths(height: int, widths: Sequence[int] | None, start: CRN | None, base_height: int) -> tuple[int, ...]:
     """The widths asked for, or those of the model to start from and beyond them the table's; checked."""
-    base_height = (start.base_size if start else BASE_SIZE)[0]
+    tables = {base_height * 2 ** (len(table) - 1): table for table in DEFAULT_WIDTHS.values()}
     if widths is not None:
         chosen = tuple(widths)
-    elif start is not None and start.size[0] == resolution:
+    elif start is not None and base_height * 2 ** (len(start.widths) - 1) == height:
         chosen = start.widths
-    elif resolution in DEFAULT_WIDTHS:
-        table = DEFAULT_WIDTHS[resolution]
+    elif height in tables:
         known = start.widths if start else ()
-        chosen = (*known, *table[len(known) :])
+        chosen = (*known, *tables[height][len(known) :])
     else:
         raise ValueError(
-            f"--resolution {resolution}: use one of {', '.join(map(str, DEFAULT_WIDTHS))}, or with --widths "
-            f"another {base_height} * 2 ** (number of modules - 1)."
+            f"--resolution {height}: use one of {', '.join(map(str, tables))}, or with --widths another {base_height} "
+            "* 2 ** (number of modules - 1), or another shape with two numbers, height and width."
         )
-    height = base_height * 2 ** (len(chosen) - 1)
-    if height != resolution:
+    if (makes := base_height * 2 ** (len(chosen) - 1)) != height:
         raise ValueError(
-            f"{len(chosen)} widths make images {height} pixels high, but --resolution is {resolution}; "
+            f"{len(chosen)} widths make images {makes} pixels high, but --resolution is {height}; "
             f"use {base_height} * 2 ** (number of modules - 1)."
         )
     return chosen
