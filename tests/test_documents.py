@@ -274,7 +274,7 @@ def test_python_runs(document: Path, hub: HubServer, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=named)
-def test_code_in_sentences(document: Path) -> None:
+def test_code_in_sentences(document: Path, tmp_path: Path) -> None:
     """Options exist, so do the subcommands of crn, and files of the project."""
     apps = [train_accelerate.app, *(crn_hub.cli.app[name] for name in crn_hub.cli.app if not name.startswith("-"))]
     options = {name for app in apps for argument in app.assemble_argument_collection() for name in argument.names}
@@ -287,7 +287,12 @@ def test_code_in_sentences(document: Path) -> None:
         for word in words:
             if re.match(r"(benchmarks|crn_hub|docs|scripts|tests)/", word):
                 assert (ROOT / word).exists(), code
-    assert {token.info for token in tokens(document) if token.type == "fence"} <= {"bash", "python"}
+    fences = [token for token in tokens(document) if token.type == "fence"]
+    assert {token.info for token in fences} <= {"bash", "python", "json", "text"}
+    for token in fences:
+        if token.info == "json":  # all of them are lists of classes
+            (tmp_path / "classes.json").write_text(token.content)
+            assert len(ClassSet.load(tmp_path / "classes.json"))
 
 
 @pytest.mark.parametrize("document", MARKDOWN, ids=named)

@@ -595,7 +595,9 @@ def test_raw_ids_are_known_by_the_files_name_whatever_messages_call_it(tmp_path:
 
 def test_what_is_not_a_layout_is_refused_by_name(tmp_path: Path) -> None:
     (tmp_path / "text.png").write_text("not a picture")
-    assert refusal(tmp_path / "text.png", CAMVID).startswith(f"{tmp_path / 'text.png'}: not a picture; use ")
+    assert refusal(tmp_path / "text.png", CAMVID).startswith(
+        f"{tmp_path / 'text.png'}: not a picture that can be read; use "
+    )
     whole = io.BytesIO()
     Image.fromarray(np.random.default_rng(0).integers(0, 11, (64, 64), np.uint8)).save(whole, "PNG")
     for length in (10, 30, 60, len(whole.getvalue()) // 2):

@@ -136,7 +136,8 @@ def read_layout(
     except Image.DecompressionBombError as error:
         raise LayoutError(f"{source}: more pixels than the {max_pixels:,} allowed ({clause(error)}).") from None
     except Image.UnidentifiedImageError:
-        raise LayoutError(f"{source}: not a picture; use files of the formats {', '.join(FORMATS)}.") from None
+        advice = f"use files of the formats {', '.join(FORMATS)}, with ids of 8, 16 or 32 bits"
+        raise LayoutError(f"{source}: not a picture that can be read; {advice}.") from None
     except (OSError, SyntaxError, ValueError) as error:
         raise LayoutError(f"{source}: not a readable picture ({clause(error)}).") from error
 

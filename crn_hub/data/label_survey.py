@@ -159,8 +159,9 @@ def describe_labels(labels: LabelSurvey, of_held_out: LabelSurvey, size: tuple[i
         size: (height, width) of the images.
     """
     lines = [labels.table(), *labels.notes, labels.about_crop(size)]
-    lines += [f"warning: {warning}" for warning in labels.warnings()]
-    lines += [f"warning, held-out rows: {warning}" for warning in of_held_out.warnings(few=True)]
+    warnings = labels.warnings()
+    lines += [f"warning: {warning}" for warning in warnings]
+    lines += [f"warning, held-out rows: {w}" for w in of_held_out.warnings(few=True) if w not in warnings]
     return [line for line in lines if line]
 
 

@@ -28,7 +28,7 @@ class DataOptions:
     palette) or cityscapes-label-ids (raw ids 0..33)."""
     snap: bool = False
     """Read label colours of no class as the nearest class colour, for labels that have been saved as JPEG."""
-    ignore_label: Annotated[tuple[int, ...], Parameter(consume_multiple=True, allow_leading_hyphen=True)] = ()
+    ignore_label: Annotated[tuple[int, ...], Parameter(consume_multiple=True)] = ()
     """Further ids in the labels that mean unlabelled, such as 254, 65535 or -1; 255 always does."""
     reduce_labels: bool = False
     """Ids in the labels begin at 1 for the first class, and 0 means unlabelled."""
