@@ -107,13 +107,13 @@ def test_bad_rows_are_refused_with_their_number() -> None:
         data[1]
     with pytest.raises(LayoutError, match="row 2: the photograph has 20 x 10 pixels, its label 48 x 36"):
         data[2]
-    with pytest.raises(LayoutError, match=r"row 3 \(street.png\): column image: no such file as street.png"):
+    with pytest.raises(LayoutError, match=r"row 3 \(street.png\), column image: no such file as street.png"):
         data[3]
-    with pytest.raises(LayoutError, match="row 4: column image: the photograph: a picture of mode F"):
+    with pytest.raises(LayoutError, match="row 4, column image: the photograph: a picture of mode F"):
         data[4]
-    with pytest.raises(LayoutError, match="row 5: column label: lists of different lengths"):
+    with pytest.raises(LayoutError, match="row 5, column label: lists of different lengths"):
         data[5]
-    with pytest.raises(LayoutError, match="row 6: column image: holds int, not a picture"):
+    with pytest.raises(LayoutError, match="row 6, column image: holds int, not a picture"):
         data[6]
     assert data[0]["row"] == 0  # this one is good
 
@@ -126,11 +126,11 @@ def test_bad_rows_of_files_are_named_with_the_file(tmp_path: Path) -> None:
         1: r"row 1 \(label-1.png\), column label: id 77 \(1,728 pixels\): outside this set of 11 classes",
         3: r"row 3 \(image-3.png\): the photograph has 20 x 10 pixels, its label 48 x 36",
         4: r"row 4 \(label-4.png\), column label: not a picture",
-        6: r"row 6 \(image-6.png\): column image: not readable",
+        6: r"row 6 \(image-6.png\), column image: not readable",
     }.items():
         with pytest.raises(LayoutError, match=message):
             data[row]
-    with pytest.raises(LayoutError, match=r"held-out row 1 \(image-19.png\): column image: not readable"):
+    with pytest.raises(LayoutError, match=r"held-out row 1 \(image-19.png\), column image: not readable"):
         PairDataset(held_out, CAMVID, (16, 32), called="held-out row")[1]
 
 

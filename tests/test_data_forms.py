@@ -163,7 +163,7 @@ def test_paths_in_a_csv_are_relative_to_it(tmp_path: Path) -> None:
     assert find_classes(name) == CAMVID
     with (tmp_path / "data" / "pairs.csv").open("a") as file:
         file.write("x/d.png,y/d.png,d\n")
-    with pytest.raises(ValueError, match=r"row 3 \(d.png, d.png\): column image: no such file|row 3 \(d.png\)"):
+    with pytest.raises(ValueError, match=r"row 3 \(d.png\), column image: no such file"):
         ids_of(load_splits(name)["train"])
 
 

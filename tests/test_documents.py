@@ -36,7 +36,11 @@ MARKDOWN = [
     *DOCUMENTS, ROOT / "ARCHITECTURE.md",
     *ROOT.glob("crn_hub/pretrained/*/README.md"), *ROOT.glob("tests/data/*/README.md"),
 ]  # fmt: skip
-READERS_OWN = {"street.png", "street-raw.png", "street-photo.jpg", "result_256p/model.ckpt"}  # files that readers bring
+# Files that readers bring.
+READERS_OWN = {
+    *("street.png", "street-raw.png", "street-photo.jpg", "result_256p/model.ckpt", "data", "data/pairs.csv"),
+    *("data/pairs.parquet",),
+}
 INPUTS = {"model", "models", "layouts", "checkpoint", "dataset", "segmenter", "dataset_name", "init_from"}
 OUTPUTS = {"output", "output_dir"}
 OTHER_OPTIONS = {"--help", "--quiet"}  # --quiet: of accelerate launch

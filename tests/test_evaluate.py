@@ -439,6 +439,19 @@ def test_bad_rows_stop_it_or_are_left_out(
     assert f"{facts['rows_left_out']} bad ones left out" in (tmp_path / "out" / "table.md").read_text()
 
 
+def test_labels_are_read_as_asked_and_remembered(
+    pairs: Path, models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    common = [models / "small", "--max-rows", 2]
+    assert run(monkeypatch, pairs, tmp_path / "out", *common) == 0
+    assert "warning: ids 0 and 11 both occur" in capsys.readouterr().err
+    assert run(monkeypatch, pairs, tmp_path / "said", *common, "--ignore-label", 11) == 0
+    assert "warning" not in capsys.readouterr().err
+    assert results(tmp_path / "said")["facts"]["labels"] == {"ignore_label": [11]}
+    assert run(monkeypatch, pairs, tmp_path / "out", *common, "--reduce-labels") == 2  # of other labels
+    assert "measurements of another evaluation" in capsys.readouterr().err
+
+
 def test_cards_get_the_results(
     pairs: Path, models: Path, random_segmenter: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -11,6 +11,7 @@ from huggingface_hub import ModelCard
 from PIL import Image
 from support.evaluations import FILES, results, run, stamps
 
+from crn_hub.data import DataOptions
 from crn_hub.metrics.evaluation import evaluate as evaluate_parts
 from crn_hub.metrics.rows import _folder
 
@@ -82,7 +83,11 @@ def test_rows_of_parts_keep_their_numbers(sources: Path, models: Path, tmp_path:
     rows = datasets.load_from_disk(sources)
     rows["train"] = rows["train"].remove_columns("source")
     rows.save_to_disk(tmp_path / "data")
-    options: dict[str, Any] = {"max_rows": 2, "apart": "source", "classes": str(sources / "classes.json")}
+    options: dict[str, Any] = {
+        "max_rows": 2,
+        "apart": "source",
+        "options": DataOptions(classes=str(sources / "classes.json")),
+    }
     camera, phone = evaluate_parts(names, str(tmp_path / "data"), tmp_path / "without", **options)
     assert camera.others is None  # nobody knows of which source the other rows are
     assert phone.others is None

@@ -295,10 +295,29 @@ def test_bad_rows_are_found_before_training(
     arguments += ["--size", 32, 64, "--steps", 2]
     assert crn(monkeypatch, *arguments) == 2
     said = capsys.readouterr().err
-    assert "held-out row 1 (image-19.png): not readable" in said
+    assert "held-out row 1 (image-19.png), column image: not readable" in said
     assert "--skip-bad-rows leaves such rows out" in said
     assert "training the segmenter" not in said
     assert crn(monkeypatch, *arguments, "--skip-bad-rows") == 0
+
+
+def test_labels_are_read_as_in_training_and_what_they_were_taken_for_is_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = write_folder(tmp_path / "data")
+    arguments = ["train-segmenter", "--dataset", data, "--size", 32, 64, "--steps", 2, "--output"]
+    assert crn(monkeypatch, *arguments, tmp_path / "plain") == 0
+    said = capsys.readouterr().out
+    assert "trained on: train, 18 rows; held out: last rows, 2 rows" in said
+    assert "labels of 18 rows, read as ids" in said
+    assert "warning: ids 0 and 11 both occur" in said
+    assert crn(monkeypatch, *arguments, tmp_path / "said", "--ignore-label", 11) == 0
+    assert "warning" not in capsys.readouterr().out
+    assert crn(monkeypatch, *arguments, tmp_path / "x", "--reduce-labels", "--skip-bad-rows") == 0
+    assert "warning" not in capsys.readouterr().out  # eleven classes from 1 on
+    assert crn(monkeypatch, *arguments, tmp_path / "y", "--layout-classes", "nowhere.json") == 2
+    assert "nowhere.json: no such file" in capsys.readouterr().err
+    assert not (tmp_path / "y").exists()
 
 
 def test_labels_must_say_something(

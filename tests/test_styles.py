@@ -323,7 +323,7 @@ def test_a_list_of_layouts_makes_one_batch(model: CRN, monkeypatch: pytest.Monke
         ({"seed": True}, "seed must be a whole number"),
         ({"colors": (255, 0, 0)}, "colors must be 1 pictures, one for each layout, not 3."),
         ({"colors": 255}, "a photograph is a path, a PIL image or an array, not int."),
-        ({"colors": Image.new("I;16", (8, 8))}, "a picture of mode I;16 with 8 x 8 pixels cannot be used"),
+        ({"colors": Image.new("F", (8, 8))}, "a picture of mode F with 8 x 8 pixels cannot be used"),
         ({"colors": "a\0b"}, "not readable as a photograph"),
         ({"style": "bright", "colors": two_cars()[0]}, "style and colors both say"),
         ({"seed": -1}, "seed must be a whole number, 0 or more, not -1."),

@@ -208,7 +208,7 @@ def test_a_dry_run_of_two_optimisers(tmp_path: Path) -> None:
         ("--system crn --init_from {unet}", "a U-Net, not a cascaded refinement network"),
         (
             "--system pix2pix --init_from {unet} --resolution 64",
-            "the U-Net to start from is 32 pixels high and has a width of 4, not 64 and 4; leave --resolution",
+            "makes images of 32 x 64 pixels (height x width) and has a width of 4, not 64 x 128 and 4; leave ",
         ),
     ],
 )
@@ -233,7 +233,7 @@ def test_presets_of_the_paper_serve_every_system(monkeypatch: pytest.MonkeyPatch
         with pytest.raises(SystemExit):
             run(train_accelerate.app)
     for system, args in zip(SYSTEMS, seen, strict=True):
-        assert (args.resolution, args.num_train_epochs, args.lr_scheduler) == (256, 200, "constant")
+        assert (args.resolution, args.num_train_epochs, args.lr_scheduler) == ((256,), 200, "constant")
         assert (args.widths is not None) == (SYSTEMS[system].generator is CRN)
         perceptual = SYSTEMS[system].loss in (PERCEPTUAL, TEXTURE)
         assert (args.num_images, args.perceptual_net) == ((9, "vgg19") if perceptual else (None, "vgg16"))

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -14,7 +15,7 @@ import torch
 from huggingface_hub import ModelCard
 from PIL import Image
 from safetensors.torch import load_file
-from support.data_folders import bad_folder, png, spoil, write_folder
+from support.data_folders import bad_folder, pair, png, spoil, write_folder
 from support.hub_server import HubServer
 from support.training_script import ENVIRONMENT, TINY, command, fails, launch, log_of, run_here, run_script, train
 
@@ -91,6 +92,88 @@ def test_any_data_set_with_own_columns_and_classes(tmp_path: Path) -> None:
         assert grid.width == 2 + 4 * (64 + 2)  # layout | 2 outputs | photograph
 
 
+def two_folders(folder: Path, rows: int = 12) -> Path:
+    for number in range(rows):
+        for kind, column in (("train_img", "image"), ("train_label", "label")):
+            (folder / kind).mkdir(parents=True, exist_ok=True)
+            pair(number)[column].save(folder / kind / f"{number:03}.png")
+    (folder / "classes.json").write_text(json.dumps(ClassSet.camvid().to_list()))
+    return folder
+
+
+def test_two_folders_train_and_what_their_labels_were_taken_for_is_shown_and_recorded(tmp_path: Path) -> None:
+    data, out = two_folders(tmp_path / "data"), tmp_path / "model"
+    common = [*TINY, "--dataset_name", data, "--ignore_label", 11, "--max_train_steps", 2, "--output_dir", out]
+    rehearsed = train(*common, "--dry_run").stdout
+    assert rehearsed.count("labels of 11 rows, read as ids") == 1  # although it prepares twice
+    said = train(*common).stdout
+    assert "trained on: train, 11 rows; held out: last rows, 1 rows" in said
+    assert re.search(r"^sky +\d\.\d+% +\d+$", said, re.MULTILINE)
+    assert "of id 11, treated as unlabelled; the first: row 0" in said
+    assert "33% of the photographs are cut off to give them the shape of 32 x 64" in said
+    assert "warning" not in said
+    assert said.index("labels of 11 rows") < said.index("cascaded refinement network")
+    record = CRN.from_pretrained(out).training_record
+    assert record["splits"] == {"train": "train", "held_out": "last rows"}
+    assert record["labels"]["classes"][0]["name"] == "sky"
+    assert sum(row["share"] for row in record["labels"]["classes"]) == pytest.approx(1, abs=1e-3)
+    assert record["labels"]["warnings"] == []
+    card = (out / "README.md").read_text()
+    assert "### Labels" in card
+    assert "What the labels of 11 rows were taken for, read as ids. Trained on: train; held out: last rows." in card
+
+
+def test_warnings_on_labels_come_before_the_first_step_and_are_kept(tmp_path: Path) -> None:
+    data, out = two_folders(tmp_path / "data"), tmp_path / "model"
+    said = train(*TINY, "--dataset_name", data, "--max_train_steps", 2, "--output_dir", out).stdout
+    warning = "ids 0 and 11 both occur, and 11 classes have the ids 0 to 10; 11 was read as unlabelled."
+    assert said.count(f"warning: {warning}") == 1
+    assert CRN.from_pretrained(out).training_record["labels"]["warnings"][0].startswith(warning)
+    assert warning in (out / "README.md").read_text()
+
+
+def test_images_of_another_shape_are_trained(tmp_path: Path) -> None:
+    data, out = two_folders(tmp_path / "data"), tmp_path / "model"
+    said = train(
+        *f"--resolution 32 40 --widths 6 6 6 4 --dataset_name {data} --ignore_label 11".split(),
+        *f"--max_train_steps 2 --output_dir {out}".split(),
+    ).stdout
+    model = CRN.from_pretrained(out)
+    assert (model.size, model.base_size) == ((32, 40), (4, 5))
+    assert model.training_record["settings"]["resolution"] == [32, 40]
+    assert "6% of the photographs are cut off" in said
+    assert "| image height x width | 32 x 40 |" in (out / "README.md").read_text()
+    again = "--resume_from_checkpoint latest --max_train_steps 2 --ignore_label 11".split()
+    common = ["--widths", 6, 6, 6, 4, "--dataset_name", data, "--output_dir", out]
+    assert "this run has finished" in train("--resolution", 32, 40, *common, *again).stdout
+    assert "holds a trained model" in fails("--resolution", 32, 48, *common, *again)
+
+
+def test_scenes_of_another_shape(tmp_path: Path) -> None:
+    train(*"--resolution 40 64 --widths 4 4 4 4 --max_train_steps 2 --output_dir".split(), tmp_path / "model")
+    assert CRN.from_pretrained(tmp_path / "model").size == (40, 64)
+    assert "1 to 3 times as wide as high" in fails("--resolution", 64, 32, "--output_dir", tmp_path / "upright")
+
+
+def test_a_split_is_chosen_and_labels_that_nobody_drew_are_refused(tmp_path: Path) -> None:
+    data = write_folder(tmp_path / "data", rows=8)
+    (data / "data" / "train-00000-of-00001.parquet").rename(data / "data" / "night-00000-of-00001.parquet")
+    out = ["--max_train_steps", 2, "--output_dir", tmp_path / "model"]
+    said = train(*TINY, "--dataset_name", data, *out).stdout
+    assert "has no split train; trained on: night." in said
+    write_folder(tmp_path / "more", rows=4)
+    shutil.copy(tmp_path / "more/data/train-00000-of-00001.parquet", data / "data" / "day-00000-of-00001.parquet")
+    said = fails(*TINY, "--dataset_name", data, "--output_dir", tmp_path / "x")
+    assert "no split is called train; there are day, night; name the one to train on (--train_split)" in said
+    both = ["--train_split", "night", "--validation_split", "day", "--output_dir", tmp_path / "second"]
+    said = train(*TINY, "--dataset_name", data, "--max_train_steps", 2, *both).stdout
+    assert "trained on: night, 8 rows; held out: day, 4 rows" in said
+    for file in (two_folders(tmp_path / "void") / "train_label").iterdir():
+        Image.new("L", (48, 36), 255).save(file)
+    said = fails(*TINY, "--dataset_name", tmp_path / "void", "--output_dir", tmp_path / "x")
+    assert "void: no pixel of the rows is labelled" in said
+
+
 def test_terms_of_the_data_reach_the_card(tmp_path: Path) -> None:
     """A licence that the Hub doesn't know, and sources with citations, as of the streets data set."""
     data = write_folder(tmp_path / "streets", rows=12)
@@ -159,7 +242,7 @@ def test_bad_rows_stop_the_run_before_the_first_step_or_are_left_out(tmp_path: P
     data, out = bad_folder(tmp_path / "streets"), tmp_path / "model"
     common = [*TINY, "--dataset_name", data, "--max_train_steps", 2, "--output_dir", out]
     line = fails(*common)
-    assert "held-out row 1 (image-19.png): not readable" in line
+    assert "held-out row 1 (image-19.png), column image: not readable" in line
     assert "--skip_bad_rows leaves such rows out" in line
     assert not out.exists()
     done = train(*common, "--skip_bad_rows")
@@ -170,12 +253,13 @@ def test_bad_rows_stop_the_run_before_the_first_step_or_are_left_out(tmp_path: P
 
 
 def test_a_bad_row_that_a_worker_finds_is_one_line(tmp_path: Path) -> None:
-    """Without room in memory for all rows, they are not checked beforehand."""
+    """Without room in memory for all rows, not all are checked beforehand."""
     data = write_folder(tmp_path / "streets", rows=8)
     spoil(data, 5, "image", b"")
     out = tmp_path / "model"
     arguments = [*TINY, "--dataset_name", str(data), "--max_train_steps", "7", "--output_dir", str(out)]
-    code = "import train_accelerate as t, crn_hub.training.rows as r; r.CACHE_SHARE = 0; t.run_command(t.app)"
+    code = "import train_accelerate as t, crn_hub.training.rows as r; r.CACHE_SHARE = 0; r.LOOKED_AT = 1; "
+    code += "t.run_command(t.app)"
     done = subprocess.run(
         [sys.executable, "-c", code, *arguments, "--dataloader_num_workers", "1"],
         env=ENVIRONMENT,
@@ -185,7 +269,7 @@ def test_a_bad_row_that_a_worker_finds_is_one_line(tmp_path: Path) -> None:
     )
     assert done.returncode == 2
     last = done.stderr.splitlines()[-1]
-    assert last.startswith("train_accelerate.py: row 5 (image-5.png): not readable")
+    assert last.startswith("train_accelerate.py: row 5 (image-5.png), column image: not readable")
 
 
 def test_a_loss_that_is_not_a_number_ends_the_run_and_keeps_the_last_checkpoint(tmp_path: Path) -> None:
@@ -382,7 +466,7 @@ def test_presets_fill_in_what_is_not_given(monkeypatch: pytest.MonkeyPatch) -> N
         run(train_accelerate.app)
     args = seen[0]
     assert args.widths == (1024, 1024, 1024, 1024, 1024, 512, 512, 128, 32)
-    assert (args.resolution, args.num_images, args.train_modules) == (1024, 1, "last:2")
+    assert (args.resolution, args.num_images, args.train_modules) == ((1024,), 1, "last:2")
     assert (args.num_train_epochs, args.perceptual_net, args.lr_scheduler) == (5, "vgg19", "constant")
     assert args.learning_rate == 3e-4  # the command line takes precedence
     assert args.system == "crn"  # the paper's, to the letter
@@ -414,7 +498,7 @@ def test_the_loss_falls(tmp_path: Path) -> None:
         (["--perceptual_net", "vgg7"], "vgg7: neither a feature network"),
         (["--classes", "kitti"], "kitti: no such file, and no preset"),
         (["--classes", "cityscapes"], "the street scenes have the preset streets; leave it out."),
-        (["--dataset_name", ""], "an empty name"),
+        (["--dataset_name", ""], "the name of the data set is empty"),
         (["--init_from", ""], "the name is empty"),
         (["--resume_from_checkpoint", "elsewhere"], "elsewhere is not a checkpoint"),
         (["--stages", "32", "x"], "--stages x: use HEIGHT or HEIGHT:STEPS"),

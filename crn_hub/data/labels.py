@@ -1,8 +1,11 @@
 """Label maps of a data set -> ids, by the rules for layouts (`classes.read_layout`)."""
 
+from typing import Any
+
 from crn_hub.classes import INDICES, LABEL_IDS, ClassSet, LayoutError, LayoutReading, read_layout
 from crn_hub.data.cells import Content
 from crn_hub.data.options import DataOptions
+from crn_hub.hub.source import short_name
 
 
 class LabelReader:
@@ -25,6 +28,7 @@ class LabelReader:
 
     def __init__(self, classes: ClassSet, options: DataOptions | None = None):
         options = options or DataOptions()
+        self._options = options
         self.classes = classes.without_codes()
         self.snap, self.reduce_labels, self.ignored = options.snap, options.reduce_labels, {*options.ignore_label}
         self.drawn_in: ClassSet | str | None = options.layout_classes
@@ -35,6 +39,18 @@ class LabelReader:
         own = self.drawn_in if isinstance(self.drawn_in, ClassSet) else self.classes
         is_known = self.drawn_in == LABEL_IDS or own.codes.ids or self.reduce_labels or len(own) in self.ignored
         self.past_the_last = None if is_known else len(own)
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """How labels are read, as far as somebody has said so; plain JSON."""
+        options = self._options
+        said = {
+            "layout_classes": options.layout_classes and short_name(options.layout_classes),
+            "snap": options.snap,
+            "ignore_label": sorted({*options.ignore_label}),
+            "reduce_labels": options.reduce_labels,
+        }
+        return {name: value for name, value in said.items() if value}
 
     def read(self, label: Content, source: str) -> LayoutReading:
         """

@@ -161,14 +161,14 @@ class PairDataset(Dataset[dict[str, Any]]):
             try:
                 contents.append(open_cell(cells[column]))
             except (LayoutError, OSError) as error:
-                raise LayoutError(f"{name}: column {column}: {clause(error)}.") from error
+                raise LayoutError(f"{name}, column {column}: {clause(error)}.") from error
         photograph, label = contents
         if photograph is None or label is None:
             raise LayoutError(f"{name}: the photograph or its label is missing.")
         try:
             pixels, before = read_photograph_cell(photograph)
         except (ValueError, OSError, SyntaxError) as error:
-            raise LayoutError(f"{name}: column {self.image_column}: {clause(error)}.") from error
+            raise LayoutError(f"{name}, column {self.image_column}: {clause(error)}.") from error
         reading = self.labels.read(label, f"{name}, column {self.label_column}")
         ids = reading.ids
         if pixels.shape[:2] != ids.shape:
@@ -222,7 +222,7 @@ def check_rows(data: PairDataset, skip_bad: bool) -> Checked:
     try:
         checked = data.check(tqdm(data.used, desc=f"checking {data.called}s", unit="row"), skip_bad)
     except LayoutError as error:
-        raise LayoutError(f"{error}{'' if skip_bad else ' --skip_bad_rows leaves such rows out.'}") from error
+        raise LayoutError(f"{error}{'' if skip_bad else ' --skip-bad-rows leaves such rows out.'}") from error
     for row, problem in checked.bad.items():
         print(f"{data.called} {row} left out: {problem}", file=sys.stderr)
     return checked

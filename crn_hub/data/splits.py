@@ -59,6 +59,7 @@ def hold_apart(
     columns: tuple[str, str],
     train_split: str | None = None,
     validation_split: str | None = None,
+    advice: str = "name the one to train on (--train_split)",
 ) -> HeldApart:
     """Chooses the rows to train on and those that are held out.
 
@@ -70,11 +71,12 @@ def hold_apart(
         splits: its splits by their names.
         columns: those of photographs and label maps.
         train_split, validation_split: the splits to take instead.
+        advice: what to do if it isn't clear which split to train on.
 
     Raises:
         ValueError: if it isn't clear which split to train on, there are too few rows, or these lack a column.
     """
-    train_split = _choose_train_split(name, splits, train_split, validation_split)
+    train_split = _choose_train_split(name, splits, train_split, validation_split, advice)
     train, notes = splits[train_split], []
     check_columns(name, train, columns)
     if train_split != "train":
@@ -131,7 +133,9 @@ def _is_filled(cells: Any) -> np.ndarray:
     return filled
 
 
-def _choose_train_split(name: str, splits: dict[str, Any], wanted: str | None, validation_split: str | None) -> str:
+def _choose_train_split(
+    name: str, splits: dict[str, Any], wanted: str | None, validation_split: str | None, advice: str
+) -> str:
     if wanted is not None:
         _check_split(name, splits, wanted)
         return wanted
@@ -140,9 +144,7 @@ def _choose_train_split(name: str, splits: dict[str, Any], wanted: str | None, v
     others = [split for split in splits if split != validation_split]
     if len(others) == 1:
         return others[0]
-    raise ValueError(
-        f"{name}: no split is called train; there are {', '.join(splits)}; name the one to train on (--train_split)."
-    )
+    raise ValueError(f"{name}: no split is called train; there are {', '.join(splits)}; {advice}.")
 
 
 def _check_split(name: str, splits: dict[str, Any], split: str) -> None:

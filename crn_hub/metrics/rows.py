@@ -81,7 +81,7 @@ def choose_rows(dataset: str, options: DataOptions, split: str | None, apart: st
     """
     splits, columns = load_splits(dataset, options), options.columns
     if split is None:
-        chosen = hold_apart(dataset, splits, columns)
+        chosen = hold_apart(dataset, splits, columns, advice="name the one to measure (--split)")
         others, rows, split = chosen.train, chosen.held_out, chosen.held_out_split
     elif split not in splits:
         raise ValueError(f"{dataset}: no split {split!r}; there are {', '.join(splits)}.")
@@ -231,4 +231,5 @@ def _facts(chosen: ChosenRows, name: str | None, data: PairDataset, num_left_out
         "classes": data.classes.to_list(),
         "size": list(data.size),
         "other_rows_fingerprint": getattr(chosen.others, "_fingerprint", ""),
+        **({"labels": data.labels.facts} if data.labels.facts else {}),
     }

@@ -117,12 +117,13 @@ class Run:
         return self.system.network(self.rows.classes, stage.widths, stage.size, self.num_images, self.start)
 
 
-def prepare(args: Arguments, rehearsed_steps: int | None = None) -> Run:
+def prepare(args: Arguments, rehearsed_steps: int | None = None, quiet: bool = False) -> Run:
     """Everything that a run needs, built and checked.
 
     Args:
         args: the command line.
         rehearsed_steps: for a dry run, how many steps of each stage to run.
+        quiet: don't say what the data were taken for.
 
     Raises:
         ValueError, FileNotFoundError, FileExistsError, ConnectionError, OSError: one sentence on what is wrong.
@@ -147,7 +148,7 @@ def prepare(args: Arguments, rehearsed_steps: int | None = None) -> Run:
         loss = system.make_loss(args, rows.classes).to(accelerator.device)
     if loss.opponent:
         parameters += sum(p.numel() for p in loss.opponent.network.parameters())
-    checked = rows.check(args, accelerator)  # last, because it may take minutes
+    checked = rows.check(args, accelerator, quiet)  # last, because it may take minutes
     steps_per_epoch, steps = _lengths(args, len(rows.data), accelerator.num_processes)
     calibration_step = _calibration_step(args, steps_per_epoch, min(plan.steps or steps for plan in plans))
     stages = settle(plans, steps, rehearsed_steps)

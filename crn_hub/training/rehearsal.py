@@ -45,7 +45,7 @@ def rehearse(args: Arguments, train: Callable[[Run], list[StageCost]]) -> None:
         run = prepare(trial, REHEARSED_STEPS)
         preparation = time.perf_counter() - began
         costs = train(run)
-        train(prepare(replace(trial, resume_from_checkpoint="latest"), REHEARSED_STEPS))
+        train(prepare(replace(trial, resume_from_checkpoint="latest"), REHEARSED_STEPS, quiet=True))
         HubModel.from_pretrained(folder)
         run.accelerator.wait_for_everyone()
     finally:

@@ -77,6 +77,7 @@ def facts_of(
         "rows_left_out": left_out,
         "checksum_of_two_rows": zlib.crc32(b"".join(array.tobytes() for array in first_pairs)),
         "classes": list(rows.classes.names),
+        "labels": rows.data.labels.facts or None,
         "heights": [plan.size[0] for plan in plans],
         "widths": list(plans[-1].widths),
         "size": list(plans[-1].size),

@@ -77,9 +77,9 @@ class TrainingRows:
     splits: tuple[str, str] | None
     about_splits: list[str]
 
-    def check(self, args: Arguments, accelerator: Accelerator) -> "CheckedRows":
+    def check(self, args: Arguments, accelerator: Accelerator, quiet: bool = False) -> "CheckedRows":
         """Checks the rows that are shown, and all rows if they fit into memory or if bad ones are to be left out, else
-        `LOOKED_AT` of them; prints what their labels were taken for.
+        `LOOKED_AT` of them; unless `quiet`, prints what their labels were taken for.
 
         Raises:
             LayoutError: naming a row that cannot be used.
@@ -103,9 +103,10 @@ class TrainingRows:
             if survey.shares[-1] == 1:
                 raise ValueError(f"{args.dataset_name}: no pixel of the {survey.called}s is labelled.")
         bad = [problem for found in checked for problem in found.bad.values()]
-        if bad:
+        if bad and not quiet:
             accelerator.print(f"rows left out: {len(bad)}", *bad, sep="\n  ")
-        accelerator.print("\n".join([*self.about_splits, *describe_labels(labels, of_held_out, data.size)]))
+        if not quiet:
+            accelerator.print("\n".join([*self.about_splits, *describe_labels(labels, of_held_out, data.size)]))
         return CheckedRows(bad, labels)
 
     def set_size(self, size: tuple[int, int]) -> None:
@@ -148,9 +149,15 @@ def load_training_rows(
     """
     licence, splits, about_splits = None, None, []
     if args.dataset_name is None:
-        height, count = final_size[0], min(SCENES_PER_EPOCH, args.max_train_samples or SCENES_PER_EPOCH)
+        count = min(SCENES_PER_EPOCH, args.max_train_samples or SCENES_PER_EPOCH)
+        height, width = final_size
         if height < SMALLEST_SCENE:
             raise ValueError(f"--resolution {height}: street scenes are at least {SMALLEST_SCENE} pixels high.")
+        if not max(height, 2 * SMALLEST_SCENE) <= width <= 3 * height:
+            raise ValueError(
+                f"--resolution {height} {width}: street scenes are 1 to 3 times as wide as high, and at least "
+                f"{2 * SMALLEST_SCENE} pixels wide."
+            )
         rows, held_out, classes = scene_rows(count, final_size)
         if args.classes is not None and ClassSet.load(args.classes) != classes:
             raise ValueError(
@@ -158,9 +165,9 @@ def load_training_rows(
             )
         labels, columns = LabelReader(classes), ("image", "label")
     else:
-        labels, columns = LabelReader(find_classes(args.dataset_name, args), args), args.columns
         with accelerator.main_process_first():
             chosen = load_rows(args.dataset_name, args, args.max_train_samples, args.train_split, args.validation_split)
+        labels, columns = LabelReader(find_classes(args.dataset_name, args), args), args.columns
         rows, held_out, about_splits = chosen.train, chosen.held_out, chosen.describe()
         splits = chosen.train_split, chosen.held_out_split
         licence = dataset_license(args.dataset_name, args.dataset_revision)

@@ -145,7 +145,8 @@ def plan_only_stage(
         raise ValueError(f"--widths {' '.join(map(str, widths))}: a {title} has one width; use one number.")
     asked_height, asked_width = _height_and_width(resolution)
     height = asked_height or (start.size[0] if start else 64)
-    size = (height, asked_width if asked_width else start.size[1] if start else 2 * height)
+    of_start = height * start.size[1] // start.size[0] if start else 2 * height  # in the shape of `start`
+    size = (height, asked_width or of_start)
     width = widths[0] if widths is not None else start.width if start else generator.DEFAULT_WIDTH
     if start is not None and (size, width) != (start.size, start.width):
         raise ValueError(
