@@ -498,6 +498,8 @@ def test_the_loss_falls(tmp_path: Path) -> None:
         (["--perceptual_net", "vgg7"], "vgg7: neither a feature network"),
         (["--classes", "kitti"], "kitti: no such file, and no preset"),
         (["--classes", "cityscapes"], "the street scenes have the preset streets; leave it out."),
+        (["--label_folder", "labels"], "--label_folder: only for a data set, and none is given"),
+        (["--ignore_label", "254"], "--ignore_label: only for a data set, and none is given"),
         (["--dataset_name", ""], "the name of the data set is empty"),
         (["--init_from", ""], "the name is empty"),
         (["--resume_from_checkpoint", "elsewhere"], "elsewhere is not a checkpoint"),

@@ -8,7 +8,7 @@ import os
 import reprlib
 import unicodedata
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -270,20 +270,19 @@ class ClassSet:
             )
         return ids.astype(np.uint8)
 
-    def find_ids(self, numbers: np.ndarray, source: str, unlabelled: Collection[int] = ()) -> np.ndarray:
+    def find_ids(self, numbers: np.ndarray, source: str) -> np.ndarray:
         """Numbers in a label file (H, W) -> ids uint8 (H, W), as `codes` says.
 
         Args:
             numbers: whole numbers of any integer type.
             source: what messages call the file.
-            unlabelled: further numbers that mean unlabelled.
 
         Raises:
             LayoutError: as `check_ids`, or naming numbers that `codes` lacks.
         """
-        void = np.isin(numbers, [*unlabelled, UNLABELLED])
         if self.codes.ids is None:
-            return self.check_ids(np.where(void, UNLABELLED, numbers), source)
+            return self.check_ids(numbers, source)
+        void = numbers == UNLABELLED
         known, ids = (np.array(list(part)) for part in (self.codes.ids, self.codes.ids.values()))
         if (outside := ~void & ~np.isin(numbers, known)).any():
             raise LayoutError(

@@ -81,10 +81,13 @@ def _load(name: str, options: DataOptions) -> Any:
         return load_from_disk(path)
     if path.is_file():
         return _load_files({"train": [str(path)]})
-    if path.is_dir() and (glob.has_magic(name) or not _configurations(path)):
-        return _load_files(_data_files(str(path.resolve()), _configurations(path), config))
+    if path.is_dir():
+        configurations, folder = _configurations(path), str(path.resolve())
+        if glob.has_magic(folder) or not configurations:
+            return _load_files(_data_files(folder, configurations, config))
     loaded = load_dataset(name, config, revision=options.dataset_revision)
-    if any({"name", "color"} <= {*rows.column_names} for rows in loaded.values()):
+    columns = {column for rows in loaded.values() for column in rows.column_names}
+    if {"name", "color"} <= columns and options.image_column not in columns and not path.is_dir():
         # classes.json has the ending that most files have, and was taken for the data.
         at = f"@{options.dataset_revision}" if options.dataset_revision else ""
         return _load_files(_data_files(f"hf://datasets/{name}{at}", {}, None))

@@ -11,7 +11,7 @@ from typing import Any
 
 import gradio as gr
 
-from crn_hub.classes import LABEL_IDS, PRESETS
+from crn_hub.classes import INDICES, LABEL_IDS, PRESETS
 from crn_hub.demo.actions import Actions, facts_html
 from crn_hub.demo.models import Models
 from crn_hub.demo.painter import STATIC, LabelPainter
@@ -30,6 +30,7 @@ LAYOUT_CLASSES = [
     ("Its classes: the model's", ""),
     *((f"Its classes: {preset}", preset) for preset in PRESETS),
     ("Its classes: cityscapes, raw ids", LABEL_IDS),
+    ("Its classes: the model's, by number", INDICES),
 ]
 
 # Options of events. All that run a network share one limit: one run at a time.

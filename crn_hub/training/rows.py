@@ -2,7 +2,7 @@
 
 import signal
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 import psutil
@@ -13,6 +13,7 @@ from tqdm import tqdm
 
 from crn_hub.classes import ClassSet, LayoutError
 from crn_hub.data import (
+    DataOptions,
     LabelReader,
     LabelSurvey,
     PairDataset,
@@ -149,20 +150,10 @@ def load_training_rows(
     """
     licence, splits, about_splits = None, None, []
     if args.dataset_name is None:
+        _check_scene_arguments(args)
         count = min(SCENES_PER_EPOCH, args.max_train_samples or SCENES_PER_EPOCH)
-        height, width = final_size
-        if height < SMALLEST_SCENE:
-            raise ValueError(f"--resolution {height}: street scenes are at least {SMALLEST_SCENE} pixels high.")
-        if not max(height, 2 * SMALLEST_SCENE) <= width <= 3 * height:
-            raise ValueError(
-                f"--resolution {height} {width}: street scenes are 1 to 3 times as wide as high, and at least "
-                f"{2 * SMALLEST_SCENE} pixels wide."
-            )
+        _check_scene_size(final_size)
         rows, held_out, classes = scene_rows(count, final_size)
-        if args.classes is not None and ClassSet.load(args.classes) != classes:
-            raise ValueError(
-                f"--classes {args.classes}: the street scenes have the preset {SCENE_CLASSES}; leave it out."
-            )
         labels, columns = LabelReader(classes), ("image", "label")
     else:
         with accelerator.main_process_first():
@@ -187,6 +178,35 @@ def load_training_rows(
     )
     to_show = PairDataset(held_out, labels, first_size, *columns, with_colors=with_colors, called="held-out row")
     return TrainingRows(data, to_show, len(rows), memory, labels.classes, licence, citations, splits, about_splits)
+
+
+def _check_scene_arguments(args: Arguments) -> None:
+    """
+    Raises:
+        ValueError: for arguments that only a data set can have.
+    """
+    if args.classes is not None and ClassSet.load(args.classes) != ClassSet.load(SCENE_CLASSES):
+        raise ValueError(f"--classes {args.classes}: the street scenes have the preset {SCENE_CLASSES}; leave it out.")
+    defaults = Arguments()
+    names = {field.name for field in fields(DataOptions)} - {"classes", "skip_bad_rows"}
+    for name in sorted(names | {"train_split", "validation_split"}):
+        if getattr(args, name) != getattr(defaults, name):
+            raise ValueError(f"--{name}: only for a data set, and none is given; give --dataset_name, or leave it out.")
+
+
+def _check_scene_size(size: tuple[int, int]) -> None:
+    """
+    Raises:
+        ValueError: if there are no scenes of (height, width) pixels.
+    """
+    height, width = size
+    if height < SMALLEST_SCENE:
+        raise ValueError(f"--resolution {height}: street scenes are at least {SMALLEST_SCENE} pixels high.")
+    if not max(height, 2 * SMALLEST_SCENE) <= width <= 3 * height:
+        raise ValueError(
+            f"--resolution {height} {width}: street scenes are 1 to 3 times as wide as high, and at least "
+            f"{2 * SMALLEST_SCENE} pixels wide."
+        )
 
 
 def styles_of_rows(data: PairDataset) -> tuple[list[Style], list[str], list[int]]:
