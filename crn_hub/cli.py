@@ -8,13 +8,14 @@ from huggingface_hub.utils import logging as hub_logging
 from safetensors import SafetensorError
 
 from crn_hub.commands.convert_tf import convert_tf
+from crn_hub.commands.dataset import dataset
 from crn_hub.commands.evaluate import evaluate
 from crn_hub.commands.info import info
 from crn_hub.commands.synthesize import synthesize
 from crn_hub.commands.train_segmenter import train_segmenter
 from crn_hub.text import one_line
 
-COMMANDS = (synthesize, convert_tf, train_segmenter, evaluate, info)
+COMMANDS = (synthesize, convert_tf, dataset, train_segmenter, evaluate, info)
 
 app = App(
     name="crn",

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from cyclopts import App
 from PIL import Image
 from support import ROOT
 from support.command_line import crn
@@ -170,10 +171,13 @@ def test_an_unwritable_folder_is_a_failure(
 
 def test_every_module_of_commands_is_a_command_with_an_example(capsys: pytest.CaptureFixture[str]) -> None:
     modules = {file.stem for file in (ROOT / "crn_hub" / "commands").glob("*.py")} - {"__init__"}
-    assert modules == {command.__name__ for command in COMMANDS}
-    for name in sorted(module.replace("_", "-") for module in modules):
-        app([name, "--help"], exit_on_error=False, result_action="return_value")
-        assert f"Example: crn {name} " in capsys.readouterr().out
+    groups = {command.name[0]: command for command in COMMANDS if isinstance(command, App)}
+    assert modules == {*groups} | {command.__name__ for command in COMMANDS if not isinstance(command, App)}
+    names = [[module.replace("_", "-")] for module in sorted(modules - {*groups})]
+    names += [[group, name] for group in groups for name in groups[group] if not name.startswith("-")]
+    for words in names:
+        app([*words, "--help"], exit_on_error=False, result_action="return_value")
+        assert f"Example: crn {' '.join(words)} " in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("name", ["box", "", None])

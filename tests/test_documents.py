@@ -39,7 +39,7 @@ MARKDOWN = [
 # Files that readers bring.
 READERS_OWN = {
     *("street.png", "street-raw.png", "street-photo.jpg", "result_256p/model.ckpt", "data", "data/pairs.csv"),
-    *("data/pairs.parquet",),
+    *("data/pairs.parquet", "/data/cityscapes"),
 }
 INPUTS = {"model", "models", "layouts", "checkpoint", "dataset", "segmenter", "dataset_name", "init_from"}
 OUTPUTS = {"output", "output_dir"}
@@ -97,6 +97,12 @@ def anchors(path: Path) -> set[str]:
 
 
 # -- checking commands -------------------------------------------------------------------------------
+
+
+def commands_of(app: App) -> list[App]:
+    """The commands of an application, and those of its groups of commands."""
+    own = [app[name] for name in app if not name.startswith("-")]
+    return [command for each in own for command in ([each] if each.default_command else commands_of(each))]
 
 
 @cache
@@ -280,7 +286,7 @@ def test_python_runs(document: Path, hub: HubServer, tmp_path: Path) -> None:
 @pytest.mark.parametrize("document", DOCUMENTS, ids=named)
 def test_code_in_sentences(document: Path, tmp_path: Path) -> None:
     """Options exist, so do the subcommands of crn, and files of the project."""
-    apps = [train_accelerate.app, *(crn_hub.cli.app[name] for name in crn_hub.cli.app if not name.startswith("-"))]
+    apps = [train_accelerate.app, *commands_of(crn_hub.cli.app)]
     options = {name for app in apps for argument in app.assemble_argument_collection() for name in argument.names}
     for code in [token.content for token in tokens(document) if token.type == "code_inline"]:
         words = code.split()

@@ -3,7 +3,7 @@
 from crn_hub.data.known_collections import collections_of, hidden_rows, sources_of
 from crn_hub.data.label_survey import LabelSurvey, describe_labels
 from crn_hub.data.labels import LabelReader
-from crn_hub.data.options import DataOptions
+from crn_hub.data.options import DataOptions, LabelOptions
 from crn_hub.data.pairs import Checked, PairDataset, check_rows, spread
 from crn_hub.data.region_colors import class_colors
 from crn_hub.data.scene_rows import scene_rows
@@ -13,6 +13,7 @@ from crn_hub.data.splits import hold_apart, load_rows
 __all__ = [
     "Checked",
     "DataOptions",
+    "LabelOptions",
     "LabelReader",
     "LabelSurvey",
     "PairDataset",

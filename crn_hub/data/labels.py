@@ -4,7 +4,7 @@ from typing import Any
 
 from crn_hub.classes import INDICES, LABEL_IDS, ClassSet, LayoutError, LayoutReading, read_layout
 from crn_hub.data.cells import Content
-from crn_hub.data.options import DataOptions
+from crn_hub.data.options import LabelOptions
 from crn_hub.hub.source import short_name
 
 
@@ -26,8 +26,8 @@ class LabelReader:
         LayoutError: if `options` name classes that can't be read.
     """
 
-    def __init__(self, classes: ClassSet, options: DataOptions | None = None):
-        options = options or DataOptions()
+    def __init__(self, classes: ClassSet, options: LabelOptions | None = None):
+        options = options or LabelOptions()
         self._options = options
         self.classes = classes.without_codes()
         self.snap, self.reduce_labels, self.ignored = options.snap, options.reduce_labels, {*options.ignore_label}

@@ -158,6 +158,10 @@ class HubServer:
 
     # -- for tests -----------------------------------------------------------------------------------
 
+    def has(self, oid: str) -> bool:
+        """Whether an LFS file has been uploaded, committed or not."""
+        return oid in self._lfs_objects
+
     def __enter__(self) -> "HubServer":
         self._thread.start()
         deadline = time.monotonic() + 10

@@ -1,0 +1,130 @@
+"""`crn dataset`: photographs and label maps on a disk -> a Hugging Face data set."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+from cyclopts import App, Parameter
+from cyclopts.validators import Number
+
+from crn_hub.data.options import LabelOptions
+from crn_hub.hub.source import check_repo_id
+from crn_hub.text import one_line
+
+dataset = App(name="dataset", help="Make a Hugging Face data set of photographs and label maps on a disk.")
+
+
+@dataclass(kw_only=True)
+class Target:
+    """Where a data set goes, and how it is made."""
+
+    output: Path | None = None
+    """The folder for the data set; with --push, by default the name of the repo in this folder."""
+    push: str | None = None
+    """Also upload it, as organisation/name; the same command continues an upload that was interrupted."""
+    public: bool = False
+    """Upload it as public although the terms of the collection forbid that."""
+    height: Annotated[int | None, Parameter(validator=Number(gte=16))] = None
+    """Resize photographs and label maps to this height in pixels; by default photographs stay the files they are."""
+    skip_missing: bool = False
+    """Go on although files are missing."""
+    skip_bad_rows: bool = False
+    """Leave out frames that cannot be used instead of stopping at the first."""
+
+
+TARGET = Annotated[Target, Parameter(name="*")]
+
+
+@dataset.command
+def cityscapes(
+    root: Path,
+    /,
+    *,
+    coarse: bool = False,
+    without_test: bool = False,
+    target: TARGET = Target(),  # noqa: B008 - defaults for cyclopts
+) -> None:
+    """Make a data set of Cityscapes: raw ids become the 19 train ids, city and frame are columns.
+
+    Example: crn dataset cityscapes /data/cityscapes --output cityscapes
+
+    ROOT holds leftImg8bit and gtFine (or gtCoarse) as the archives unpack. The labels of the split test are withheld:
+    its rows have none. An interrupted command goes on where it was when it is given again.
+
+    Parameters
+    ----------
+    root
+        The folder of Cityscapes.
+    coarse
+        Take the coarse label maps, with the split train_extra.
+    without_test
+        Leave out the split test.
+    """
+    from crn_hub.collections.cityscapes import list_cityscapes  # takes seconds, and other commands don't need it
+
+    output = _check(target)
+    _make(list_cityscapes(root, coarse, not without_test), output, target)
+
+
+@dataset.command
+def folder(
+    images: Path,
+    labels: Path | None = None,
+    /,
+    *,
+    title: str | None = None,
+    license: str = "",
+    hold_out: str | None = None,
+    options: Annotated[LabelOptions, Parameter(name="*")] = LabelOptions(),  # noqa: B008 - defaults for cyclopts
+    target: TARGET = Target(),  # noqa: B008 - defaults for cyclopts
+) -> None:
+    """Make a data set of two folders of pictures, photographs and label maps, matched by name.
+
+    Example: crn dataset folder photographs labels --classes labelmap.txt --output streets
+
+    Parameters
+    ----------
+    images
+        The folder with the photographs; without LABELS, one that holds folders of both, for each split or for all.
+    labels
+        The folder with the label maps.
+    title
+        What the collection is called; by default the name of the folder.
+    license
+        Its licence: an identifier of the Hub, such as cc-by-4.0, or a name.
+    hold_out
+        Make a split of this name, such as validation, of the last rows.
+    """
+    from crn_hub.collections.folder import list_folders  # takes seconds, and other commands don't need it
+    from crn_hub.collections.listing import Terms
+
+    output, terms = _check(target), Terms(one_line(title or images.resolve().name), license)
+    _make(list_folders(images, labels, options, hold_out, target.skip_missing, terms), output, target)
+
+
+def _check(target: Target) -> Path:
+    """The folder for the data set.
+
+    Raises:
+        ValueError: if none is given, or the name on the Hub is none.
+    """
+    if target.push is not None:
+        check_repo_id(target.push)
+    if target.output is not None:
+        return target.output
+    if target.push is None:
+        raise ValueError("give --output FOLDER, or --push organisation/name.")
+    return Path(target.push.rpartition("/")[2])
+
+
+def _make(listing: Any, output: Path, target: Target) -> None:
+    from crn_hub.collections.making import make_dataset, push_dataset
+
+    facts = make_dataset(listing, output, target.height, target.skip_bad_rows, target.skip_missing)
+    for problem in facts["left_out"]:
+        print(f"left out: {problem}")
+    for split, rows in facts["rows"].items():
+        print(f"{one_line(split)}: {rows:,} rows")
+    print(output)
+    if target.push is not None:
+        print(push_dataset(output, target.push, listing.terms, target.public))
