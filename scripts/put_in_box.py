@@ -21,7 +21,8 @@ from crn_hub.data import PairDataset, collections_of, find_classes, hidden_rows,
 from crn_hub.data.known_collections import COLLECTIONS
 from crn_hub.hub.model_folder import SAMPLES, WEIGHTS
 from crn_hub.hub.model_folder import STYLES as STYLES_PICTURE
-from crn_hub.metrics.contact_sheet import draw_grid, draw_styles
+from crn_hub.metrics.contact_sheet import draw_styles
+from crn_hub.picture_grids import draw_grid
 from crn_hub.pictures import save_picture, to_255, to_pixels
 from crn_hub.styles import Style, styles_of
 from crn_hub.training.rows import styles_of_rows

@@ -25,8 +25,8 @@ from support.evaluations import CAMVID, FILES, evaluate, results, run, stamps
 
 from crn_hub import CRN
 from crn_hub.box import MODEL_IN_THE_BOX
-from crn_hub.metrics.contact_sheet import draw_grid
 from crn_hub.metrics.summary import RATIOS
+from crn_hub.picture_grids import draw_grid
 from crn_hub.vgg import VGG16_IN_THE_BOX
 
 

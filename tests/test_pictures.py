@@ -19,7 +19,7 @@ from support.picture_search import Templates, find
 
 from crn_hub import CRN, ClassSet
 from crn_hub.data import PairDataset, hidden_rows, load_rows
-from crn_hub.metrics.contact_sheet import HEAD, HIDDEN_COLOR, MARGIN
+from crn_hub.picture_grids import HEAD, HIDDEN_COLOR, MARGIN
 from crn_hub.scenes import street_scene
 from scripts.put_in_box import SAMPLE_TILE, draw_samples, list_pictures
 

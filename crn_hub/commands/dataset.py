@@ -7,7 +7,8 @@ from typing import Annotated, Any
 from cyclopts import App, Parameter
 from cyclopts.validators import Number
 
-from crn_hub.data.options import LabelOptions
+from crn_hub.data.options import DataOptions, LabelOptions
+from crn_hub.files import check_folder
 from crn_hub.hub.source import check_repo_id
 from crn_hub.text import one_line
 
@@ -100,6 +101,47 @@ def folder(
 
     output, terms = _check(target), Terms(one_line(title or images.resolve().name), license)
     _make(list_folders(images, labels, options, hold_out, target.skip_missing, terms), output, target)
+
+
+@dataset.command
+def inspect(
+    name: Annotated[str, Parameter(name="DATASET")],
+    /,
+    *,
+    output: Path | None = None,
+    max_rows: Annotated[int | None, Parameter(validator=Number(gte=1))] = None,
+    options: Annotated[DataOptions, Parameter(name="*")] = DataOptions(),  # noqa: B008 - defaults for cyclopts
+) -> None:
+    """Say what a data set is like: classes, sizes, colours, rows that look alike across splits, and what is wrong.
+
+    Example: crn dataset inspect org/streets --output inspection
+
+    All rows are read. With --output it also writes inspection.html, a page of plots with a sheet of pairs, and these as
+    plots.png and pairs.png. The exit code is 1 if rows cannot be used.
+
+    Parameters
+    ----------
+    name
+        Hub id, folder or file of a data set (docs/data.md has all forms).
+    output
+        The folder for the page.
+    max_rows
+        Use at most this many rows of each split, spread evenly.
+    """
+    try:
+        from crn_hub.inspection.inspecting import inspect_dataset  # takes seconds, and other commands don't need it
+        from crn_hub.inspection.report import describe, write_page
+    except ModuleNotFoundError as error:
+        package = str(error.name).partition(".")[0]
+        raise ValueError(f"inspect needs {package}: pip install 'crn_hub[inspect]' installs it.") from error
+    if output is not None:
+        check_folder("--output", output)
+    inspection = inspect_dataset(name, options, max_rows)
+    print(describe(inspection))
+    if output is not None:
+        print("", *write_page(inspection, output), sep="\n")
+    if inspection.problems:
+        raise RuntimeError(f"{inspection.dataset}: {len(inspection.problems):,} rows cannot be used.")
 
 
 def _check(target: Target) -> Path:

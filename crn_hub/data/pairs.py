@@ -13,7 +13,7 @@ from torchvision.transforms.functional import adjust_brightness, adjust_contrast
 from tqdm import tqdm
 
 from crn_hub.classes import ClassSet, Finding, LayoutError, LayoutReading
-from crn_hub.data.cells import name_of_file, open_cell, read_photograph_cell, undecoded
+from crn_hub.data.cells import Content, name_of_file, open_cell, read_photograph_cell, undecoded
 from crn_hub.data.label_survey import LabelSurvey
 from crn_hub.data.labels import LabelReader
 from crn_hub.data.region_colors import region_colors
@@ -141,34 +141,19 @@ class PairDataset(Dataset[dict[str, Any]]):
         """
         if row in self._cache:
             return self._cache[row]
-        pixels, reading, _ = self._read(row)
+        pixels, reading, _ = self.read(row)
         return pixels, reading.ids
 
-    def _read(self, row: int) -> tuple[np.ndarray, LayoutReading, list[Finding]]:
+    def read(self, row: int) -> tuple[np.ndarray, LayoutReading, list[Finding]]:
         """The pixels of a row, its label map, and findings on both; kept while there is room in the cache.
 
         Raises:
             LayoutError: naming the row, its files and what is wrong with it.
         """
-        try:
-            cells = self._cells[row]
-        except Exception as error:  # readers of the many kinds of files fail in many different ways
-            raise LayoutError(f"{self.called} {row}: not readable ({clause(error)}).") from error
-        files = [name_of_file(cells[column]) for column in (self.image_column, self.label_column)]
-        name = f"{self.called} {row}{_in_brackets(files)}"
-        contents = []
-        for column in (self.image_column, self.label_column):
-            try:
-                contents.append(open_cell(cells[column]))
-            except (LayoutError, OSError) as error:
-                raise LayoutError(f"{name}, column {column}: {clause(error)}.") from error
-        photograph, label = contents
-        if photograph is None or label is None:
+        name, (photograph, label) = self._open(row)
+        pixels, before = self._pixels(name, photograph)
+        if label is None:
             raise LayoutError(f"{name}: the photograph or its label is missing.")
-        try:
-            pixels, before = read_photograph_cell(photograph)
-        except (ValueError, OSError, SyntaxError) as error:
-            raise LayoutError(f"{name}, column {self.image_column}: {clause(error)}.") from error
         reading = self.labels.read(label, f"{name}, column {self.label_column}")
         ids = reading.ids
         if pixels.shape[:2] != ids.shape:
@@ -184,6 +169,39 @@ class PairDataset(Dataset[dict[str, Any]]):
             self._cache[row] = pixels, ids
         return pixels, reading, findings
 
+    def photograph(self, row: int) -> np.ndarray:
+        """uint8 (H, W, 3): the photograph of a row, which may have no label.
+
+        Raises:
+            LayoutError: naming the row, its files and what is wrong with it.
+        """
+        name, (photograph, _) = self._open(row)
+        return self._pixels(name, photograph)[0]
+
+    def _open(self, row: int) -> tuple[str, list[Content | None]]:
+        """The name of a row, with its files, and what is in its two cells."""
+        try:
+            cells = self._cells[row]
+        except Exception as error:  # readers of the many kinds of files fail in many different ways
+            raise LayoutError(f"{self.called} {row}: not readable ({clause(error)}).") from error
+        columns = (self.image_column, self.label_column)
+        name = f"{self.called} {row}{_in_brackets([name_of_file(cells[column]) for column in columns])}"
+        contents = []
+        for column in columns:
+            try:
+                contents.append(open_cell(cells[column]))
+            except (LayoutError, OSError) as error:
+                raise LayoutError(f"{name}, column {column}: {clause(error)}.") from error
+        return name, contents
+
+    def _pixels(self, name: str, photograph: Content | None) -> tuple[np.ndarray, tuple[int, int] | None]:
+        if photograph is None:
+            raise LayoutError(f"{name}: the photograph or its label is missing.")
+        try:
+            return read_photograph_cell(photograph)
+        except (ValueError, OSError, SyntaxError) as error:
+            raise LayoutError(f"{name}, column {self.image_column}: {clause(error)}.") from error
+
     def check(self, rows: Iterable[int], skip_bad: bool) -> Checked:
         """Reads `rows`, and with `skip_bad` leaves out the bad ones.
 
@@ -194,7 +212,7 @@ class PairDataset(Dataset[dict[str, Any]]):
         survey = LabelSurvey(self.classes, self.called, len(self), self.labels.past_the_last)
         for row in rows:
             try:
-                _, reading, findings = self._read(row)
+                _, reading, findings = self.read(row)
             except LayoutError as error:
                 if not skip_bad:
                     raise

@@ -1,30 +1,24 @@
 """Contact sheets of an evaluation, PNG and HTML: layouts of some rows, the images of each model, photographs."""
 
-import base64
 from collections.abc import Collection, Mapping, Sequence
 from html import escape
-from io import BytesIO
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image
 
 from crn_hub.files import write_text
 from crn_hub.metrics.evaluation import Evaluation
 from crn_hub.metrics.picture_sources import chosen_image
 from crn_hub.metrics.table import class_tables, columns_of, lines_of, notes_of
 from crn_hub.networks import CRN
-from crn_hub.pictures import resize_picture, save_picture, to_pixels
+from crn_hub.picture_grids import Tiles, draw_grid, inline
+from crn_hub.pictures import save_picture, to_pixels
 from crn_hub.text import one_line, three_digits
 
 DRAWN_ROWS, EXTREME_ROWS = 4, 2  # how many rows are drawn at random; how many best and how many worst ones
 SEED = 0
-TILE_HEIGHT, MARGIN, HEAD, LEFT = 128, 4, 22, 90  # pixels in the PNG; LEFT: at least
-HIDDEN_COLOR = (225, 225, 225)
-JPEG_QUALITY = 90  # of the pictures in the HTML
-
-
-Tiles = list[Image.Image | None]  # None: a picture that is not to be shown
+TILE_HEIGHT = 128  # pixels in the PNG
 
 
 def write_contact_sheets(evaluation: Evaluation, output: Path, hidden: Collection[int] = ()) -> list[Path]:
@@ -61,37 +55,6 @@ def _choose_rows(evaluation: Evaluation) -> dict[str, list[int]]:
     return {heading: several for heading, several in rows.items() if several}
 
 
-def draw_grid(titles: Sequence[str], lines: Sequence[tuple[str, Tiles]], tile: tuple[int, int]) -> Image.Image:
-    """A sheet of pictures.
-
-    Args:
-        titles: of the columns.
-        lines: of each line its label and its pictures. In the place of one that is not to be shown, a grey tile says
-            so; a column of such pictures alone is left out.
-        tile: (height, width) at which pictures are shown, in pixels.
-    """
-    height, width = tile
-    font = ImageFont.load_default(14)
-    columns = [c for c in range(len(titles)) if any(pictures[c] is not None for _, pictures in lines)]
-    left = max(LEFT, *(int(font.getlength(part)) + 10 for label, _ in lines for part in label.splitlines()))
-    across, down = left + len(columns) * (width + MARGIN), HEAD + len(lines) * (height + MARGIN)
-    sheet = Image.new("RGB", (across, down), "white")
-    draw = ImageDraw.Draw(sheet)
-    for place, column in enumerate(columns):
-        x = left + place * (width + MARGIN)
-        draw.text((x + 2, 2), _fitting(one_line(titles[column]), width - 4, font), "black", font)
-        for line, (_, pictures) in enumerate(lines):
-            y = HEAD + line * (height + MARGIN)
-            picture = pictures[column]
-            if picture is None:
-                picture = Image.new("RGB", (width, height), HIDDEN_COLOR)
-                ImageDraw.Draw(picture).text((width / 2, height / 2), "not to be shown", "black", font, anchor="mm")
-            sheet.paste(resize_picture(picture, tile), (x, y))
-    for line, (label, _) in enumerate(lines):
-        draw.text((4, HEAD + line * (height + MARGIN) + 4), label, "black", font)
-    return sheet
-
-
 def draw_styles(
     model: CRN, layouts: Mapping[str, np.ndarray], tile: tuple[int, int], styles: Sequence[str] | None = None
 ) -> Image.Image:
@@ -126,15 +89,6 @@ def _column_names(evaluation: Evaluation) -> list[str]:
     return ["layout", *(model.name for model, _ in evaluation.models), "photograph"]
 
 
-def _fitting(text: str, width: int, font: ImageFont.ImageFont | ImageFont.FreeTypeFont) -> str:
-    """The text, shortened if it is wider than `width` pixels."""
-    if font.getlength(text) <= width:
-        return text
-    while text and font.getlength(f"{text}…") > width:
-        text = text[:-1]
-    return f"{text}…"
-
-
 def _page(evaluation: Evaluation, rows: dict[str, list[int]], tiles: dict[int, Tiles]) -> str:
     """One HTML file with all its pictures: the table, the notes, and the rows of the contact sheet."""
     names = _column_names(evaluation)
@@ -153,7 +107,7 @@ def _page(evaluation: Evaluation, rows: dict[str, list[int]], tiles: dict[int, T
         for i in several:
             distances = ["", *(three_digits(summary.row_perceptual[i]) for _, summary in evaluation.models), ""]
             figures = "".join(
-                f"<figure><img src='{_inline(picture)}' alt='{escape(name)} of row {evaluation.data.used[i]}'>"
+                f"<figure><img src='{inline(picture)}' alt='{escape(name)} of row {evaluation.data.used[i]}'>"
                 f"<figcaption>{escape(one_line(name))}{f', distance {d}' if d else ''}</figcaption></figure>"
                 for name, picture, d in zip(names, tiles[i], distances, strict=True)
                 if picture is not None
@@ -183,9 +137,3 @@ averaged over the models.</p>
 {"".join(sections)}
 </body></html>
 """
-
-
-def _inline(picture: Image.Image) -> str:
-    data = BytesIO()
-    picture.save(data, "JPEG", quality=JPEG_QUALITY)
-    return f"data:image/jpeg;base64,{base64.b64encode(data.getvalue()).decode()}"
