@@ -1,6 +1,6 @@
 """Class sets, ids and colours, layout files: what the pixels of a layout mean."""
 
-from crn_hub.classes.class_set import UNLABELLED, ClassSet, LayoutError
+from crn_hub.classes.class_set import UNLABELLED, ClassSet, LabelCodes, LayoutError
 from crn_hub.classes.layout_files import (
     INDICES,
     LABEL_IDS,
@@ -20,6 +20,7 @@ __all__ = [
     "UNLABELLED",
     "ClassSet",
     "Finding",
+    "LabelCodes",
     "Layout",
     "LayoutError",
     "LayoutReading",

@@ -68,6 +68,100 @@ def cityscapes(
 
 
 @dataset.command
+def camvid(root: Path, /, *, target: TARGET = Target()) -> None:  # noqa: B008 - defaults for cyclopts
+    """Make a data set of CamVid: its 32 colours become SegNet's 11 classes, its frames SegNet's splits.
+
+    Example: crn dataset camvid /data/camvid --output camvid
+
+    ROOT holds 701_StillsRaw_full and LabeledApproved_full as the archives unpack. CamVid in two folders with its
+    class_dict.csv is made by crn dataset folder.
+
+    Parameters
+    ----------
+    root
+        The folder of CamVid.
+    """
+    from crn_hub.collections.camvid import list_camvid  # takes seconds, and other commands don't need it
+
+    output = _check(target)
+    _make(list_camvid(root), output, target)
+
+
+@dataset.command
+def kitti(
+    root: Path,
+    /,
+    *,
+    without_test: bool = False,
+    target: TARGET = Target(),  # noqa: B008 - defaults for cyclopts
+) -> None:
+    """Make a data set of the KITTI semantic benchmark: raw ids become the 19 train ids of Cityscapes.
+
+    Example: crn dataset kitti /data/data_semantics --output kitti
+
+    ROOT holds training and testing. The labels of the split test are withheld: its rows have none.
+
+    Parameters
+    ----------
+    root
+        The folder of the benchmark.
+    without_test
+        Leave out the split test.
+    """
+    from crn_hub.collections.like_cityscapes import list_kitti  # takes seconds, and other commands don't need it
+
+    output = _check(target)
+    _make(list_kitti(root, not without_test), output, target)
+
+
+@dataset.command
+def bdd100k(
+    root: Path,
+    /,
+    *,
+    without_test: bool = False,
+    target: TARGET = Target(),  # noqa: B008 - defaults for cyclopts
+) -> None:
+    """Make a data set of BDD100K's semantic segmentation, which has the 19 train ids of Cityscapes.
+
+    Example: crn dataset bdd100k /data/bdd100k --output bdd100k
+
+    ROOT holds images/10k and labels/sem_seg/masks. The labels of the split test are withheld: its rows have none.
+
+    Parameters
+    ----------
+    root
+        The folder of BDD100K.
+    without_test
+        Leave out the split test.
+    """
+    from crn_hub.collections.like_cityscapes import list_bdd100k  # takes seconds, and other commands don't need it
+
+    output = _check(target)
+    _make(list_bdd100k(root, not without_test), output, target)
+
+
+@dataset.command
+def gta5(root: Path, /, *, target: TARGET = Target()) -> None:  # noqa: B008 - defaults for cyclopts
+    """Make a data set of Playing for Data (GTA5), whose label maps have the colours of Cityscapes.
+
+    Example: crn dataset gta5 /data/gta5 --output gta5 --skip-bad-rows
+
+    ROOT holds images, labels and split.mat. A few photographs have another size than their label maps: these stop the
+    command, or with --skip-bad-rows are left out.
+
+    Parameters
+    ----------
+    root
+        The folder of the data.
+    """
+    from crn_hub.collections.like_cityscapes import list_gta5  # takes seconds, and other commands don't need it
+
+    output = _check(target)
+    _make(list_gta5(root), output, target)
+
+
+@dataset.command
 def folder(
     images: Path,
     labels: Path | None = None,

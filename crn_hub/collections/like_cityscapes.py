@@ -1,0 +1,151 @@
+"""Collections of streets whose label maps have the classes of Cityscapes.
+
+    KITTI semantics (Alhaija et al., IJCV 2018; development kit): raw ids
+        ROOT/training/image_2/FRAME.png, ROOT/training/semantic/FRAME.png, ROOT/testing/image_2/FRAME.png
+    BDD100K, semantic segmentation (Yu et al., CVPR 2020; documentation): train ids
+        ROOT/images/10k/{train,val,test}/FRAME.jpg, ROOT/labels/sem_seg/masks/{train,val}/FRAME.png
+    Playing for Data, GTA5 (Richter et al., ECCV 2016; its read_mapping): colours of Cityscapes in a palette
+        ROOT/images/NUMBER.png, ROOT/labels/NUMBER.png, ROOT/split.mat
+
+The folders are stated from memory. In KITTI and BDD100K the labels of the test split are withheld.
+"""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import numpy as np
+from scipy.io import loadmat
+
+from crn_hub.classes import LABEL_IDS, ClassSet
+from crn_hub.collections.listing import Frame, Listing, Terms, pictures_in
+from crn_hub.data import LabelOptions
+from crn_hub.text import clause, some
+
+KITTI = Terms(
+    "KITTI semantics",
+    "cc-by-nc-sa-3.0",
+    "KITTI: Hassan Abu Alhaija, Siva Karthik Mustikovela, Lars Mescheder, Andreas Geiger, Carsten Rother. Augmented "
+    "reality meets computer vision: Efficient data generation for urban driving scenes. IJCV 2018.",
+    address="http://www.cvlibs.net/datasets/kitti/",
+)
+BDD100K = Terms(
+    "BDD100K",
+    "bdd100k",
+    "BDD100K: Fisher Yu, Haofeng Chen, Xin Wang, Wenqi Xian, Yingying Chen, Fangchen Liu, Vashisht Madhavan, Trevor "
+    "Darrell. BDD100K: A diverse driving dataset for heterogeneous multitask learning. CVPR 2020.",
+    may_be_published=False,
+    address="https://doc.bdd100k.com/license.html",
+)
+GTA5 = Terms(
+    "Playing for Data (GTA5)",
+    "playing-for-data",
+    "Playing for Data: Stephan R. Richter, Vibhav Vineet, Stefan Roth, Vladlen Koltun. Playing for data: Ground truth "
+    "from computer games. ECCV 2016.",
+    may_be_published=False,
+    address="https://download.visinf.tu-darmstadt.de/data/from_games/",
+)
+GTA5_SPLITS = {"train": "trainIds", "validation": "valIds", "test": "testIds"}  # ours -> that of split.mat
+
+
+def list_kitti(root: Path, with_test: bool = True) -> Listing:
+    """
+    Args:
+        root: the folder with training and testing.
+        with_test: keep the photographs of the test split as rows without labels.
+
+    Raises:
+        FileNotFoundError: if there is no photograph with a label map.
+    """
+    pairs = {"train": (root / "training" / "image_2", root / "training" / "semantic")}
+    withheld = {"test": root / "testing" / "image_2"} if with_test else {}
+    return _listing(root, KITTI, pairs, withheld, "png", LABEL_IDS)
+
+
+def list_bdd100k(root: Path, with_test: bool = True) -> Listing:
+    """
+    Args:
+        root: the folder with images and labels.
+        with_test: keep the photographs of the test split as rows without labels.
+
+    Raises:
+        FileNotFoundError: if there is no photograph with a label map.
+    """
+    images, masks = root / "images" / "10k", root / "labels" / "sem_seg" / "masks"
+    pairs = {split: (images / folder, masks / folder) for split, folder in (("train", "train"), ("validation", "val"))}
+    return _listing(root, BDD100K, pairs, {"test": images / "test"} if with_test else {}, "jpg", None)
+
+
+def list_gta5(root: Path) -> Listing:
+    """
+    Args:
+        root: the folder with images, labels and split.mat.
+
+    Raises:
+        FileNotFoundError: if there is no photograph with a label map, or no split.mat.
+        ValueError: if split.mat cannot be read.
+    """
+    whole = _listing(root, GTA5, {"train": (root / "images", root / "labels")}, {}, "png", LABEL_IDS)
+    file = root / "split.mat"
+    if not file.is_file():
+        raise FileNotFoundError(f"{file}: no such file, which says what is trained on; it comes with the data.")
+    try:
+        content = loadmat(file)
+        numbers = {split: {*np.ravel(content[key]).astype(int).tolist()} for split, key in GTA5_SPLITS.items()}
+    except Exception as error:  # a damaged file fails in many different ways
+        raise ValueError(f"{file}: cannot be read as the split of GTA5 ({clause(error)}).") from error
+    frames = {int(frame.photograph.stem): frame for frame in whole.splits["train"] if frame.photograph.stem.isdigit()}
+    splits = {split: [frames[n] for n in sorted(of_split) if n in frames] for split, of_split in numbers.items()}
+    missing = [
+        f"images/{number:05}.png: named in split.mat as {split}, but not there"
+        for split, of_split in numbers.items()
+        for number in sorted(of_split - {*frames})
+    ]
+    return Listing(
+        GTA5, whole.classes, whole.options, {s: f for s, f in splits.items() if f}, [*whole.missing, *missing]
+    )
+
+
+def _listing(
+    root: Path,
+    terms: Terms,
+    pairs: Mapping[str, tuple[Path, Path]],
+    withheld: Mapping[str, Path],
+    suffix: str,
+    layout_classes: str | None,
+) -> Listing:
+    """The frames of folders in which a photograph and its label map have the same name.
+
+    Args:
+        root, terms: of the collection.
+        pairs: of each split the folders of photographs and label maps.
+        withheld: of each split without labels that of photographs.
+        suffix: of photographs.
+        layout_classes: what label maps are drawn in; as for `LabelOptions`.
+    """
+    splits: dict[str, list[Frame]] = {}
+    missing: list[str] = []
+    for split, (photographs, labels) in pairs.items():
+        found = {file.stem: file for file in pictures_in(photographs, f"*.{suffix}")}
+        masks = {file.stem: file for file in pictures_in(labels, "*.png")}
+        splits[split] = [Frame(found[name], masks[name], {"frame": name}) for name in found if name in masks]
+        missing += _lacking(root, found, masks, labels, ".png", "label map")
+        missing += _lacking(root, masks, found, photographs, f".{suffix}", "photograph")
+    for split, folder in withheld.items():
+        splits[split] = [Frame(file, None, {"frame": file.stem}) for file in pictures_in(folder, f"*.{suffix}")]
+    if not any(splits[split] for split in pairs):
+        places = some((path.relative_to(root) for pair in pairs.values() for path in pair), 6)
+        raise FileNotFoundError(f"{root}: no photograph with a label map of the same name; looked in {places}.")
+    present = {split: frames for split, frames in splits.items() if frames}
+    return Listing(terms, ClassSet.cityscapes(), LabelOptions(layout_classes=layout_classes), present, missing)
+
+
+def _lacking(
+    root: Path, there: Mapping[str, Path], others: Iterable[str], folder: Path, suffix: str, what: str
+) -> list[str]:
+    """A line for each file whose partner isn't in `folder`."""
+    known = {*others}
+    return [
+        f"{(folder / (name + suffix)).relative_to(root)}: no {what} of {file.relative_to(root)}"
+        for name, file in there.items()
+        if name not in known
+    ]
