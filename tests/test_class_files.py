@@ -90,7 +90,7 @@ def test_several_ids_and_colours_for_one_class(tmp_path: Path) -> None:
     assert reading.ids.tolist() == [[0, 0, 1, 255, 255]]
     snapped = read_layout(np.array([[[127, 2, 190]]], np.uint8), SET, layout_classes=drawn_in, snap=True)
     assert snapped.ids.tolist() == [[0]]
-    with pytest.raises(LayoutError, match=r"id 8 \(1 pixel\): of no class; the file .* knows 0, 1, 6, 7, 21, 22, 23"):
+    with pytest.raises(LayoutError, match=r"id 8 \(1 pixel\): of no class; known are 0, 1, 6, 7, 21, 22, 23"):
         read_layout(np.array([[7, 8]]), SET, layout_classes=drawn_in)
 
 
@@ -106,6 +106,7 @@ def test_an_entry_unlabelled_has_a_position_like_the_others(tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("further", "message"),
     [
+        ({"label_id": 7}, "'label_id' is no key of a class; there are label_ids and label_colors"),
         ({"label_ids": 7}, "label_ids of 'sky' must be a list, not 7"),
         ({"label_ids": [True]}, "label_ids of 'sky' must be whole numbers, not True"),
         ({"label_ids": [3, 3]}, "a number in label_ids may occur only once"),

@@ -232,6 +232,17 @@ def test_a_folder_may_have_brackets_in_its_name(tmp_path: Path, form: str) -> No
     assert same(ids_of(splits["train"])[:2], expected(0, 1))
 
 
+def test_folders_of_the_same_name_are_different_data_sets(tmp_path: Path) -> None:
+    """The datasets library caches by name where a card names the files."""
+    card = "---\nconfigs:\n- config_name: default\n  data_files:\n  - split: train\n    path: data/train-*\n---\n"
+    for first in (0, 2):
+        folder = write_folder(tmp_path / str(first) / "streets", rows=3, first=first)
+        (folder / "README.md").write_text(card)
+        assert same(ids_of(load_splits(str(folder))["train"]), expected(first, first + 1, first + 2))
+    shutil.copy(tmp_path / "2/streets/data/train-00000-of-00001.parquet", tmp_path / "0/streets/data")
+    assert same(ids_of(load_splits(str(tmp_path / "0/streets"))["train"]), expected(2, 3, 4))  # it has changed
+
+
 def test_one_of_several_configurations(tmp_path: Path) -> None:
     for number, name in enumerate(("day", "night [rain]")):
         write_folder(tmp_path / "data" / name, rows=3 + number)
@@ -248,6 +259,28 @@ def test_one_of_several_configurations(tmp_path: Path) -> None:
         assert len(load_splits(str(folder), DataOptions(dataset_config_name="night"))["train"]) == 4
         with pytest.raises(ValueError, match="no configuration 'dusk'; there are day, night"):
             load_splits(str(folder), DataOptions(dataset_config_name="dusk"))
+
+
+def test_files_of_another_kind_beside_the_data_are_not_read(tmp_path: Path) -> None:
+    folder = write_folder(tmp_path / "streets", rows=3)
+    for name in ("my_classes.json", "colors.csv", "notes.txt"):
+        (folder / name).write_text("nothing that could be read")
+    assert same(ids_of(load_splits(str(folder))["train"]), expected(0, 1, 2))
+
+
+def test_what_cannot_be_meant_is_refused_with_what_can(tmp_path: Path) -> None:
+    write_pictures(tmp_path / "odd" / "foo", "image", ["a", "b"])
+    write_pictures(tmp_path / "odd" / "bar", "label", ["a", "b"])
+    with pytest.raises(ValueError, match="name both: --dataset_name PHOTOGRAPHS --label_folder LABELS"):
+        load_splits(str(tmp_path / "odd"))
+    with pytest.raises(ValueError, match="column 'image' cannot hold both the photographs and the label maps"):
+        load_splits(str(tmp_path / "odd"), DataOptions(label_column="image"))
+    write_pictures(tmp_path / "pairs" / "img", "image", ["a", "b"])
+    labels = write_pictures(tmp_path / "pairs" / "label", "label", ["a", "b"])
+    with pytest.raises(ValueError, match=r"--dataset_config_name day: .* has none"):
+        load_splits(str(tmp_path / "pairs"), DataOptions(dataset_config_name="day"))
+    (labels / "classes.json").write_text(json.dumps(CAMVID.to_list()))
+    assert find_classes(str(tmp_path / "pairs")) == CAMVID
 
 
 def test_options_that_a_name_cannot_have_are_refused(tmp_path: Path) -> None:

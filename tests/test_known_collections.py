@@ -167,3 +167,98 @@ def test_gta5(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Ca
         np.testing.assert_array_equal(ids, expected[frame])
     savemat(raw / "split.mat", {"trainIds": [[1], [9]], "valIds": [[3]], "testIds": [[5]]})
     assert list_gta5(raw).missing == ["images/00009.png: named in split.mat as train, but not there"]
+
+
+# -- many classes ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("name", "count"), [("ade20k", 150), ("coco-stuff", 171), ("mapillary", 65)])
+def test_lists_of_classes_are_unique_and_survive(name: str, count: int, tmp_path: Path) -> None:
+    classes = ClassSet.load(name)  # refuses names and colours that repeat
+    assert len(classes) == count
+    assert ClassSet.from_list(classes.to_list()) == classes
+    assert {"sky", "building", "person", "car"} <= {
+        CITYSCAPES.names[index] for index in classes.translation_to(CITYSCAPES)[:count] if index != 255
+    }
+
+
+def test_translations_of_large_sets_by_names_aliases_and_wholes() -> None:
+    def becomes(name: str, part: str, target: ClassSet) -> str:
+        classes = ClassSet.load(name)
+        return target.names[classes.translation_to(target)[classes.names.index(part)]]
+
+    assert becomes("ade20k", "skyscraper", CITYSCAPES) == "building"
+    assert becomes("ade20k", "earth", CITYSCAPES) == "terrain"
+    assert becomes("ade20k", "windowpane", ClassSet.streets()) == "window"
+    assert becomes("coco-stuff", "bush", CITYSCAPES) == "vegetation"
+    assert becomes("coco-stuff", "pavement", CITYSCAPES) == "sidewalk"
+    assert becomes("mapillary", "Lane Marking - General", CITYSCAPES) == "road"
+    assert becomes("mapillary", "Motorcyclist", CITYSCAPES) == "rider"
+    assert becomes("mapillary", "Motorcyclist", CAMVID) == "bicyclist"
+
+
+def same_name_tree(root: Path, photographs: str, labels: str, frames: dict[str, np.ndarray], palette: bool) -> None:
+    (root / photographs).mkdir(parents=True, exist_ok=True)
+    (root / labels).mkdir(parents=True, exist_ok=True)
+    (root / photographs / ".DS_Store").write_bytes(b"\0")
+    for seed, (frame, values) in enumerate(frames.items()):
+        picture(seed).save(root / photographs / f"{frame}.jpg")
+        label = Image.fromarray(values)
+        if palette:
+            label.putpalette([(7 * index + 3 * channel) % 256 for index in range(256) for channel in range(3)])
+        label.save(root / labels / f"{frame}.png")
+
+
+@pytest.mark.parametrize(
+    ("command", "folders", "values", "meaning"),
+    [
+        (
+            "ade20k",
+            {f: (f"images/{f}", f"annotations/{f}") for f in ("training", "validation")},
+            np.arange(151),
+            {0: None, 1: "wall", 150: "flag"},
+        ),
+        (
+            "coco-stuff",
+            {f: (f"images/{f}", f"stuffthingmaps/{f}") for f in ("train2017", "val2017")},
+            np.array([0, 10, 12, 89, 91, 181, 255]),
+            {0: "person", 10: "fire hydrant", 12: "stop sign", 89: "toothbrush", 91: "banner", 181: "wood", 255: None},
+        ),
+        (
+            "mapillary",
+            {f: (f"{f}/images", f"{f}/v1.2/labels") for f in ("training", "validation")},
+            np.arange(66),
+            {0: "Bird", 64: "Ego Vehicle", 65: None},
+        ),
+        (
+            "mapillary",
+            {f: (f"{f}/images", f"{f}/labels") for f in ("training", "validation")},
+            np.arange(66),
+            {13: "Road", 65: None},
+        ),
+    ],
+)
+def test_collections_of_many_classes(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    command: str,
+    folders: dict[str, tuple[str, str]],
+    values: np.ndarray,
+    meaning: dict[int, str | None],
+) -> None:
+    """Ids from 1 (ADE20K), with holes (COCO-Stuff), with one for nothing and in a palette (Mapillary)."""
+    raw, out = tmp_path / "raw", tmp_path / "out"
+    written = {}
+    for number, (photographs, labels) in enumerate(folders.values()):
+        frames = {f"{number}{seed:08}": label_of(10 * number + seed, values) for seed in range(3)}
+        same_name_tree(raw, photographs, labels, frames, palette=command == "mapillary")
+        written |= frames
+    assert crn(monkeypatch, "dataset", command, raw, "--output", out) == 0
+    classes = find_classes(str(out))
+    assert classes == ClassSet.load(command)
+    found = ids_in(out, "train", classes) | ids_in(out, "validation", classes)
+    assert {*found} == {*written}
+    for frame, ids in found.items():
+        for value, name in meaning.items():
+            wanted = 255 if name is None else classes.names.index(name)
+            assert (ids[written[frame] == value] == wanted).all()

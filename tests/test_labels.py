@@ -117,7 +117,7 @@ def test_ids_may_begin_at_one() -> None:
     label = np.array([[0, 1, 2, 255]], np.uint8)
     data = PairDataset(rows_of(label), LabelReader(TWO, DataOptions(reduce_labels=True)), (1, 2))
     assert data.decode(0)[1].tolist() == [[255, 0, 1, 255]]
-    with pytest.raises(LayoutError, match="id 2 "):
+    with pytest.raises(LayoutError, match=r"id 3 .* known are 0, 1, 2, and 255"):
         PairDataset(rows_of(np.array([[3]])), LabelReader(TWO, DataOptions(reduce_labels=True)), (1, 2)).decode(0)
 
 
@@ -244,7 +244,10 @@ def test_a_survey_counts_pixels_and_rows() -> None:
         ),
         (
             [every_id(), Image.fromarray(CAMVID.to_colors(every_id()))],
-            ["labels were read in different ways: 1 row as ids, 1 row as colours."],
+            [
+                "labels were read in different ways: 1 row as ids, 1 row as colours; if all hold ids: --layout_classes "
+                "indices."
+            ],
         ),
     ],
 )
@@ -255,6 +258,44 @@ def test_warnings_are_silent_on_good_data(labels: list, warnings: list[str]) -> 
 def test_the_id_after_the_last_is_no_surprise_where_somebody_has_said_so() -> None:
     assert survey_of(rows_of(np.arange(12)[None]), ignore_label=(11,)).warnings() == []
     assert survey_of(rows_of(np.arange(12)[None]), reduce_labels=True).warnings() == []
+
+
+def test_ids_that_seem_to_begin_at_one_are_warned_of() -> None:
+    (never, warning) = survey_of(rows_of(np.arange(1, 12)[None])).warnings()
+    assert never == "sky never occurs."
+    assert warning.startswith("id 11 occurs and 0 doesn't, and 11 classes have the ids 0 to 10: ids seem to begin at 1")
+
+
+def test_indices_go_through_what_the_class_file_says_of_numbers(tmp_path: Path) -> None:
+    """CVAT's or labelme's palette, and classes that begin after "unlabelled"."""
+    (tmp_path / "classes.json").write_text(
+        '[{"name": "unlabelled", "color": [0, 0, 0]}, {"name": "road", "color": [128, 0, 0]},'
+        ' {"name": "sky", "color": [0, 128, 0]}, {"name": "tree", "color": [128, 128, 0]}]'
+    )
+    classes = ClassSet.load(tmp_path / "classes.json")
+    label = Image.fromarray(np.array([[0, 1, 2, 3, 255]], np.uint8))
+    label.putpalette(voc_palette(256))
+    reader = LabelReader(classes, DataOptions(layout_classes=INDICES))
+    assert PairDataset(rows_of(label), reader, (1, 2)).decode(0)[1].tolist() == [[255, 0, 1, 2, 255]]
+    with pytest.raises(LayoutError, match="--reduce_labels: the file with the classes says already"):
+        LabelReader(classes, DataOptions(reduce_labels=True))
+
+
+def test_a_class_may_have_the_number_255(tmp_path: Path) -> None:
+    (tmp_path / "classes.json").write_text(
+        '[{"name": "ground", "color": [9, 9, 9], "label_ids": [0]}, {"name": "crack", "color": [8, 8, 8],'
+        ' "label_ids": [255]}]'
+    )
+    survey = survey_of(rows_of(np.array([[0, 255, 255, 0]])), ClassSet.load(tmp_path / "classes.json"))
+    assert survey.shares.tolist() == [0.5, 0.5, 0]
+
+
+def test_ids_in_colours_of_sixteen_bits_are_refused() -> None:
+    """Pillow gives the upper 8 bits only: all ids would be 0."""
+    rows = b"".join(b"\0" + struct.pack(">12H", *[value for value in (0, 1, 2, 3) for _ in range(3)]) for _ in range(2))
+    label = cell(png_of(struct.pack(">IIBBBBB", 4, 2, 16, 2, 0, 0, 0), rows))
+    with pytest.raises(LayoutError, match="16 bits per channel that is black in the upper 8 of them"):
+        survey_of([{"image": Image.new("RGB", (4, 2)), "label": label}], TWO)
 
 
 def test_findings_are_gathered_over_rows_with_the_first_of_each() -> None:

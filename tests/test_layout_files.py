@@ -175,7 +175,7 @@ def test_further_ids_may_mean_unlabelled_and_ids_may_begin_at_one(tmp_path: Path
     assert notes == tuple(f"id {number} in 1 pixel (25.0%) was treated as unlabelled." for number in (254, 65535))
     read_as(np.array([[2, 255]]), np.array([[2, -1]], np.int16), CAMVID, unlabelled=[-1])
     read_as(np.array([[255, 0, 10, 255]]), np.array([[0, 1, 11, 255]]), CAMVID, starts_at_one=True)
-    assert "id 11 (1 pixel)" in refusal(np.array([[0, 12]]), CAMVID, starts_at_one=True)
+    assert "id 12 (1 pixel): of no class; known are 0, 1," in refusal(np.array([[0, 12]]), CAMVID, starts_at_one=True)
 
 
 def test_a_file_may_be_open(tmp_path: Path) -> None:

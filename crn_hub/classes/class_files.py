@@ -2,7 +2,7 @@
 
 JSON as described in `ClassSet.load`; CVAT's labelmap.txt (https://docs.cvat.ai/docs/dataset_management/formats/format-smask/:
 a line `name:r,g,b:parts:actions` for each class); CSV with a name and three levels a line, such as CamVid's
-class_dict.csv. In UTF-8, or in UTF-16 with a byte order mark.
+class_dict.csv, and perhaps aliases ("a|b") and part_of. In UTF-8, or in UTF-16 with a byte order mark.
 """
 
 import codecs
@@ -17,11 +17,13 @@ from crn_hub.text import clause
 _BYTE_ORDER_MARKS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
 # What the columns of a CSV are called, ours first.
 _COLUMNS = {
-    "name": ("name", "class", "label", "class_name", "label_name"),
+    "name": ("name", "class_name", "label_name", "class", "label"),
     "red": ("r", "red"),
     "green": ("g", "green"),
     "blue": ("b", "blue"),
     "id": ("id",),
+    "aliases": ("aliases",),
+    "part_of": ("part_of",),
 }
 
 
@@ -64,7 +66,7 @@ def _from_csv(text: str) -> list[dict[str, Any]]:
     lines = [
         (number, [cell.strip() for cell in cells])
         for number, cells in enumerate(csv.reader(text.splitlines(), delimiter=delimiter), start=1)
-        if any(cell.strip() for cell in cells)
+        if any(cell.strip() for cell in cells) and not cells[0].lstrip().startswith("#")
     ]
     if not lines:
         raise ValueError("an empty file")
@@ -73,10 +75,10 @@ def _from_csv(text: str) -> list[dict[str, Any]]:
         what: next((first.index(name) for name in names if name in first), None) for what, names in _COLUMNS.items()
     }
     if places["name"] is None and len(first) == 4 and all(cell.isdigit() for cell in first[1:]):
-        places = dict(zip(_COLUMNS, range(4), strict=False)) | {"id": None}  # there is no line of column names
+        places = dict.fromkeys(_COLUMNS) | dict(zip(_COLUMNS, range(4), strict=False))  # no line of column names
     else:
         lines = lines[1:]
-    if missing := [what for what, place in places.items() if place is None and what != "id"]:
+    if missing := [what for what in ("name", "red", "green", "blue") if places[what] is None]:
         raise ValueError(f"no column for {' and '.join(missing)}; name the columns name, r, g and b")
     rows = []
     for number, cells in lines:
@@ -85,6 +87,10 @@ def _from_csv(text: str) -> list[dict[str, Any]]:
             row: dict[str, Any] = {"name": cells[places["name"]], "color": levels}  # type: ignore[index]
             if places["id"] is not None:
                 row["id"] = int(cells[places["id"]])
+            if places["aliases"] is not None:
+                row["aliases"] = [alias.strip() for alias in cells[places["aliases"]].split("|") if alias.strip()]
+            if places["part_of"] is not None:
+                row["part_of"] = cells[places["part_of"]] or None
         except (IndexError, ValueError) as error:
             raise ValueError(f"line {number} is {clause(cells)}, not a name and three whole numbers") from error
         rows.append(row)

@@ -10,6 +10,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ import numpy as np
 from PIL import Image
 
 from crn_hub.classes.class_files import read_class_rows
-from crn_hub.classes.presets import PRESETS, VOID_COLORS
+from crn_hub.classes.presets import LISTS, PRESETS, VOID_COLORS
 from crn_hub.text import clause, some
 
 UNLABELLED = 255
@@ -131,6 +132,11 @@ class ClassSet:
     def __repr__(self) -> str:
         return f"ClassSet({len(self)}: {', '.join(self.names)})"
 
+    def with_ids_from_one(self) -> "ClassSet":
+        """The same classes, in whose label files ids begin at 1, and 0 means unlabelled."""
+        ids = {0: UNLABELLED, **{index + 1: index for index in range(len(self))}}
+        return ClassSet(self.names, self.colors, dict(self.aliases), self.part_of, LabelCodes(ids, self.codes.colors))
+
     def without_codes(self) -> "ClassSet":
         """The same classes, whose label files hold ids and class colours."""
         return ClassSet(self.names, self.colors, dict(self.aliases), self.part_of)
@@ -168,7 +174,7 @@ class ClassSet:
 
     @classmethod
     def load(cls, name_or_file: str | os.PathLike[str]) -> "ClassSet":
-        """A preset by its name ("cityscapes", "camvid", "streets"), or a file.
+        """A preset by its name (`PRESETS`, `LISTS`), or a file.
 
         A file is a classes.json (see `from_list`), CVAT's labelmap.txt, or a CSV with name, r, g and b (see
         `class_files`). It may also say what label files hold: "label_ids", a list of the numbers, and "label_colors",
@@ -183,10 +189,14 @@ class ClassSet:
         if name_or_file in PRESETS:
             return cls.from_list(PRESETS[str(name_or_file)])
         path = Path(name_or_file)
+        if name_or_file in LISTS:
+            return _load_list(str(name_or_file))
         if os.path.isdir(path):
             raise LayoutError(f"{path}: a folder, not a file with classes.")
         if not os.path.isfile(path):
-            raise LayoutError(f"{path}: no such file, and no preset of classes either (presets: {', '.join(PRESETS)}).")
+            raise LayoutError(
+                f"{path}: no such file, and no preset of classes either (presets: {', '.join([*PRESETS, *LISTS])})."
+            )
         try:
             rows = read_class_rows(path)
         except (ValueError, OSError) as error:
@@ -205,7 +215,12 @@ class ClassSet:
     def _from_file(cls, rows: Any) -> "ClassSet":
         if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
             return cls.from_list(rows)  # which says what is wrong
-        is_void = [isinstance(name := row.get("name"), str) and _is_unlabelled(name) for row in rows]
+        is_void = [str(row.get("name")).strip().casefold() in ("unlabelled", "unlabeled") for row in rows]
+        for row in rows:
+            if unknown := [key for key in row if key.startswith("label") and key not in ("label_ids", "label_colors")]:
+                raise LayoutError(
+                    f"{reprlib.repr(unknown[0])} is no key of a class; there are label_ids and label_colors."
+                )
         for position, row in enumerate(rows):
             _check_position(row, position)
         kept = [
@@ -282,11 +297,11 @@ class ClassSet:
         """
         if self.codes.ids is None:
             return self.check_ids(numbers, source)
-        void = numbers == UNLABELLED
+        void = (numbers == UNLABELLED) & (UNLABELLED not in self.codes.ids)
         known, ids = (np.array(list(part)) for part in (self.codes.ids, self.codes.ids.values()))
         if (outside := ~void & ~np.isin(numbers, known)).any():
             raise LayoutError(
-                f"{source}: id {_values_seen(numbers[outside])}: of no class; the file with the classes knows "
+                f"{source}: id {_values_seen(numbers[outside])}: of no class; known are "
                 f"{', '.join(map(str, sorted(known.tolist())))}, and {UNLABELLED} for unlabelled."
             )
         order = np.argsort(known)
@@ -376,6 +391,11 @@ class ClassSet:
         image = Image.fromarray(self.check_ids(ids), mode="L")
         image.putpalette(self.palette.tobytes())
         return image
+
+
+@cache
+def _load_list(name: str) -> ClassSet:
+    return ClassSet._from_file(read_class_rows(LISTS[name]))
 
 
 def check_integers(ids: np.ndarray, source: str) -> np.ndarray:

@@ -76,7 +76,8 @@ def decode(
     """
     if image.width * image.height > max_pixels:
         raise LayoutError(f"{source}: {image.width} x {image.height} pixels are more than the {max_pixels:,} allowed.")
-    scale = _check_depth(image, source, as_indices)
+    scale, has_lost_ids = _check_depth(image, source, as_indices), False
+    is_deep = any("RGB" in str(tile[3]) and ";16" in str(tile[3]) for tile in getattr(image, "tile", []))
     # A JPEG may be inside a TIFF. Pillow forgets the format when it decodes.
     file_format = "JPEG" if image.info.get("compression") == "jpeg" else image.format
     try:
@@ -88,6 +89,7 @@ def decode(
         unset = np.asarray(image.convert("RGBA").getchannel("A")) == 0 if image.has_transparency_data else None
         if in_colors and image.mode in ("RGB", "RGBA"):
             values = np.asarray(image.convert("RGB"))
+            has_lost_ids = is_deep and not values.any()
         else:
             values = np.asarray(image.getchannel(0) if image.mode in ("P", "PA", "LA") else image)
     except Exception as error:  # decoders and EXIF readers fail in many different ways
@@ -100,6 +102,11 @@ def decode(
         )
     if pictures > 1:
         raise LayoutError(f"{source}: holds {pictures} pictures, but a layout is one; save the right one by itself.")
+    if has_lost_ids:  # Pillow gives the upper 8 bits
+        raise LayoutError(
+            f"{source}: a picture of 16 bits per channel that is black in the upper 8 of them; if it holds ids, save "
+            "them in one channel."
+        )
     lossy = file_format if file_format in ("JPEG", "GIF") else ""
     if lossy and not in_colors:
         raise LayoutError(f"{source}: a {lossy} file doesn't preserve ids; save the layout as PNG.")

@@ -267,18 +267,15 @@ class _Reader:
         values = np.where(void, UNLABELLED, values)
         if self.label_ids:
             return self._from_label_ids(values)
-        if self.starts_at_one:
-            is_void = (values == 0) | (values == UNLABELLED)
-            values = np.where(is_void, UNLABELLED, values - values.dtype.type(1))  # 0 - 1, of uint8 255, doesn't count
         own = self.given or self.classes
         try:
-            ids = own.find_ids(values, self.source)
+            ids = (own.with_ids_from_one() if self.starts_at_one else own).find_ids(values, self.source)
         except LayoutError as error:
             if own == ClassSet.cityscapes() and ((values <= LAST_CITYSCAPES_LABEL_ID) | (values == UNLABELLED)).all():
                 advice = f"raw Cityscapes ids need the layout classes {LABEL_IDS}"
                 raise LayoutError(f"{str(error).rstrip('.')}; {advice}.") from error
             raise
-        return self._translate(ids, own)
+        return self._translate(np.where(void, UNLABELLED, ids).astype(np.uint8), own)
 
     def _whole_numbers(self, values: np.ndarray) -> np.ndarray:
         """Floats that are whole numbers, and truth values, as integers in which no difference overflows; or uint8."""

@@ -6,6 +6,7 @@ and doors that LabelMeFacade tells apart from buildings (Fröhlich, Rodner and D
 project's own: the names of a class in other sets.
 """
 
+from pathlib import Path
 from typing import Any
 
 
@@ -56,6 +57,10 @@ PRESETS = {
         {"name": "door", "color": [200, 100, 0], "part_of": "building"},
     ],
 }
+
+# Sets that are known by name only: with so many colours they would be recognised in pictures of something else. Each
+# file states its source.
+LISTS = {name: Path(__file__).parent / "preset_lists" / f"{name}.csv" for name in ("ade20k", "coco-stuff", "mapillary")}
 
 # Colours of pixels of no class in the official label pictures.
 VOID_COLORS = {

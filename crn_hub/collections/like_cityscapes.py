@@ -10,16 +10,15 @@
 The folders are stated from memory. In KITTI and BDD100K the labels of the test split are withheld.
 """
 
-from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
 from scipy.io import loadmat
 
 from crn_hub.classes import LABEL_IDS, ClassSet
-from crn_hub.collections.listing import Frame, Listing, Terms, pictures_in
+from crn_hub.collections.listing import Listing, Terms, list_same_names
 from crn_hub.data import LabelOptions
-from crn_hub.text import clause, some
+from crn_hub.text import clause
 
 KITTI = Terms(
     "KITTI semantics",
@@ -44,6 +43,7 @@ GTA5 = Terms(
     may_be_published=False,
     address="https://download.visinf.tu-darmstadt.de/data/from_games/",
 )
+RAW_IDS = LabelOptions(layout_classes=LABEL_IDS)
 GTA5_SPLITS = {"train": "trainIds", "validation": "valIds", "test": "testIds"}  # ours -> that of split.mat
 
 
@@ -58,7 +58,7 @@ def list_kitti(root: Path, with_test: bool = True) -> Listing:
     """
     pairs = {"train": (root / "training" / "image_2", root / "training" / "semantic")}
     withheld = {"test": root / "testing" / "image_2"} if with_test else {}
-    return _listing(root, KITTI, pairs, withheld, "png", LABEL_IDS)
+    return list_same_names(root, KITTI, pairs, withheld, "png", ClassSet.cityscapes(), RAW_IDS)
 
 
 def list_bdd100k(root: Path, with_test: bool = True) -> Listing:
@@ -72,7 +72,8 @@ def list_bdd100k(root: Path, with_test: bool = True) -> Listing:
     """
     images, masks = root / "images" / "10k", root / "labels" / "sem_seg" / "masks"
     pairs = {split: (images / folder, masks / folder) for split, folder in (("train", "train"), ("validation", "val"))}
-    return _listing(root, BDD100K, pairs, {"test": images / "test"} if with_test else {}, "jpg", None)
+    withheld = {"test": images / "test"} if with_test else {}
+    return list_same_names(root, BDD100K, pairs, withheld, "jpg", ClassSet.cityscapes(), LabelOptions())
 
 
 def list_gta5(root: Path) -> Listing:
@@ -84,7 +85,8 @@ def list_gta5(root: Path) -> Listing:
         FileNotFoundError: if there is no photograph with a label map, or no split.mat.
         ValueError: if split.mat cannot be read.
     """
-    whole = _listing(root, GTA5, {"train": (root / "images", root / "labels")}, {}, "png", LABEL_IDS)
+    pairs = {"train": (root / "images", root / "labels")}
+    whole = list_same_names(root, GTA5, pairs, {}, "png", ClassSet.cityscapes(), RAW_IDS)
     file = root / "split.mat"
     if not file.is_file():
         raise FileNotFoundError(f"{file}: no such file, which says what is trained on; it comes with the data.")
@@ -103,49 +105,3 @@ def list_gta5(root: Path) -> Listing:
     return Listing(
         GTA5, whole.classes, whole.options, {s: f for s, f in splits.items() if f}, [*whole.missing, *missing]
     )
-
-
-def _listing(
-    root: Path,
-    terms: Terms,
-    pairs: Mapping[str, tuple[Path, Path]],
-    withheld: Mapping[str, Path],
-    suffix: str,
-    layout_classes: str | None,
-) -> Listing:
-    """The frames of folders in which a photograph and its label map have the same name.
-
-    Args:
-        root, terms: of the collection.
-        pairs: of each split the folders of photographs and label maps.
-        withheld: of each split without labels that of photographs.
-        suffix: of photographs.
-        layout_classes: what label maps are drawn in; as for `LabelOptions`.
-    """
-    splits: dict[str, list[Frame]] = {}
-    missing: list[str] = []
-    for split, (photographs, labels) in pairs.items():
-        found = {file.stem: file for file in pictures_in(photographs, f"*.{suffix}")}
-        masks = {file.stem: file for file in pictures_in(labels, "*.png")}
-        splits[split] = [Frame(found[name], masks[name], {"frame": name}) for name in found if name in masks]
-        missing += _lacking(root, found, masks, labels, ".png", "label map")
-        missing += _lacking(root, masks, found, photographs, f".{suffix}", "photograph")
-    for split, folder in withheld.items():
-        splits[split] = [Frame(file, None, {"frame": file.stem}) for file in pictures_in(folder, f"*.{suffix}")]
-    if not any(splits[split] for split in pairs):
-        places = some((path.relative_to(root) for pair in pairs.values() for path in pair), 6)
-        raise FileNotFoundError(f"{root}: no photograph with a label map of the same name; looked in {places}.")
-    present = {split: frames for split, frames in splits.items() if frames}
-    return Listing(terms, ClassSet.cityscapes(), LabelOptions(layout_classes=layout_classes), present, missing)
-
-
-def _lacking(
-    root: Path, there: Mapping[str, Path], others: Iterable[str], folder: Path, suffix: str, what: str
-) -> list[str]:
-    """A line for each file whose partner isn't in `folder`."""
-    known = {*others}
-    return [
-        f"{(folder / (name + suffix)).relative_to(root)}: no {what} of {file.relative_to(root)}"
-        for name, file in there.items()
-        if name not in known
-    ]

@@ -1,11 +1,12 @@
 """What a collection of photographs and label maps on a disk consists of: its frames by split, before any is read."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from crn_hub.classes import ClassSet
 from crn_hub.data import LabelOptions
+from crn_hub.text import some
 
 
 @dataclass(frozen=True)
@@ -68,3 +69,53 @@ class Listing:
 def pictures_in(folder: Path, pattern: str) -> list[Path]:
     """The files that match, in the order of their paths, without hidden ones; [] if there is no such folder."""
     return sorted(file for file in folder.glob(pattern) if file.is_file() and not file.name.startswith("."))
+
+
+def list_same_names(
+    root: Path,
+    terms: Terms,
+    pairs: Mapping[str, tuple[Path, Path]],
+    withheld: Mapping[str, Path],
+    suffix: str,
+    classes: ClassSet,
+    options: LabelOptions,
+) -> Listing:
+    """The frames of folders in which a photograph and its label map have the same name.
+
+    Args:
+        root, terms: of the collection.
+        pairs: of each split the folders of photographs and label maps.
+        withheld: of each split without labels that of photographs.
+        suffix: of photographs.
+        classes, options: as for `Listing`.
+
+    Raises:
+        FileNotFoundError: if there is no photograph with a label map.
+    """
+    splits: dict[str, list[Frame]] = {}
+    missing: list[str] = []
+    for split, (photographs, labels) in pairs.items():
+        found = {file.stem: file for file in pictures_in(photographs, f"*.{suffix}")}
+        masks = {file.stem: file for file in pictures_in(labels, "*.png")}
+        splits[split] = [Frame(found[name], masks[name], {"frame": name}) for name in found if name in masks]
+        missing += _lacking(root, found, masks, labels, ".png", "label map")
+        missing += _lacking(root, masks, found, photographs, f".{suffix}", "photograph")
+    for split, folder in withheld.items():
+        splits[split] = [Frame(file, None, {"frame": file.stem}) for file in pictures_in(folder, f"*.{suffix}")]
+    if not any(splits[split] for split in pairs):
+        places = some((path.relative_to(root) for pair in pairs.values() for path in pair), 6)
+        raise FileNotFoundError(f"{root}: no photograph with a label map of the same name; looked in {places}.")
+    present = {split: frames for split, frames in splits.items() if frames}
+    return Listing(terms, classes, options, present, missing)
+
+
+def _lacking(
+    root: Path, there: Mapping[str, Path], others: Iterable[str], folder: Path, suffix: str, what: str
+) -> list[str]:
+    """A line for each file whose partner isn't in `folder`."""
+    known = {*others}
+    return [
+        f"{(folder / (name + suffix)).relative_to(root)}: no {what} of {file.relative_to(root)}"
+        for name, file in there.items()
+        if name not in known
+    ]

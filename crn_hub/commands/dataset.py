@@ -162,6 +162,81 @@ def gta5(root: Path, /, *, target: TARGET = Target()) -> None:  # noqa: B008 - d
 
 
 @dataset.command
+def ade20k(
+    root: Path,
+    /,
+    *,
+    target: TARGET = Target(),  # noqa: B008 - defaults for cyclopts
+) -> None:
+    """Make a data set of ADE20K's scene parsing: ids 1 to 150 become the 150 classes of the preset ade20k.
+
+    Example: crn dataset ade20k /data/ADEChallengeData2016 --output ade20k
+
+    ROOT holds images and annotations.
+
+    Parameters
+    ----------
+    root
+        The folder of ADE20K.
+    """
+    from crn_hub.collections.large_sets import list_ade20k  # takes seconds, and other commands don't need it
+
+    output = _check(target)
+    _make(list_ade20k(root), output, target)
+
+
+@dataset.command
+def coco_stuff(
+    root: Path,
+    /,
+    *,
+    target: TARGET = Target(),  # noqa: B008 - defaults for cyclopts
+) -> None:
+    """Make a data set of COCO-Stuff: its numbers, with holes, become the 171 classes of the preset coco-stuff.
+
+    Example: crn dataset coco-stuff /data/coco --output coco-stuff
+
+    ROOT holds images and stuffthingmaps, each with train2017 and val2017.
+
+    Parameters
+    ----------
+    root
+        The folder of COCO-Stuff.
+    """
+    from crn_hub.collections.large_sets import list_coco_stuff  # takes seconds, and other commands don't need it
+
+    output = _check(target)
+    _make(list_coco_stuff(root), output, target)
+
+
+@dataset.command
+def mapillary(
+    root: Path,
+    /,
+    *,
+    without_test: bool = False,
+    target: TARGET = Target(),  # noqa: B008 - defaults for cyclopts
+) -> None:
+    """Make a data set of Mapillary Vistas 1.2, with the 65 classes of the preset mapillary.
+
+    Example: crn dataset mapillary /data/mapillary --output mapillary
+
+    ROOT holds training, validation and testing. The labels of the split test are withheld: its rows have none.
+
+    Parameters
+    ----------
+    root
+        The folder of Mapillary Vistas.
+    without_test
+        Leave out the split test.
+    """
+    from crn_hub.collections.large_sets import list_mapillary  # takes seconds, and other commands don't need it
+
+    output = _check(target)
+    _make(list_mapillary(root, not without_test), output, target)
+
+
+@dataset.command
 def folder(
     images: Path,
     labels: Path | None = None,

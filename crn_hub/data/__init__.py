@@ -8,7 +8,7 @@ from crn_hub.data.pairs import Checked, PairDataset, check_rows, spread
 from crn_hub.data.region_colors import class_colors
 from crn_hub.data.scene_rows import scene_rows
 from crn_hub.data.sources import check_columns, dataset_license, find_classes, load_splits
-from crn_hub.data.splits import hold_apart, load_rows
+from crn_hub.data.splits import hold_apart, labelled_rows, load_rows
 
 __all__ = [
     "Checked",
@@ -26,6 +26,7 @@ __all__ = [
     "find_classes",
     "hidden_rows",
     "hold_apart",
+    "labelled_rows",
     "load_rows",
     "load_splits",
     "scene_rows",

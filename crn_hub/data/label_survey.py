@@ -108,9 +108,14 @@ class LabelSurvey:
                 f"as unlabelled. If ids begin at 1, every class is off by one: --reduce_labels. If {last} means "
                 f"unlabelled: --ignore_label {last}."
             )
+        elif last is not None and void_number(last) in self._found:
+            sentences.append(
+                f"id {last} occurs and 0 doesn't, and {len(names)} classes have the ids 0 to {last - 1}: ids seem to "
+                f"begin at 1, for which there is --reduce_labels; if {last} means unlabelled: --ignore_label {last}."
+            )
         if len(self._read_as) > 1:
             ways = ", ".join(f"{self._count(count)} as {way}" for way, count in self._read_as.most_common())
-            sentences.append(f"labels were read in different ways: {ways}.")
+            sentences.append(f"labels were read in different ways: {ways}; if all hold ids: --layout_classes indices.")
         return sentences
 
     def table(self) -> str:

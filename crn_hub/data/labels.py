@@ -29,14 +29,18 @@ class LabelReader:
     def __init__(self, classes: ClassSet, options: LabelOptions | None = None):
         options = options or LabelOptions()
         self._options = options
-        self.classes = classes.without_codes()
+        self.classes, self._coded = classes.without_codes(), classes
+        if options.reduce_labels and classes.codes.ids:
+            raise LayoutError(
+                "--reduce_labels: the file with the classes says already what numbers in labels mean; leave it out."
+            )
         self.snap, self.reduce_labels, self.ignored = options.snap, options.reduce_labels, {*options.ignore_label}
         self.drawn_in: ClassSet | str | None = options.layout_classes
         if self.drawn_in not in (None, INDICES, LABEL_IDS):
             self.drawn_in = ClassSet.load(self.drawn_in)  # type: ignore[arg-type]
         elif self.drawn_in is None and (classes.codes.ids or classes.codes.colors):
             self.drawn_in = classes
-        own = self.drawn_in if isinstance(self.drawn_in, ClassSet) else self.classes
+        own = self.drawn_in if isinstance(self.drawn_in, ClassSet) else classes
         is_known = self.drawn_in == LABEL_IDS or own.codes.ids or self.reduce_labels or len(own) in self.ignored
         self.past_the_last = None if is_known else len(own)
 
@@ -64,7 +68,7 @@ class LabelReader:
         unlabelled = self.ignored if self.past_the_last is None else {*self.ignored, self.past_the_last}
         reading = read_layout(
             label,
-            self.classes,
+            self._coded,
             layout_classes=self.drawn_in,
             snap=self.snap,
             unlabelled=unlabelled,

@@ -40,7 +40,10 @@ def load_splits(name: str, options: DataOptions | None = None) -> dict[str, Any]
     path = Path(name)
     if options.label_folder is not None:
         return {"train": pair_rows(path, Path(options.label_folder), options.columns, options.skip_bad_rows)}
-    if path.is_dir() and not _is_saved(path) and (folders := find_two_folders(path)):
+    folders = find_two_folders(path) if path.is_dir() and not _is_saved(path) else {}
+    if options.dataset_config_name is not None and (folders or _is_saved(path)):
+        raise ValueError(f"--dataset_config_name {options.dataset_config_name}: {name} has none; leave it out.")
+    if folders:
         return {split: pair_rows(*pair, options.columns, options.skip_bad_rows) for split, pair in folders.items()}
     from datasets import Dataset
 
@@ -60,6 +63,8 @@ def _check_name(name: str, options: DataOptions) -> None:
     """
     if not name.strip():
         raise FileNotFoundError("the name of the data set is empty; give a folder, a file or a Hub id.")
+    if options.image_column == options.label_column:
+        raise ValueError(f"column {options.image_column!r} cannot hold both the photographs and the label maps.")
     is_local = Path(name).exists()
     if options.dataset_revision is not None and (is_local or options.label_folder is not None):
         raise ValueError(f"--dataset_revision {options.dataset_revision}: {name} is not on the Hub; leave it out.")
@@ -82,12 +87,12 @@ def _load(name: str, options: DataOptions) -> Any:
     if path.is_file():
         return _load_files({"train": [str(path)]})
     if path.is_dir():
-        configurations, folder = _configurations(path), str(path.resolve())
-        if glob.has_magic(folder) or not configurations:
-            return _load_files(_data_files(folder, configurations, config))
+        # Not by its name: the library would take a folder of the same name elsewhere, whose card names the same files,
+        # for the same data set, and give back its rows from the cache.
+        return _load_files(_data_files(str(path.resolve()), _configurations(path), config))
     loaded = load_dataset(name, config, revision=options.dataset_revision)
     columns = {column for rows in loaded.values() for column in rows.column_names}
-    if {"name", "color"} <= columns and options.image_column not in columns and not path.is_dir():
+    if {"name", "color"} <= columns and options.image_column not in columns:
         # classes.json has the ending that most files have, and was taken for the data.
         at = f"@{options.dataset_revision}" if options.dataset_revision else ""
         return _load_files(_data_files(f"hf://datasets/{name}{at}", {}, None))
@@ -112,6 +117,10 @@ def _data_files(base: str, configurations: dict[str, Any], config: str | None) -
     """
     from datasets.data_files import DataFilesDict, get_data_patterns, sanitize_patterns
 
+    configurations = {name: settings for name, settings in configurations.items() if "data_files" in settings}
+    if config is None:
+        usual = [name for name, settings in configurations.items() if name == "default" or settings.get("default")]
+        config = usual[0] if usual else None
     if config not in configurations if config is not None else len(configurations) > 1:
         raise ValueError(f"available configs: [{', '.join(configurations)}]")
     escaped = glob.escape(base)
@@ -129,12 +138,19 @@ def _load_files(files: dict[str, list[str]]) -> Any:
     from datasets import load_dataset
     from datasets.data_files import DataFilesDict, DataFilesList
     from datasets.load import infer_module_for_data_files
+    from datasets.packaged_modules import (
+        _MODULE_TO_EXTENSIONS,
+        _MODULE_TO_METADATA_EXTENSIONS,
+        _MODULE_TO_METADATA_FILE_NAMES,
+    )
 
     listed = DataFilesDict({split: DataFilesList(of_split, [()] * len(of_split)) for split, of_split in files.items()})
-    module, settings = infer_module_for_data_files(listed)
-    if module is None:
+    if not files:
         raise ValueError("no file of a kind that holds data")
-    patterns = {split: [glob.escape(file) for file in of_split] for split, of_split in files.items()}
+    module, settings = infer_module_for_data_files(listed)
+    endings = _MODULE_TO_EXTENSIONS[module] + _MODULE_TO_METADATA_EXTENSIONS[module]
+    of_kind = listed.filter(extensions=endings, file_names=_MODULE_TO_METADATA_FILE_NAMES[module])
+    patterns = {split: [glob.escape(file) for file in of_split] for split, of_split in of_kind.items() if of_split}
     return load_dataset(module, data_files=patterns, **settings)
 
 
@@ -142,7 +158,9 @@ def _explained(name: str, error: Exception, options: DataOptions) -> Exception:
     """An error of the datasets library as one of one sentence."""
     from datasets.exceptions import DatasetNotFoundError
 
-    failure, text = client_error(error), str(error)
+    failure, text, cause = client_error(error), str(error), error
+    while isinstance(cause.__cause__, Exception):  # the outermost one often says no more than that there was an error
+        cause = cause.__cause__
     # On one path the library drops the client's error and keeps only its message.
     if isinstance(failure, GatedRepoError) or "is a gated dataset on the Hub" in text:
         return ConnectionError(f"{name}: could not be fetched from the Hub: {GATED}.")
@@ -156,7 +174,7 @@ def _explained(name: str, error: Exception, options: DataOptions) -> Exception:
             else f"{name}: has several configurations, {clause(names)}; choose one with --dataset_config_name."
         )
     if Path(name).exists():
-        return ValueError(f"{name}: cannot be read as a data set ({reason(error)}).")
+        return ValueError(f"{name}: cannot be read as a data set ({reason(cause)}).")
     if isinstance(failure, RepositoryNotFoundError) or (
         failure is None and isinstance(error, DatasetNotFoundError | FileNotFoundError | HFValidationError)
     ):
@@ -176,6 +194,11 @@ def _with_paths(name: str, rows: Any, columns: Sequence[str], base: Path | None)
     """
     for column in columns:
         feature = rows.features.get(column)
+        if hasattr(feature, "names") and base is not None:  # made of the names of folders
+            raise ValueError(
+                f"{name}: pictures in folders, but none whose names say that they hold photographs and label maps, "
+                "such as train_img and train_label; name both: --dataset_name PHOTOGRAPHS --label_folder LABELS."
+            )
         if getattr(feature, "dtype", None) not in ("string", "large_string"):
             continue
         if base is None:
@@ -211,6 +234,8 @@ def find_classes(name: str, options: DataOptions | None = None) -> ClassSet:
         return ClassSet.load(options.classes)
     path = Path(name)
     places = [path.parent] if path.is_file() else [path]
+    if path.is_dir():
+        places += [folder for pair in find_two_folders(path).values() for folder in pair]
     if options.label_folder is not None:
         labels = Path(options.label_folder)
         places += [labels, path.resolve().parent, labels.resolve().parent]

@@ -17,6 +17,7 @@ from crn_hub.data import (
     check_columns,
     check_rows,
     hold_apart,
+    labelled_rows,
     load_splits,
     spread,
 )
@@ -88,6 +89,8 @@ def choose_rows(dataset: str, options: DataOptions, split: str | None, apart: st
     else:
         rows = splits[split]
         check_columns(dataset, rows, columns)
+        if not len(labelled_rows(rows, columns)):
+            raise ValueError(f"{dataset}: no row of the split {split} has a label; measure another split.")
         usable = [s for name, s in splits.items() if name != split and {*columns} <= {*s.column_names}]
         others = max(usable, key=len, default=rows.select([]))
     if apart is None:
