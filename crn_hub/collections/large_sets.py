@@ -8,7 +8,7 @@
         ROOT/{training,validation,testing}/images/FRAME.jpg, ROOT/{training,validation}/v1.2/labels/FRAME.png
         (in its first archive without the folder v1.2)
 
-The folders are stated from memory.
+Folders and licences are stated from memory.
 """
 
 from pathlib import Path
@@ -19,7 +19,7 @@ from crn_hub.data import LabelOptions
 
 ADE20K = Terms(
     "ADE20K",
-    "bsd-3-clause",
+    "ade20k",  # of its own: the photographs are for non-commercial research
     "ADE20K: Bolei Zhou, Hang Zhao, Xavier Puig, Sanja Fidler, Adela Barriuso, Antonio Torralba. Scene parsing through "
     "ADE20K dataset. CVPR 2017.",
     may_be_published=False,
@@ -27,7 +27,7 @@ ADE20K = Terms(
 )
 COCO_STUFF = Terms(
     "COCO-Stuff",
-    "cc-by-4.0",
+    "coco-stuff",  # of its own: the annotations are CC BY 4.0, the photographs under the terms of Flickr
     "COCO-Stuff: Holger Caesar, Jasper Uijlings, Vittorio Ferrari. COCO-Stuff: Thing and stuff classes in context. "
     "CVPR 2018.",
     address="https://github.com/nightrome/cocostuff",

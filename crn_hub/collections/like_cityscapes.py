@@ -7,7 +7,7 @@
     Playing for Data, GTA5 (Richter et al., ECCV 2016; its read_mapping): colours of Cityscapes in a palette
         ROOT/images/NUMBER.png, ROOT/labels/NUMBER.png, ROOT/split.mat
 
-The folders are stated from memory. In KITTI and BDD100K the labels of the test split are withheld.
+Folders and licences are stated from memory. In KITTI and BDD100K the labels of the test split are withheld.
 """
 
 from pathlib import Path
