@@ -277,6 +277,14 @@ def test_indices_go_through_what_the_class_file_says_of_numbers(tmp_path: Path) 
     label.putpalette(voc_palette(256))
     reader = LabelReader(classes, DataOptions(layout_classes=INDICES))
     assert PairDataset(rows_of(label), reader, (1, 2)).decode(0)[1].tolist() == [[255, 0, 1, 2, 255]]
+    label = Image.fromarray(np.array([[0, 1, 2, 3]], np.uint8))
+    label.putpalette(voc_palette(256))
+    by_colour = PairDataset(rows_of(label), classes, (1, 2))
+    assert by_colour.decode(0)[1].tolist() == [[255, 0, 1, 2]]
+    (note,) = by_colour.check(
+        [0], skip_bad=False
+    ).labels.notes  # colours and indices say the same: no word of Pascal VOC
+    assert "void colours" in note
     with pytest.raises(LayoutError, match="--reduce_labels: the file with the classes says already"):
         LabelReader(classes, DataOptions(reduce_labels=True))
 

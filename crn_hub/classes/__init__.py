@@ -11,12 +11,11 @@ from crn_hub.classes.layout_files import (
     read_layout,
     void_number,
 )
-from crn_hub.classes.presets import LISTS, PRESETS
+from crn_hub.classes.presets import PRESETS
 
 __all__ = [
     "INDICES",
     "LABEL_IDS",
-    "LISTS",
     "PRESETS",
     "UNLABELLED",
     "ClassSet",

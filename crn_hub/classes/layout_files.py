@@ -224,7 +224,7 @@ class _Reader:
                 count,
                 f"treated as unlabelled because they have no colour: {_share(count, ids.size)}.",
             )
-        if pixels.has_voc_palette and pixels.indices is not None and (differ := ids != pixels.indices).any():
+        if pixels.has_voc_palette and (differ := ids != self._by_index(pixels)).any():
             self._find(
                 "in the colours of Pascal VOC's palette, which were read as class colours",
                 int(differ.sum()),
@@ -233,6 +233,18 @@ class _Reader:
                 is_guess=True,
             )
         return LayoutReading(ids, tuple(self.findings), read_as, pixels.turned)
+
+    def _by_index(self, pixels: Pixels) -> np.ndarray:
+        """int16 (H, W): what the indices of a palette picture would mean as ids; -1 where that is no id."""
+        assert pixels.indices is not None  # there is a palette
+        own = self.given or self.classes
+        known = own.codes.ids or {index: index for index in range(len(own))}
+        table = np.full(256, -1, np.int16)
+        table[UNLABELLED] = UNLABELLED
+        for number, index in known.items():
+            if 0 <= number < len(table):
+                table[number] = index
+        return table[pixels.indices]
 
     def _find(self, what: str, pixels: int, note: str, is_guess: bool = False) -> None:
         self.findings.append(Finding(what, pixels, note, is_guess))
