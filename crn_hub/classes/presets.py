@@ -60,7 +60,10 @@ PRESETS = {
 
 # Sets that are known by name only: with so many colours they would be recognised in pictures of something else. Each
 # file states its source.
-LISTS = {name: Path(__file__).parent / "preset_lists" / f"{name}.csv" for name in ("ade20k", "coco-stuff", "mapillary")}
+LISTS = {
+    name: Path(__file__).parent / "preset_lists" / f"{name}.csv"
+    for name in ("ade20k", "coco-stuff", "mapillary", "nyu40")
+}
 
 # Colours of pixels of no class in the official label pictures.
 VOID_COLORS = {

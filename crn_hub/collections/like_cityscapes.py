@@ -1,13 +1,15 @@
 """Collections of streets whose label maps have the classes of Cityscapes.
 
-    KITTI semantics (Alhaija et al., IJCV 2018; development kit): raw ids
+    KITTI semantics (Alhaija et al., IJCV 2018; README of its development kit): raw ids
         ROOT/training/image_2/FRAME.png, ROOT/training/semantic/FRAME.png, ROOT/testing/image_2/FRAME.png
-    BDD100K, semantic segmentation (Yu et al., CVPR 2020; documentation): train ids
+        (the README calls the last one test, the archive, from memory, testing)
+    BDD100K, semantic segmentation (Yu et al., CVPR 2020; its documentation, "Data Download" and "License"): train ids
         ROOT/images/10k/{train,val,test}/FRAME.jpg, ROOT/labels/sem_seg/masks/{train,val}/FRAME.png
-    Playing for Data, GTA5 (Richter et al., ECCV 2016; its read_mapping): colours of Cityscapes in a palette
+    Playing for Data, GTA5 (Richter et al., ECCV 2016): colours of Cityscapes in a palette
         ROOT/images/NUMBER.png, ROOT/labels/NUMBER.png, ROOT/split.mat
 
-Folders and licences are stated from memory. In KITTI and BDD100K the labels of the test split are withheld.
+The licences of KITTI and GTA5 and the variables in split.mat are stated from memory. In KITTI and BDD100K the labels of
+the test split are withheld.
 """
 
 from pathlib import Path
@@ -32,8 +34,10 @@ BDD100K = Terms(
     "bdd100k",
     "BDD100K: Fisher Yu, Haofeng Chen, Xin Wang, Wenqi Xian, Yingying Chen, Fangchen Liu, Vashisht Madhavan, Trevor "
     "Darrell. BDD100K: A diverse driving dataset for heterogeneous multitask learning. CVPR 2020.",
-    may_be_published=False,
     address="https://doc.bdd100k.com/license.html",
+    condition="Copyright ©2018 The Regents of the University of California. Education, research and other purposes "
+    "without profit are allowed; whoever passes the data on adds the copyright notice and the three paragraphs of the "
+    "licence.",
 )
 GTA5 = Terms(
     "Playing for Data (GTA5)",
@@ -50,14 +54,15 @@ GTA5_SPLITS = {"train": "trainIds", "validation": "valIds", "test": "testIds"}  
 def list_kitti(root: Path, with_test: bool = True) -> Listing:
     """
     Args:
-        root: the folder with training and testing.
+        root: the folder with training and testing (or test).
         with_test: keep the photographs of the test split as rows without labels.
 
     Raises:
         FileNotFoundError: if there is no photograph with a label map.
     """
     pairs = {"train": (root / "training" / "image_2", root / "training" / "semantic")}
-    withheld = {"test": root / "testing" / "image_2"} if with_test else {}
+    testing = next((folder for name in ("testing", "test") if (folder := root / name / "image_2").is_dir()), None)
+    withheld = {"test": testing} if with_test and testing is not None else {}
     return list_same_names(root, KITTI, pairs, withheld, "png", ClassSet.cityscapes(), RAW_IDS)
 
 
@@ -95,7 +100,7 @@ def list_gta5(root: Path) -> Listing:
         numbers = {split: {*np.ravel(content[key]).astype(int).tolist()} for split, key in GTA5_SPLITS.items()}
     except Exception as error:  # a damaged file fails in many different ways
         raise ValueError(f"{file}: cannot be read as the split of GTA5 ({clause(error)}).") from error
-    frames = {int(frame.photograph.stem): frame for frame in whole.splits["train"] if frame.photograph.stem.isdigit()}
+    frames = {int(name): frame for frame in whole.splits["train"] if (name := frame.columns["frame"]).isdigit()}
     splits = {split: [frames[n] for n in sorted(of_split) if n in frames] for split, of_split in numbers.items()}
     missing = [
         f"images/{number:05}.png: named in split.mat as {split}, but not there"

@@ -1,25 +1,53 @@
 """What a collection of photographs and label maps on a disk consists of: its frames by split, before any is read."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+
+import numpy as np
 
 from crn_hub.classes import ClassSet
 from crn_hub.data import LabelOptions
 from crn_hub.text import some
+
+MADE_LATER = "_labelTrainIds"  # ends the names of label maps that other programs write beside those of a collection
+
+
+@dataclass(frozen=True)
+class StoredPicture:
+    """A photograph or a label map that a collection keeps in a way of its own.
+
+    Attributes:
+        file: that holds it, perhaps among others.
+        name: what a file of it would be called.
+        size: about how many bytes it has.
+        read: returns the photograph, uint8 (H, W, 3), or the numbers of the label map (H, W). It is called in another
+            process.
+    """
+
+    file: Path
+    name: str
+    size: int
+    read: Callable[[], np.ndarray]
+
+    def __str__(self) -> str:
+        return f"{self.file}, {self.name}"
+
+
+Picture = Path | StoredPicture
 
 
 @dataclass(frozen=True)
 class Frame:
     """
     Attributes:
-        photograph: its file.
-        label: that of its label map; None if labels are withheld.
+        photograph: its file, or where else it is.
+        label: the same of its label map; None if labels are withheld.
         columns: further facts of this frame, by the names of their columns.
     """
 
-    photograph: Path
-    label: Path | None
+    photograph: Picture
+    label: Picture | None
     columns: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -32,6 +60,7 @@ class Terms:
         citation: how its authors ask to be cited; "" if unknown.
         may_be_published: whether its terms allow others to publish it.
         address: where its terms can be read; "" if unknown.
+        condition: what they ask of whoever publishes it; "" if nothing.
     """
 
     title: str
@@ -39,6 +68,7 @@ class Terms:
     citation: str = ""
     may_be_published: bool = True
     address: str = ""
+    condition: str = ""
 
 
 @dataclass(frozen=True)
@@ -96,7 +126,7 @@ def list_same_names(
     missing: list[str] = []
     for split, (photographs, labels) in pairs.items():
         found = {file.stem: file for file in pictures_in(photographs, f"*.{suffix}")}
-        masks = {file.stem: file for file in pictures_in(labels, "*.png")}
+        masks = {file.stem: file for file in pictures_in(labels, "*.png") if not file.stem.endswith(MADE_LATER)}
         splits[split] = [Frame(found[name], masks[name], {"frame": name}) for name in found if name in masks]
         missing += _lacking(root, found, masks, labels, ".png", "label map")
         missing += _lacking(root, masks, found, photographs, f".{suffix}", "photograph")

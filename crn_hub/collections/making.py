@@ -157,5 +157,5 @@ def _card(listing: Listing, facts: dict[str, Any], height: int | None) -> str:
     if terms.citation:
         sections += ["## Citation", f"Whoever publishes what is made with it cites: {escape(terms.citation)}"]
     if terms.address:
-        sections += ["## Terms", f"See {terms.address}."]
+        sections += ["## Terms", " ".join(filter(None, [terms.condition, f"See {terms.address}."]))]
     return f"---\n{front}---\n" + "\n\n".join(sections) + "\n"

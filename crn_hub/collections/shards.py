@@ -21,9 +21,9 @@ from PIL import Image
 from tqdm import tqdm
 
 from crn_hub.classes import UNLABELLED, LayoutError
-from crn_hub.collections.listing import Frame, Listing
+from crn_hub.collections.listing import Frame, Listing, Picture
 from crn_hub.data import LabelReader
-from crn_hub.data.cells import read_photograph_cell
+from crn_hub.data.cells import Content, read_photograph_cell
 from crn_hub.files import appearing, write_text
 from crn_hub.text import clause
 
@@ -80,7 +80,7 @@ def plan_shards(listing: Listing, height: int | None) -> list[Shard]:
         parts: list[list[Frame]] = [[]]
         size = 0.0
         for frame in frames:
-            of_frame = scale * sum(os.stat(file).st_size for file in (frame.photograph, frame.label) if file)
+            of_frame = scale * sum(_bytes_of(picture) for picture in (frame.photograph, frame.label) if picture)
             if parts[-1] and size + of_frame > SHARD_BYTES:
                 parts.append([])
                 size = 0.0
@@ -161,13 +161,18 @@ def make_row(frame: Frame, reader: LabelReader, height: int | None) -> Row:
 
 def _make_row(frame: Frame, reader: LabelReader, height: int | None, nothing: np.ndarray) -> Row:
     try:
-        pixels, _ = read_photograph_cell(frame.photograph)
+        pixels, _ = read_photograph_cell(_content(frame.photograph))
     except ValueError as error:
         raise LayoutError(f"{frame.photograph}: {clause(error)}.") from error
-    photograph = frame.photograph.read_bytes() if height is None else _resized_photograph(pixels, height)
+    if height is not None:
+        photograph = _resized_photograph(pixels, height)
+    elif isinstance(frame.photograph, Path):
+        photograph = frame.photograph.read_bytes()
+    else:
+        photograph = _as_png(Image.fromarray(pixels))
     if frame.label is None:
         return Row(photograph, None, nothing, "")
-    ids = reader.read(frame.label, str(frame.label)).ids
+    ids = reader.read(_content(frame.label), str(frame.label)).ids
     if ids.shape != pixels.shape[:2]:
         raise LayoutError(
             f"{frame.photograph}: {pixels.shape[1]} x {pixels.shape[0]} pixels, its label map {frame.label.name} has "
@@ -176,11 +181,23 @@ def _make_row(frame: Frame, reader: LabelReader, height: int | None, nothing: np
     picture = Image.fromarray(ids)
     if height is not None:
         picture = picture.resize(_size(picture.size, height), Image.Resampling.NEAREST)
-    file = io.BytesIO()
-    picture.save(file, "PNG", optimize=True)
     counts = np.bincount(np.asarray(picture).ravel(), minlength=256)
     counts = np.append(counts[: len(reader.classes)], counts[UNLABELLED])
-    return Row(photograph, file.getvalue(), counts, "")
+    return Row(photograph, _as_png(picture), counts, "")
+
+
+def _content(picture: Picture) -> Content:
+    return picture if isinstance(picture, Path) else picture.read()
+
+
+def _bytes_of(picture: Picture) -> int:
+    return os.stat(picture).st_size if isinstance(picture, Path) else picture.size
+
+
+def _as_png(picture: Image.Image) -> bytes:
+    file = io.BytesIO()
+    picture.save(file, "PNG", optimize=True)
+    return file.getvalue()
 
 
 def _resized_photograph(pixels: np.ndarray, height: int) -> bytes:
@@ -199,7 +216,10 @@ def _scale(frames: Sequence[Frame], height: int | None) -> float:
     """About how many bytes each byte of a file becomes."""
     if height is None:
         return 1.0
-    with Image.open(frames[0].photograph) as picture:  # only the header
+    first = frames[0].photograph
+    if not isinstance(first, Path):
+        return min(1.0, (height / first.read().shape[0]) ** 2)
+    with Image.open(first) as picture:  # only the header
         return min(1.0, (height / picture.height) ** 2)
 
 
@@ -289,7 +309,7 @@ def _write_shard(
 
 
 def _cells(frame: Frame, row: Row, columns: Sequence[str]) -> dict[str, Any]:
-    stem = frame.photograph.stem
+    stem = Path(frame.photograph.name).stem
     name = frame.photograph.name if row.photograph[:2] != b"\xff\xd8" else f"{stem}.jpg"
     label = None if row.label is None else {"bytes": row.label, "path": f"{stem}.png"}
     return {
@@ -309,9 +329,11 @@ def _identity(listing: Listing, shards: Sequence[Shard], height: int | None, ski
     for shard in shards:
         known.update(shard.name.encode())
         for frame in shard.frames:
-            for file in filter(None, (frame.photograph, frame.label)):
-                stat = os.stat(file)
-                known.update(f"{file}\0{stat.st_size}\0{stat.st_mtime_ns}\0{sorted(frame.columns.items())}".encode())
+            for picture in (frame.photograph, frame.label):
+                if picture is None:
+                    continue
+                stat = os.stat(picture if isinstance(picture, Path) else picture.file)
+                known.update(f"{picture}\0{stat.st_size}\0{stat.st_mtime_ns}\0{sorted(frame.columns.items())}".encode())
     return known.hexdigest()
 
 

@@ -1,5 +1,7 @@
 """`crn dataset`: photographs and label maps on a disk -> a Hugging Face data set."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -168,18 +170,19 @@ def ade20k(
     *,
     target: TARGET = Target(),  # noqa: B008 - defaults for cyclopts
 ) -> None:
-    """Make a data set of ADE20K's scene parsing: ids 1 to 150 become the 150 classes of the preset ade20k.
+    """Make a data set of ADE20K, of its scene parsing or in full, with the 150 classes of the preset ade20k.
 
     Example: crn dataset ade20k /data/ADEChallengeData2016 --output ade20k
 
-    ROOT holds images and annotations.
+    ROOT holds images and annotations, as in scene parsing, or images with label maps beside them, as in the full
+    ADE20K, whose other classes become unlabelled.
 
     Parameters
     ----------
     root
         The folder of ADE20K.
     """
-    from crn_hub.collections.large_sets import list_ade20k  # takes seconds, and other commands don't need it
+    from crn_hub.collections.ade20k import list_ade20k  # takes seconds, and other commands don't need it
 
     output = _check(target)
     _make(list_ade20k(root), output, target)
@@ -196,7 +199,7 @@ def coco_stuff(
 
     Example: crn dataset coco-stuff /data/coco --output coco-stuff
 
-    ROOT holds images and stuffthingmaps, each with train2017 and val2017.
+    ROOT holds images and annotations (or stuffthingmaps), each with train2017 and val2017.
 
     Parameters
     ----------
@@ -234,6 +237,26 @@ def mapillary(
 
     output = _check(target)
     _make(list_mapillary(root, not without_test), output, target)
+
+
+@dataset.command
+def nyu(root: Path, /, *, target: TARGET = Target()) -> None:  # noqa: B008 - defaults for cyclopts
+    """Make a data set of NYU Depth v2, the labelled part: its 894 classes become the 40 of the preset nyu40.
+
+    Example: crn dataset nyu /data/nyu --output nyu
+
+    ROOT holds nyu_depth_v2_labeled.mat, classMapping40.mat and splits.mat.
+
+    Parameters
+    ----------
+    root
+        The folder with the three files.
+    """
+    with _extra("nyu"):
+        from crn_hub.collections.nyu import list_nyu  # takes seconds, and other commands don't need it
+
+    output = _check(target)
+    _make(list_nyu(root), output, target)
 
 
 @dataset.command
@@ -297,12 +320,9 @@ def inspect(
     max_rows
         Use at most this many rows of each split, spread evenly.
     """
-    try:
+    with _extra("inspect"):
         from crn_hub.inspection.inspecting import inspect_dataset  # takes seconds, and other commands don't need it
         from crn_hub.inspection.report import describe, write_page
-    except ModuleNotFoundError as error:
-        package = str(error.name).partition(".")[0]
-        raise ValueError(f"inspect needs {package}: pip install 'crn_hub[inspect]' installs it.") from error
     if output is not None:
         check_folder("--output", output)
     inspection = inspect_dataset(name, options, max_rows)
@@ -311,6 +331,16 @@ def inspect(
         print("", *write_page(inspection, output), sep="\n")
     if inspection.problems:
         raise RuntimeError(f"{inspection.dataset}: {len(inspection.problems):,} rows cannot be used.")
+
+
+@contextmanager
+def _extra(name: str) -> Iterator[None]:
+    """Says what to install where a module of an extra is missing; the extra has the command's name."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        package = str(error.name).partition(".")[0]
+        raise ValueError(f"{name} needs {package}: pip install 'crn_hub[{name}]' installs it.") from error
 
 
 def _check(target: Target) -> Path:

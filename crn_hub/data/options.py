@@ -11,8 +11,8 @@ class LabelOptions:
     """How label maps are read."""
 
     classes: str | None = None
-    """Preset (cityscapes, camvid, streets, ade20k, coco-stuff, mapillary), classes.json, labelmap.txt or CSV; by
-    default the classes.json beside the data."""
+    """Preset (cityscapes, camvid, streets, ade20k, coco-stuff, mapillary, nyu40), classes.json, labelmap.txt or CSV;
+    by default the classes.json beside the data."""
     layout_classes: str | None = None
     """What the labels are drawn in, if it can't be seen: a preset or file, indices (their numbers are ids, whatever the
     palette) or cityscapes-label-ids (raw ids 0..33)."""
