@@ -8,6 +8,7 @@ import pytest
 
 from crn_hub import ClassSet, LayoutError
 from crn_hub.classes import PRESETS
+from scripts.write_translations import DOCUMENT, document
 
 CAMVID, STREETS = ClassSet.camvid(), ClassSet.streets()
 
@@ -248,3 +249,7 @@ def test_parts_of_parts_fall_back_as_far_as_needed() -> None:
 def test_a_set_translated_to_itself_stays(name: str) -> None:
     classes = ClassSet.load(name)
     assert classes.translation_to(classes)[: len(classes)].tolist() == list(range(len(classes)))
+
+
+def test_the_document_shows_what_becomes_what() -> None:
+    assert DOCUMENT.read_text(encoding="utf-8") == document(), "run python scripts/write_translations.py"

@@ -204,6 +204,15 @@ def test_shards_have_the_size_that_the_hub_likes(
     assert "the folder is not empty" in capsys.readouterr().err
 
 
+SMALL_SHARDS = """
+from crn_hub.cli import main
+from crn_hub.collections import shards
+
+shards.SHARD_BYTES = 5_000
+if __name__ == "__main__":
+    main()
+"""
+
 SLOWLY = """
 import time
 from crn_hub.cli import main
@@ -329,6 +338,36 @@ def test_pushing_resumes_and_is_private_where_the_terms_ask_for_it(
         str(file.relative_to(data)) for file in data.rglob("*") if file.is_file() and file.name != ".made.json"
     }
     assert files["data/train-00000-of-00003.parquet"].data == (data / "data/train-00000-of-00003.parquet").read_bytes()
+
+
+def test_a_command_killed_while_it_pushes_goes_on(
+    hub: HubServer, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SIGKILL after the first shard has arrived; the same command uploads the others only."""
+    cityscapes_tree(tmp_path / "raw")
+    monkeypatch.setattr(shards, "SHARD_BYTES", 5_000)
+    data = tmp_path / "killed"
+    command = ["dataset", "cityscapes", tmp_path / "raw", "--output", data, "--height", "24"]  # files of its own
+    assert crn(monkeypatch, *command) == 0
+    (tmp_path / "small.py").write_text(SMALL_SHARDS)
+    start = [sys.executable, tmp_path / "small.py", *command, "--push", "org/killed"]
+    environment = os.environ | hub.environment(home) | {"OMP_NUM_THREADS": "1"}
+    process = subprocess.Popen(start, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment)
+    with hub.after("/lfs-storage/", "PUT", process.kill):
+        said = process.communicate(timeout=120)[0]
+    assert process.returncode == -9, said
+    shard_ids = {hashlib.sha256(file.read_bytes()).hexdigest(): file.name for file in data.glob("data/*")}
+    there = {oid for oid in shard_ids if hub.has(oid)}
+    assert 0 < len(there) < len(shard_ids)
+    assert "data" not in {name.partition("/")[0] for name in hub.repos["datasets", "org/killed"].files}
+    before = len(hub.requests)
+    again = subprocess.run(start, capture_output=True, text=True, env=environment, timeout=120)
+    assert again.returncode == 0, again.stderr
+    assert again.stdout.splitlines()[-1].endswith("/datasets/org/killed")
+    sent = {request.rpartition("/")[2] for request in hub.requests[before:] if request.startswith("PUT /lfs-storage/")}
+    assert sent == {*shard_ids} - there
+    files = hub.repos["datasets", "org/killed"].files
+    assert {hashlib.sha256(files[f"data/{name}"]).hexdigest() for name in shard_ids.values()} == {*shard_ids}
 
 
 def test_a_public_repo_is_not_given_what_may_not_be_published(hub: HubServer, client: Client, tmp_path: Path) -> None:
