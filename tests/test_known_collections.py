@@ -371,6 +371,7 @@ def test_nyu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Cap
             expected = np.append(255, of_number - 1)[numbers[int(frame) - 1]]
             np.testing.assert_array_equal(ids, expected, err_msg=f"{split} {frame}")
     assert load_splits(str(out))["train"][0]["image"].format == "PNG"
+    assert "Photographs are PNG, without loss." in (out / "README.md").read_text()
     assert crn(monkeypatch, "dataset", "nyu", raw, "--output", tmp_path / "small", "--height", 16) == 0
     assert load_splits(str(tmp_path / "small"))["test"][0]["image"].size == (32, 16)
 

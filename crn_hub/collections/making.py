@@ -130,12 +130,13 @@ def _card(listing: Listing, facts: dict[str, Any], height: int | None) -> str:
         for index in range(len(classes) + 1)
     ]
     names = [*map(escape, classes.names), "*unlabelled*"]
+    are_files = all(isinstance(frame.photograph, Path) for frames in listing.splits.values() for frame in frames)
     sentences = [
         "Pairs of photograph (`image`) and label map (`label`: ids in one channel, 255 for unlabelled), made by "
         f"`crn dataset` from {escape(terms.title)}.",
         f"Photographs and label maps were resized to {height} pixels of height."
         if height is not None
-        else "Photographs are the files that they were.",
+        else f"Photographs are {'the files that they were' if are_files else 'PNG, without loss'}.",
     ]
     if listing.columns:
         sentences.append(f"Further columns: {', '.join(f'`{name}`' for name in listing.columns)}.")
