@@ -9,7 +9,6 @@ import shlex
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from dataclasses import dataclass, field, fields, is_dataclass
 from functools import cache
 from pathlib import Path
@@ -21,10 +20,9 @@ import numpy as np
 import pytest
 from accelerate.commands.launch import launch_command_parser
 from cyclopts import App
-from markdown_it import MarkdownIt
-from markdown_it.token import Token
 from PIL import Image
 from support import ROOT
+from support.documents import blocks, commands, tokens
 from support.hub_server import HubServer
 
 import crn_hub.cli
@@ -59,34 +57,6 @@ class Parsed(Exception):  # noqa: N818 - not an error
 
 
 # -- reading documents -------------------------------------------------------------------------------
-
-
-def tokens(path: Path) -> Iterator[Token]:
-    """Everything in a Markdown file, without the header of a Space or a card."""
-    text = re.sub(r"\A---\n.*?\n---\n", "", path.read_text(encoding="utf-8"), flags=re.DOTALL)
-    for token in MarkdownIt().enable("table").parse(text):
-        yield token
-        yield from token.children or ()
-
-
-def blocks(path: Path, language: str) -> list[str]:
-    return [token.content for token in tokens(path) if token.type == "fence" and token.info == language]
-
-
-def commands(path: Path) -> list[tuple[str, ...]]:
-    """The words of each command, those of a pipeline one by one."""
-    found = []
-    for line in "".join(blocks(path, "bash")).replace("\\\n", " ").splitlines():
-        lexer = shlex.shlex(line, posix=True, punctuation_chars="|")
-        lexer.whitespace_split = True
-        command: list[str] = []
-        for word in [*lexer, "|"]:
-            if word != "|":
-                command.append(word)
-            elif command:
-                found.append(tuple(command))
-                command = []
-    return found
 
 
 def anchors(path: Path) -> set[str]:
