@@ -25,7 +25,7 @@ from crn_hub.data import (
 from crn_hub.hub.source import short_name
 from crn_hub.pictures import to_255
 from crn_hub.segmentation.agreement import class_iou, count_pixels, pixel_accuracy
-from crn_hub.segmentation.segmenters import Segmenter, SmallSegmenter
+from crn_hub.segmentation.segmenters import LARGE, Segmenter, SmallSegmenter
 
 BATCH_SIZE, LEARNING_RATE, WEIGHT_DECAY = 8, 4e-3, 1e-2
 WARM_UP = 0.1000001  # of the steps; with exactly 1/10 and ten steps, OneCycleLR divides by zero
@@ -44,6 +44,7 @@ def make_segmenter(
     size: tuple[int, int],
     steps: int,
     seed: int,
+    architecture: str = LARGE,
 ) -> dict[str, Any]:
     """Trains a network on a data set and saves it in `output`; the arguments are those of `crn train-segmenter`.
 
@@ -73,7 +74,7 @@ def make_segmenter(
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        segmenter = SmallSegmenter(labels.classes, size)
+        segmenter = SmallSegmenter(labels.classes, size, architecture=architecture)
     began = time.perf_counter()
     train_segmenter(segmenter, data, steps, seed, device)
     hours = (time.perf_counter() - began) / 3600

@@ -1,7 +1,7 @@
-"""Segmentation networks behind one interface: a small one trained here from scratch, and checkpoints of transformers.
+"""Segmentation networks behind one interface: small ones trained here from scratch, and checkpoints of transformers.
 
-The small one is LR-ASPP on MobileNetV3-Large (Howard et al., "Searching for MobileNetV3", ICCV 2019), torchvision's
-implementation without its weights, so it has nothing in common with the VGG of the perceptual loss.
+The small ones are LR-ASPP on MobileNetV3 (Howard et al., "Searching for MobileNetV3", ICCV 2019), torchvision's
+implementation without its weights, so they have nothing in common with the VGG of the perceptual loss.
 """
 
 import json
@@ -17,7 +17,9 @@ import torch.nn.functional as F
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
-from torchvision.models.segmentation import lraspp_mobilenet_v3_large
+from torchvision.models import mobilenet_v3_large, mobilenet_v3_small
+from torchvision.models._utils import IntermediateLayerGetter
+from torchvision.models.segmentation import LRASPP
 
 from crn_hub.classes import UNLABELLED, ClassSet
 from crn_hub.files import appearing_in
@@ -27,7 +29,13 @@ from crn_hub.pictures import from_255
 from crn_hub.text import clause, some
 
 CONFIG, WEIGHTS, MAX_BYTES = "config.json", "model.safetensors", 2**26  # the small network has 13 MB
-ARCHITECTURE = "lraspp_mobilenet_v3_large"
+# The small networks by their names in config.json: the backbone, which of its layers have features of 1/8 and 1/16 of
+# the size, and their numbers of channels. The former is torchvision's `lraspp_mobilenet_v3_large`.
+NETWORKS = {
+    "lraspp_mobilenet_v3_large": (mobilenet_v3_large, {"4": "low", "16": "high"}, (40, 960)),
+    "lraspp_mobilenet_v3_small": (mobilenet_v3_small, {"2": "low", "12": "high"}, (24, 576)),
+}
+LARGE, SMALL = NETWORKS
 MASKS_OF_QUERIES = ("mask2former", "maskformer")  # model types that predict masks, each with a class
 NORM_MOMENTUM = 0.1  # torchvision's 0.01 suits training for many thousands of steps
 
@@ -87,7 +95,7 @@ class Segmenter(nn.Module, ABC):
 
 
 class SmallSegmenter(Segmenter):
-    """LR-ASPP on MobileNetV3-Large, 3.2 M parameters, which resizes pictures to one size.
+    """LR-ASPP on MobileNetV3-Large, 3.2 M parameters, or -Small, 1.1 M, which resizes pictures to one size.
 
     Args:
         own_classes: the classes it is trained for.
@@ -95,6 +103,7 @@ class SmallSegmenter(Segmenter):
         classes: the classes of its output, matched by name; its own by default.
         name: its name in reports.
         training: a record of its training, plain JSON, with the result of `validate_segmenter` as "validation".
+        architecture: one of `NETWORKS`.
     """
 
     def __init__(
@@ -104,11 +113,15 @@ class SmallSegmenter(Segmenter):
         classes: ClassSet | None = None,
         name: str = "",
         training: dict[str, Any] | None = None,
+        architecture: str = LARGE,
     ):
         classes = classes or own_classes
         super().__init__(name, classes, own_classes.translation_to(classes)[: len(own_classes)], list(size))
         self.own_classes, self.size, self.training_record = own_classes, size, training or {}
-        self.network = lraspp_mobilenet_v3_large(weights=None, weights_backbone=None, num_classes=len(own_classes))
+        self.architecture = architecture
+        make, layers, channels = NETWORKS[architecture]
+        backbone = IntermediateLayerGetter(make(weights=None, dilated=True).features, return_layers=layers)
+        self.network = LRASPP(backbone, *channels, num_classes=len(own_classes))
         for module in self.network.modules():
             if isinstance(module, nn.BatchNorm2d):
                 module.momentum = NORM_MOMENTUM
@@ -132,7 +145,7 @@ class SmallSegmenter(Segmenter):
     def save_pretrained(self, folder: str | os.PathLike[str]) -> None:
         """Writes config.json and model.safetensors, which appear whole or not at all."""
         config = {
-            "architecture": ARCHITECTURE,
+            "architecture": self.architecture,
             "classes": self.own_classes.to_list(),
             "size": list(self.size),
             "training": self.training_record,
@@ -218,7 +231,7 @@ def load_segmenter(name: str, classes: ClassSet) -> Segmenter:
             raise ValueError(f"{name}: {CONFIG} is not readable JSON ({clause(error)}).") from error
         if isinstance(config, dict) and {"classes", "num_images"} <= set(config):
             raise ValueError(f"{name}: makes photographs, but a network that labels them is needed here.")
-        if not isinstance(config, dict) or config.get("architecture") != ARCHITECTURE:
+        if not isinstance(config, dict) or config.get("architecture") not in [*NETWORKS]:
             return _load_transformers(name, classes)
         try:
             height, width = map(int, config["size"])
@@ -229,7 +242,7 @@ def load_segmenter(name: str, classes: ClassSet) -> Segmenter:
             raise ValueError(
                 f"{name}: {CONFIG} does not describe a segmentation network ({clause(repr(error))})."
             ) from error
-        segmenter = SmallSegmenter(own, (height, width), classes, short_name(name), training)
+        segmenter = SmallSegmenter(own, (height, width), classes, short_name(name), training, config["architecture"])
         try:
             segmenter.network.load_state_dict(load_file(source.fetch(WEIGHTS, MAX_BYTES)))
         except (RuntimeError, SafetensorError) as error:
