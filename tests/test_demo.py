@@ -508,8 +508,9 @@ def test_too_large_models_are_refused(model: CRN, tmp_path: Path, monkeypatch: p
 # -- by the API client -------------------------------------------------------------------------------
 
 
-def test_one_public_endpoint(api_client: Client) -> None:
-    assert list(api_client.view_api(return_format="dict")["named_endpoints"]) == ["/synthesize"]
+def test_public_endpoints(api_client: Client) -> None:
+    named = api_client.view_api(return_format="dict")["named_endpoints"]
+    assert sorted(named) == ["/segment", "/styles", "/synthesize"]
 
 
 @pytest.mark.parametrize("kind", ["ids", "palette", "colours"])
@@ -550,7 +551,7 @@ def test_synthesize_needs_a_file(api_client: Client) -> None:
 def test_unexpected_failure_gives_a_message(
     api_client: Client, model: CRN, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def fail(*_: object) -> None:
+    def fail(*_: object, **__: object) -> None:
         raise RuntimeError("secret of the house")
 
     monkeypatch.setattr(model, "synthesize", fail)
@@ -571,7 +572,7 @@ def test_unexpected_failure_gives_a_message(
 )
 def test_forged_paintings_are_refused(address: str, value: str | None, message: str) -> None:
     functions = httpx.get(f"{address}/config").json()["dependencies"]
-    (number,) = [function["id"] for function in functions if function["targets"][0][1] == "generate"]
+    (number,) = [one["id"] for one in functions if one["targets"] and one["targets"][0][1] == "generate"]
     body = {"data": [value, ""], "fn_index": number, "session_hash": "forger"}
     assert httpx.post(f"{address}/gradio_api/queue/join", json=body).status_code == 200
     with httpx.stream("GET", f"{address}/gradio_api/queue/data", params={"session_hash": "forger"}) as stream:

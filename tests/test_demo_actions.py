@@ -16,10 +16,11 @@ from support.browsing import jpeg, small_model
 
 from crn_hub import CRN, ClassSet
 from crn_hub.classes import UNLABELLED, read_layout
-from crn_hub.demo.actions import STRIP_SIZE, Actions
+from crn_hub.demo.actions import Actions
 from crn_hub.demo.models import Models
 from crn_hub.demo.painter import LabelPainter
 from crn_hub.demo.painting import Painting
+from crn_hub.demo.photographs import STRIP_SIZE
 from crn_hub.demo.starting_layouts import (
     EXAMPLES,
     EXAMPLES_FOLDER,
@@ -144,7 +145,7 @@ def test_values_bring_their_revision() -> None:
 def test_unexpected_failures_go_to_the_log_only(
     actions: Actions, model: CRN, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def fail(*_: object) -> None:
+    def fail(*_: object, **__: object) -> None:
         raise RuntimeError("secret of the house")
 
     monkeypatch.setattr(model, "synthesize", fail)
@@ -302,7 +303,7 @@ def city(tmp_path: Path) -> str:
 
 def test_a_painting_comes_along_to_another_model(actions: Actions, model: CRN, city: str) -> None:
     actions.load_model(f" {city}\n")
-    painter, name, facts, thumbnails, column, button = actions.change_model(f" {city} ", Painting(IDS), "")
+    painter, name, facts, thumbnails, *only_streets = actions.change_model(f" {city} ", Painting(IDS), "")
     found = result(painter)
     to_city = model.classes.translation_to(ClassSet.cityscapes())
     assert np.array_equal(painted(found), to_city[IDS])
@@ -311,8 +312,7 @@ def test_a_painting_comes_along_to_another_model(actions: Actions, model: CRN, c
     assert found["model"]["num_images"] == 3
     assert "19 classes" in facts.value
     assert len(thumbnails.value) == len(EXAMPLES)
-    assert column.visible
-    assert button.visible
+    assert all(part.visible for part in only_streets)
     found = result(actions.generate(Painting(to_city[IDS]), city))
     assert picture(found["image"]) == jpeg(actions.models.get(city).synthesize(to_city[IDS])[0])
 
@@ -328,12 +328,11 @@ def test_a_model_without_streets(actions: Actions, tmp_path: Path) -> None:
     name = str(tmp_path / "field")
     small_model(ClassSet(["<i>meadow</i>", "sky"], [(0, 200, 0), (0, 0, 200)])).save_pretrained(name)
     actions.load_model(name)
-    painter, _, _, thumbnails, column, button = actions.change_model(name, None, "")
+    painter, _, _, thumbnails, *only_streets = actions.change_model(name, None, "")
     assert (painted(result(painter)) == UNLABELLED).all()
     assert result(painter)["what"] == "an empty layout"
     assert thumbnails.value == []
-    assert not column.visible
-    assert not button.visible
+    assert not any(part.visible for part in only_streets)
 
 
 def test_a_painting_of_other_classes_does_not_come_along(actions: Actions) -> None:

@@ -1,6 +1,7 @@
 """Paintings as text: there and back, and what is refused."""
 
 import base64
+import re
 import tracemalloc
 import zlib
 
@@ -9,6 +10,7 @@ import pytest
 
 from crn_hub.classes import LayoutError
 from crn_hub.demo.painting import Painting
+from crn_hub.styles import Style
 
 IDS = np.array([[0, 1, 255], [10, 2, 3]], np.uint8)
 
@@ -26,6 +28,22 @@ def test_there_and_back() -> None:
     without = Painting.from_text(Painting(IDS).to_text())
     assert np.array_equal(without.ids, IDS)
     assert without.choice is None
+
+
+def test_all_that_a_painting_may_have() -> None:
+    style = Style("dusk", {0: (((1, 2, 3), 0.25), ((255, 0, 9), 0.5)), 255: (((7, 7, 7), 1.0),)})
+    choice, by_hand = IDS % 3, (IDS == 2) * np.uint8(2)
+    painting = Painting(IDS, choice, by_hand, ((0, 16, 255), (1, 2, 3)), 417, (style, style))
+    text = painting.to_text()
+    again = Painting.from_text(text)
+    assert re.fullmatch(r"3x2\.[\w-]+\.[\w-]+\.[\w-]+~s417~c0010ff010203~v[\w-]+\.[\w-]+", text)
+    for plane, expected in ((again.ids, IDS), (again.choice, choice), (again.by_hand, by_hand)):
+        assert plane is not None
+        assert np.array_equal(plane, expected)
+    assert (again.colors, again.seed, again.styles) == (painting.colors, painting.seed, painting.styles)
+    alone = Painting.from_text(Painting(IDS, by_hand=by_hand, colors=painting.colors).to_text())
+    assert alone.choice is None
+    assert alone.by_hand is not None
 
 
 def test_any_slice_of_an_array_will_do() -> None:
@@ -47,7 +65,25 @@ def test_text_is_plain_and_of_the_documented_form() -> None:
         (None, "not of the form"),
         ({"ids": 3}, "not of the form"),
         ("3x2", "not of the form"),
-        (f"3x2.{pack(IDS.tobytes())}.{pack(IDS.tobytes())}.{pack(IDS.tobytes())}", "not of the form"),
+        ("3x2" + 4 * f".{pack(IDS.tobytes())}", "not of the form"),
+        (f"3x2.{pack(IDS.tobytes())}..", "not the 3 x 2 that it says"),
+        (
+            f"3x2.{pack(IDS.tobytes())}..{pack(bytes([0, 0, 0, 0, 0, 2]))}~cff0000",
+            "a colour by hand that it doesn't say",
+        ),
+        (f"3x2.{pack(IDS.tobytes())}~", "'' is not a part of one"),
+        (f"3x2.{pack(IDS.tobytes())}~x1", "'x1' is not a part of one"),
+        (f"3x2.{pack(IDS.tobytes())}~s1~s2", "'s2' is not a part of one"),
+        (f"3x2.{pack(IDS.tobytes())}~s-1", "seed must be 0..999,999, not '-1'"),
+        (f"3x2.{pack(IDS.tobytes())}~s1000000", "seed must be"),
+        (f"3x2.{pack(IDS.tobytes())}~c", "six hexadecimal digits each"),
+        (f"3x2.{pack(IDS.tobytes())}~cff00", "six hexadecimal digits each"),
+        (f"3x2.{pack(IDS.tobytes())}~c" + "00" * 3 * 256, "255 at most"),
+        (f"3x2.{pack(IDS.tobytes())}~v", "a style in it is damaged"),
+        (f"3x2.{pack(IDS.tobytes())}~v{pack(b'[]')}", "a style in it is damaged"),
+        (f"3x2.{pack(IDS.tobytes())}~v{pack(b'{}')}", "a style in it is damaged"),
+        (f"3x2.{pack(IDS.tobytes())}~v{pack(b' ' * 10**6)}", "a style in it is damaged"),
+        (f"3x2.{pack(IDS.tobytes())}~v" + ".".join(["AAAA"] * 9), "9 styles; it may bring 8 along"),
         (f"0x2.{pack(b'')}", "not of the form"),
         (f"-3x2.{pack(IDS.tobytes())}", "not of the form"),
         (f"9999999x1.{pack(IDS.tobytes())}", "not of the form"),

@@ -21,7 +21,7 @@ from crn_hub.data import PairDataset, find_classes, load_rows
 from crn_hub.data.region_colors import find_regions
 from crn_hub.metrics.picture_sources import ModelOnRows
 from crn_hub.scenes import street_scene
-from crn_hub.styles import Style, choose_styles, styles_from_config
+from crn_hub.styles import Style, StyleMix, choose_styles, styles_from_config
 
 STREETS = ClassSet.streets()
 SKY, BUILDING, ROAD, CAR = (STREETS.names.index(name) for name in ("sky", "building", "road", "car"))
@@ -452,3 +452,46 @@ def test_an_evaluation_shows_the_photographs_own_colours_as_well(
     measured = {measure["name"]: measure["value"] for measure in evaluation["measures"]}
     assert one in measured.values()  # the card has the model's own row
     assert "own colours" not in (tmp_path / "out" / "blind-key.csv").read_text()
+
+
+# -- mixes -------------------------------------------------------------------------------------------
+
+
+def test_a_mix_takes_each_pixel_from_its_style_or_from_a_hand(model: CRN) -> None:
+    _, ids = two_cars()
+    styles = [plain("one", (10, 20, 30)), plain("two", (200, 100, 50))]
+    left = np.zeros(ids.shape, np.uint8)
+    left[:, ids.shape[1] // 2 :] = 1
+    by_hand = np.zeros_like(left)
+    by_hand[:4] = 2
+    painted = StyleMix(styles, left, by_hand, [(0, 0, 0), (255, 0, 127)]).paint(ids, 3)
+    expected = np.where(left == 1, styles[1].paint(ids, 3), styles[0].paint(ids, 3))
+    np.testing.assert_array_equal(painted[:, 4:], expected[:, 4:])
+    np.testing.assert_allclose(
+        painted[:, :4], np.broadcast_to([[[1]], [[-1]], [[127 / 127.5 - 1]]], painted[:, :4].shape)
+    )
+    np.testing.assert_array_equal(StyleMix(styles, left * 0).paint(ids, 3), styles[0].paint(ids, 3))
+    larger = StyleMix(styles, left.repeat(2, 0).repeat(2, 1)).paint(ids, 3)  # drawn at another size
+    np.testing.assert_array_equal(larger, expected)
+
+
+def test_a_model_takes_a_mix_as_a_style(model: CRN) -> None:
+    ids = np.zeros(model.size, np.uint8)
+    one = StyleMix(
+        [plain("dusk", (30, 30, 60), [0])], np.zeros(model.size, np.uint8)
+    )  # the model has the other classes
+    assert model.synthesize(ids, style=one)[0].tobytes() == model.synthesize(ids, style=one.styles[0])[0].tobytes()
+
+
+@pytest.mark.parametrize(
+    ("choice", "by_hand", "message"),
+    [
+        (np.full((4, 4), 1, np.uint8), None, "choice has 1; there are only 0..0"),
+        (np.zeros((4, 4), np.int64), None, "choice must be uint8"),
+        (np.zeros((4, 4), np.uint8), np.zeros((4, 5), np.uint8), "by_hand must be uint8"),
+        (np.zeros((4, 4), np.uint8), np.full((4, 4), 2, np.uint8), "by_hand has 2; there are only 0..1"),
+    ],
+)
+def test_choices_among_what_a_mix_lacks_are_refused(choice: np.ndarray, by_hand: np.ndarray, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        StyleMix([plain("one", (1, 2, 3))], choice, by_hand, [(9, 9, 9)])

@@ -4,12 +4,11 @@ A method of `Actions` takes the values of the page's components and returns what
 `gr.Error` with a sentence for people; details of an unexpected one go to the log, not to the visitor.
 """
 
-import base64
 import html
-import io
 import logging
 import random
-import time
+import re
+from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,14 +23,26 @@ from PIL import Image
 
 from crn_hub.classes import LayoutError, LayoutReading, read_layout
 from crn_hub.demo.models import Models
-from crn_hub.demo.painter import Download, LabelPainter, Result, model_facts
-from crn_hub.demo.painting import MAX_PAINTING_PIXELS, Painting, check_size
+from crn_hub.demo.painter import Download, LabelPainter, Preview, Result, model_facts
+from crn_hub.demo.painting import MAX_PAINTING_PIXELS, Painting, check_size, pack_style
+from crn_hub.demo.photographs import cut, data_url, has_styles, photograph_of, small, small_photograph_of
 from crn_hub.demo.starting_layouts import EXAMPLES, examples, has_streets, opening, street, thumbnails
+from crn_hub.demo.turns import Turns
 from crn_hub.networks import HubModel
-from crn_hub.pictures import compose
+from crn_hub.pictures import read_photograph, resize_picture
+from crn_hub.segmentation import segment
+from crn_hub.styles import Style
+from crn_hub.text import one_line
 
 STREETS = 10_000  # that "Surprise me" chooses from
-STRIP_SIZE = (288, 72)  # pixels, width and height that the small pictures of the k outputs fit into
+PREVIEWS_KEPT = 500  # small photographs, some 5 kB each: of starting layouts, and after an undo
+VISITS_KEPT = 500  # whose newest painting is remembered
+# A photograph for a painting that was there before may be of another shape by this factor.
+SHAPE_TOLERANCE = 1.02
+SEGMENTED = (
+    "The layout was found by a small network for street scenes by day: correct it with the tools. At night, in rooms "
+    "and in countries unlike those it has seen, it is often wrong."
+)
 
 _log = logging.getLogger(__name__)
 
@@ -49,28 +60,55 @@ class Actions:
 
     def __init__(self, models: Models, saved_files: set[str]):
         self.models, self.saved_files = models, saved_files
+        self._turns = Turns()
+        self._previews: OrderedDict[tuple[str, str, int], str] = OrderedDict()  # least recently used first
+        self._newest: OrderedDict[str, int] = OrderedDict()  # of each visit the revision that was asked for last
 
     def first_result(self) -> Result:
         """The opening layout with its photograph, which is part of the page: nobody waits for it."""
-        result = _of_new_model("", self.models.first, *opening(self.models.first))
-        del result["network"]  # the time of a cold start, which no visitor waited for
+        result = self._of_new_model("", self.models.first, *opening(self.models.first))
+        del result["network"]  # which no visitor waited for
         return result
 
-    def generate(self, painting: Painting | None, name: str) -> LabelPainter:
+    def generate(self, painting: Painting | None, name: str, request: gr.Request | None = None) -> LabelPainter:
         """The photograph of a painting. A failure is a result too, shown in the painter's status, where people look."""
         try:
-            return LabelPainter(result=_result_of(self.models.get(name), _needed(painting)))
+            if request is not None and painting is not None:
+                _remember(self._newest, str(request.session_hash), painting.revision or 0, VISITS_KEPT)
+            return LabelPainter(result=self._result_of(self.models.get(name), _needed(painting)))
         except Exception as error:
             revision = painting.revision if painting else None
             failure: Result = {"mark": uuid4().hex, "revision": revision, "error": _sentence(error)}
             return LabelPainter(result=failure)
+
+    def preview(self, name: str, event: gr.EventData, request: gr.Request | None = None) -> LabelPainter:
+        """A small photograph of `event.painting`, text, in the style with the number `event.style`.
+
+        It is not made if its visitor has asked for the photograph of a newer painting than `event.revision`.
+        """
+        preview: Preview = {"mark": uuid4().hex, "revision": event.revision, "style": event.style, "image": ""}
+        key = name, str(event.painting), int(event.style)
+        try:
+            if key not in self._previews:
+                painting, network = Painting.from_text(event.painting), self.models.get(name)
+                with self._turns.turn(small=True):
+                    newest = self._newest.get(str(request.session_hash), 0) if request else 0
+                    if newest > int(event.revision):
+                        return LabelPainter(preview=preview)
+                    picture = small_photograph_of(network, painting, int(event.style))
+                _remember(self._previews, key, data_url(picture), PREVIEWS_KEPT)
+            preview["image"] = self._previews[key]
+        except Exception as error:
+            _sentence(error)  # in the log; the page does without
+        return LabelPainter(preview=preview)
 
     def save(self, painting: Painting | None, name: str, event: gr.EventData) -> LabelPainter:
         """A PNG file to download; `event.kind` says of what: "photograph", or "colours" or "ids" of the layout."""
         with _messages():
             painting, network = _needed(painting), self.models.get(name)
             if event.kind == "photograph":
-                picture = _photograph_of(network, painting)[0]
+                with self._turns.turn():
+                    picture = photograph_of(network, painting)[0]
             elif event.kind == "colours":
                 picture = Image.fromarray(network.classes.to_colors(painting.ids))
             else:
@@ -85,13 +123,13 @@ class Actions:
         """The starting layout with the number `event.index`."""
         with _messages():
             network = self.models.get(name)
-            return _shown(network, examples(network)[event.index], EXAMPLES[event.index])
+            return self._shown(network, examples(network)[event.index], EXAMPLES[event.index])
 
     def surprise(self, name: str) -> LabelPainter:
         """A street made at random."""
         with _messages():
             network, seed = self.models.get(name), random.randrange(STREETS)
-            return _shown(network, street(network, seed), f"street {seed}")
+            return self._shown(network, street(network, seed), f"street {seed}")
 
     def upload(self, file: str, snap: bool, layout_classes: str, name: str) -> LabelPainter:
         """The layout in a file, as `read_layout` reads it; `layout_classes` may be ""."""
@@ -100,7 +138,42 @@ class Actions:
             reading = _read(network, file, snap, layout_classes)
             height, width = reading.ids.shape
             check_size(height, width, Path(file).name)
-            return _shown(network, reading.ids, Path(file).name, reading.notes)
+            return self._shown(network, reading.ids, Path(file).name, reading.notes)
+
+    def open_photograph(self, file: str, name: str) -> LabelPainter:
+        """The layout of a photograph, as the segmentation network in the box finds it, photographed in the colours of
+        the original."""
+        with _messages():
+            network = self.models.get(name)
+            original = cut(_without_folder(file), network.size)
+            ids = segment(original, network.classes)
+            painting = Painting(ids)
+            if has_styles(network):
+                style = Style.from_photograph(original, ids, name=_name_of_style(file))
+                painting = Painting(ids, np.full_like(ids, len(network.styles)), styles=(style,))
+            size = f"The photograph is cut to {original.width} x {original.height} pixels."
+            result = self._new_painting(network, painting, Path(file).name, [SEGMENTED, size])
+            result["original"] = data_url(original)
+            return LabelPainter(result=result)
+
+    def take_colors(self, file: str, painting: Painting | None, name: str) -> LabelPainter:
+        """The colours of a photograph whose layout is the painting, as a style."""
+        with _messages():
+            network = self.models.get(name)
+            if not has_styles(network):
+                raise ValueError("this model takes no colours of regions, so it has no styles.")
+            ids = opening(network)[0] if painting is None else network.classes.check_ids(painting.ids)
+            photograph = Image.fromarray(read_photograph(_without_folder(file)))
+            height, width = ids.shape
+            stretch = photograph.width / photograph.height / (width / height)
+            if not 1 / SHAPE_TOLERANCE <= stretch <= SHAPE_TOLERANCE:
+                raise ValueError(
+                    f"{Path(file).name}: {photograph.width} x {photograph.height} pixels, the layout {width} x "
+                    f"{height}; a photograph of this layout has the same shape."
+                )
+            style = Style.from_photograph(resize_picture(photograph, ids.shape), ids, name=_name_of_style(file))
+            result: Result = {"mark": uuid4().hex, "revision": None, "style": pack_style(style)}
+            return LabelPainter(result=result)
 
     def load_model(self, wanted: str) -> None:
         """Makes a network ready for `change_model`, which may take minutes."""
@@ -116,8 +189,8 @@ class Actions:
         """Shows a network that has been loaded; what was painted for the one before comes along, by class names.
 
         Returns:
-            The painter, the network's name, its facts, thumbnails of the examples, and the examples' column and the
-            button "Surprise me", which are visible if the network has streets.
+            The painter, the network's name, its facts, thumbnails of the examples, and the examples' column, the button
+            "Surprise me" and the column of "Open a photograph", which are visible if the network has streets.
         """
         with _messages():
             wanted = wanted.strip()
@@ -130,26 +203,79 @@ class Actions:
                     ids = classes_before.translation_to(network.classes)[ids]
             streets = has_streets(network)
             return [
-                LabelPainter(result=_of_new_model(wanted, network, ids, what)),
+                LabelPainter(result=self._of_new_model(wanted, network, ids, what)),
                 wanted,
                 gr.HTML(facts_html(network)),
                 gr.Gallery(thumbnails(network), selected_index=None),
                 gr.Column(visible=streets),
                 gr.Button(visible=streets),
+                gr.Column(visible=streets),
             ]
 
-    def synthesize(self, layout: str | None, snap: bool) -> Any:
+    def synthesize(self, layout: str | None, snap: bool, style: str = "", seed: float = 0) -> Any:
         """Photographs of a layout: PNG files of the layout's own size, one for each image that the model gives.
 
         The layout is a file with class ids in one channel, a palette PNG, or a picture in class colours. With `snap`
-        colours of no class are taken as the nearest class colour.
+        colours of no class are taken as the nearest class colour. `style` is the name or the number of one of /styles,
+        "" for the first; `seed` a whole number, for other details.
         """
         with _messages():
             if layout is None:
                 raise LayoutError("a layout file is needed.")
             network = self.models.first
-            photographs = network.synthesize(_read(network, layout, snap).ids)
+            chosen = None if not style.strip() else int(style) if re.fullmatch("[0-9]{1,4}", style) else style
+            if seed != int(seed):
+                raise ValueError(f"seed must be a whole number, 0 or more, not {seed}.")
+            ids = _read(network, layout, snap).ids
+            with self._turns.turn():
+                photographs = network.synthesize(ids, style=chosen, seed=int(seed))
             return photographs if len(photographs) > 1 else photographs[0]
+
+    def styles(self) -> list[str]:
+        """The names of the styles that /synthesize takes, the default first; none if the model has no styles."""
+        return [style.name for style in self.models.first.styles]
+
+    def segment(self, photograph: str | None) -> str:
+        """The layout of a street photograph: a PNG file of the photograph's size with the model's classes, as ids with
+        the class colours as their palette. It is found by a small network, and often wrong."""
+        with _messages():
+            if photograph is None:
+                raise ValueError("a photograph file is needed.")
+            classes = self.models.first.classes
+            picture = Image.fromarray(read_photograph(_without_folder(photograph)))
+            check_size(picture.height, picture.width, Path(photograph).name)
+            layout = classes.to_image(segment(picture, classes))
+            path = save_pil_to_cache(layout, get_upload_folder(), f"{Path(photograph).stem}-layout", "png")
+            self.saved_files.add(path)
+            return path
+
+    # -- results -------------------------------------------------------------------------------------
+
+    def _shown(self, network: HubModel, ids: np.ndarray, what: str, notes: Sequence[str] = ()) -> LabelPainter:
+        return LabelPainter(result=self._new_painting(network, Painting(ids), what, notes))
+
+    def _new_painting(self, network: HubModel, painting: Painting, what: str, notes: Sequence[str] = ()) -> Result:
+        """A layout that replaces the one on the page, with its photograph."""
+        result = self._result_of(network, painting)
+        result.update({"painting": painting.to_text(), "what": what, "notes": list(notes)})
+        return result
+
+    def _of_new_model(self, name: str, network: HubModel, ids: np.ndarray, what: str) -> Result:
+        """The same for a network that replaces the visitor's."""
+        result = self._new_painting(network, Painting(ids), what)
+        result["model"] = model_facts(name, network)
+        return result
+
+    def _result_of(self, network: HubModel, painting: Painting) -> Result:
+        with self._turns.turn():
+            photograph, outputs, milliseconds = photograph_of(network, painting)
+        return {
+            "mark": uuid4().hex,
+            "revision": painting.revision,
+            "image": data_url(photograph),
+            "strip": [data_url(small(output)) for output in outputs] if len(outputs) > 1 else [],
+            "network": milliseconds,
+        }
 
 
 def facts_html(network: HubModel) -> str:
@@ -190,6 +316,36 @@ def _needed(painting: Painting | None) -> Painting:
     return painting
 
 
+def _without_folder(file: str) -> Image.Image:
+    """A photograph that somebody has sent, not decoded yet; failures don't name the folder, which visitors need not
+    know.
+
+    Raises:
+        ValueError: if it is no picture.
+    """
+    try:
+        picture = Image.open(file)
+        check_size(picture.height, picture.width, Path(file).name)
+        picture.load()
+        return picture
+    except LayoutError:
+        raise
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise ValueError(f"{Path(file).name}: not readable as a photograph.") from error
+
+
+def _name_of_style(file: str) -> str:
+    return one_line(Path(file).stem).strip()[:40] or "photograph"
+
+
+def _remember(kept: OrderedDict[Any, Any], key: Any, value: Any, most: int) -> None:
+    """As the most recently used; the oldest go when there are too many."""
+    kept[key] = value
+    kept.move_to_end(key)
+    while len(kept) > most:
+        kept.popitem(last=False)
+
+
 def _read(network: HubModel, file: str, snap: bool, layout_classes: str = "") -> LayoutReading:
     return read_layout(
         file,
@@ -199,58 +355,3 @@ def _read(network: HubModel, file: str, snap: bool, layout_classes: str = "") ->
         max_pixels=MAX_PAINTING_PIXELS,
         source=Path(file).name,  # visitors need not know the folder
     )
-
-
-# -- results -----------------------------------------------------------------------------------------
-
-
-def _shown(network: HubModel, ids: np.ndarray, what: str, notes: Sequence[str] = ()) -> LabelPainter:
-    return LabelPainter(result=_new_painting(network, ids, what, notes))
-
-
-def _new_painting(network: HubModel, ids: np.ndarray, what: str, notes: Sequence[str] = ()) -> Result:
-    """A layout that replaces the one on the page, with its photograph."""
-    painting = Painting(ids)
-    result = _result_of(network, painting)
-    result.update({"painting": painting.to_text(), "what": what, "notes": list(notes)})
-    return result
-
-
-def _of_new_model(name: str, network: HubModel, ids: np.ndarray, what: str) -> Result:
-    """The same for a network that replaces the visitor's."""
-    result = _new_painting(network, ids, what)
-    result["model"] = model_facts(name, network.classes, network.size, network.num_images)
-    return result
-
-
-def _result_of(network: HubModel, painting: Painting) -> Result:
-    photograph, outputs, milliseconds = _photograph_of(network, painting)
-    return {
-        "mark": uuid4().hex,
-        "revision": painting.revision,
-        "image": _data_url(photograph),
-        "strip": [_data_url(_small(output)) for output in outputs] if len(outputs) > 1 else [],
-        "network": milliseconds,
-    }
-
-
-def _photograph_of(network: HubModel, painting: Painting) -> tuple[Image.Image, list[Image.Image], float]:
-    """The photograph as painted and mixed, all outputs, and the network's milliseconds."""
-    started = time.perf_counter()
-    outputs = network.synthesize(painting.ids)
-    milliseconds = (time.perf_counter() - started) * 1000
-    photograph = outputs[0] if painting.choice is None else compose(outputs, painting.choice)
-    return photograph, outputs, milliseconds
-
-
-def _small(picture: Image.Image) -> Image.Image:
-    picture = picture.copy()
-    picture.thumbnail(STRIP_SIZE)
-    return picture
-
-
-def _data_url(picture: Image.Image) -> str:
-    """A JPEG for display, in the answer itself, so that the page need not ask again. Saved files are PNG."""
-    file = io.BytesIO()
-    picture.save(file, "JPEG", quality=92, subsampling=0)
-    return "data:image/jpeg;base64," + base64.b64encode(file.getvalue()).decode("ascii")

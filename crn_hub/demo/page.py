@@ -1,8 +1,8 @@
-"""The page around the painter: starting layouts, buttons, a choice of model, and the public endpoint.
+"""The page around the painter: starting layouts, buttons, a choice of model, and the public endpoints.
 
 `build` makes the page, `launch` serves it with its looks and limits; what the buttons do is in `actions.py`.
-Everything that the browser loads comes from this server. The one public endpoint is /synthesize: a layout file in,
-photographs out.
+Everything that the browser loads comes from this server. The public endpoints are /synthesize, a layout file in,
+photographs out; /styles, what these can be like; and /segment, a photograph in, a layout out.
 """
 
 import os
@@ -33,13 +33,27 @@ LAYOUT_CLASSES = [
     ("Its classes: the model's, by number", INDICES),
 ]
 
-# Options of events. All that run a network share one limit: one run at a time.
-NETWORK: dict[str, Any] = {"concurrency_id": "net", "concurrency_limit": 1}
+# Options of events. All that run a network wait for their turn together (`Turns`), whichever event came first.
+NETWORK: dict[str, Any] = {"concurrency_id": "net", "concurrency_limit": MAX_WAITING}
+SMALL: dict[str, Any] = {"concurrency_id": "small", "concurrency_limit": MAX_WAITING}
 PRIVATE: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
 LAST: dict[str, Any] = {"trigger_mode": "always_last"}  # of several quick changes, the last one counts
 # With "always_last", Gradio would run the last of several deferred events with an older one's data; by default it drops
 # them all.
 EACH: dict[str, Any] = {"trigger_mode": "multiple"}
+
+
+@dataclass(frozen=True)
+class _Controls:
+    """Where layouts come from."""
+
+    surprise: gr.Button
+    of_photographs: gr.Column  # the button of `photograph`
+    upload: gr.UploadButton
+    photograph: gr.UploadButton
+    colors: gr.UploadButton
+    layout_classes: gr.Dropdown
+    snap: gr.Checkbox
 
 
 @dataclass(frozen=True)
@@ -50,10 +64,7 @@ class _Parts:
     name: gr.State  # of the visitor's model
     examples: gr.Column
     thumbnails: gr.Gallery
-    surprise: gr.Button
-    upload: gr.UploadButton
-    layout_classes: gr.Dropdown
-    snap: gr.Checkbox
+    controls: _Controls
     model_field: gr.Textbox
     model_button: gr.Button
     facts: gr.HTML
@@ -69,15 +80,20 @@ def build(model: HubModel, folders: bool = False) -> gr.Blocks:
         actions = Actions(Models(model, folders), page.upload_file_set)  # the files that `delete_cache` deletes
         gr.HTML(_header(), elem_id="header")
         painter = LabelPainter(
-            elem_id="painter", result=actions.first_result(), download=None, file_input="#controls input[type=file]"
+            elem_id="painter",
+            result=actions.first_result(),
+            preview=None,
+            download=None,
+            file_input="#open-layout input[type=file]",
+            colors_input="#take-colors input[type=file]",
         )
         name = gr.State("")
         examples, gallery = _examples(model)
-        surprise, upload, layout_classes, snap = _controls(model)
+        controls = _controls(model)
         field, button, facts = _model_row(model, folders)
-        parts = _Parts(painter, name, examples, gallery, surprise, upload, layout_classes, snap, field, button, facts)
+        parts = _Parts(painter, name, examples, gallery, controls, field, button, facts)
         _connect(actions, parts)
-        _add_endpoint(actions, snap, model.num_images)
+        _add_endpoints(actions, controls.snap, model)
     return page.queue(max_size=MAX_WAITING)
 
 
@@ -129,16 +145,21 @@ def _examples(model: HubModel) -> tuple[gr.Column, gr.Gallery]:
     return column, gallery
 
 
-def _controls(model: HubModel) -> tuple[gr.Button, gr.UploadButton, gr.Dropdown, gr.Checkbox]:
+def _controls(model: HubModel) -> _Controls:
     with gr.Row(elem_id="controls"):
         surprise = gr.Button("Surprise me", variant="primary", min_width=0, visible=has_streets(model))
-        upload = gr.UploadButton("Open a layout", min_width=0)
+        with gr.Column(elem_id="open-layout", min_width=0):
+            upload = gr.UploadButton("Open a layout", min_width=0)
+        with gr.Column(elem_id="open-photograph", min_width=0, visible=has_streets(model)) as of_photographs:
+            photograph = gr.UploadButton("Open a photograph", file_types=["image"], min_width=0)
+        with gr.Column(elem_id="take-colors", min_width=0):  # the painter has its button
+            colors = gr.UploadButton("Colours of a photograph", file_types=["image"], min_width=0)
         layout_classes = gr.Dropdown(
             LAYOUT_CLASSES, value="", label="The file's classes", container=False, min_width=0,
             elem_id="layout-classes",
         )  # fmt: skip
         snap = gr.Checkbox(label="Snap its colours to the nearest class", container=False, min_width=0, elem_id="snap")
-    return surprise, upload, layout_classes, snap
+    return _Controls(surprise, of_photographs, upload, photograph, colors, layout_classes, snap)
 
 
 def _model_row(model: HubModel, folders: bool) -> tuple[gr.Textbox, gr.Button, gr.HTML]:
@@ -157,19 +178,24 @@ def _model_row(model: HubModel, folders: bool) -> tuple[gr.Textbox, gr.Button, g
 
 
 def _connect(actions: Actions, parts: _Parts) -> None:
-    painter, name, field = parts.painter, parts.name, parts.model_field
+    painter, name, field, controls = parts.painter, parts.name, parts.model_field, parts.controls
     painter.generate(actions.generate, [painter, name], painter, **LAST, **NETWORK, **PRIVATE)
+    painter.preview(actions.preview, name, painter, **EACH, **SMALL, **PRIVATE)
     painter.save(actions.save, [painter, name], painter, **EACH, **NETWORK, **PRIVATE)
     parts.thumbnails.select(actions.show_example, name, painter, **EACH, **NETWORK, **PRIVATE)
-    parts.surprise.click(actions.surprise, name, painter, **LAST, **NETWORK, **PRIVATE)
-    of_file = [parts.upload, parts.snap, parts.layout_classes, name]
-    parts.upload.upload(actions.upload, of_file, painter, **EACH, **NETWORK, **PRIVATE)
+    controls.surprise.click(actions.surprise, name, painter, **LAST, **NETWORK, **PRIVATE)
+    of_file = [controls.upload, controls.snap, controls.layout_classes, name]
+    controls.upload.upload(actions.upload, of_file, painter, **EACH, **NETWORK, **PRIVATE)
+    of_photograph = [controls.photograph, name]
+    controls.photograph.upload(actions.open_photograph, of_photograph, painter, **EACH, **NETWORK, **PRIVATE)
+    of_colors = [controls.colors, painter, name]
+    controls.colors.upload(actions.take_colors, of_colors, painter, **EACH, **NETWORK, **PRIVATE)
     # Loading may take minutes, during which others keep painting: it has a limit of its own.
     loading: dict[str, Any] = {
         "concurrency_id": "models", "concurrency_limit": 1, "api_visibility": "private",
         "show_progress": "minimal", "show_progress_on": field,
     }  # fmt: skip
-    changed = [painter, name, parts.facts, parts.thumbnails, parts.examples, parts.surprise]
+    changed = [painter, name, parts.facts, parts.thumbnails, parts.examples, controls.surprise, controls.of_photographs]
     for loaded in (
         parts.model_button.click(actions.load_model, field, **loading),
         field.submit(actions.load_model, field, **loading),
@@ -178,12 +204,16 @@ def _connect(actions: Actions, parts: _Parts) -> None:
         loaded.success(actions.change_model, [field, painter, name], changed, **NETWORK, **PRIVATE)
 
 
-def _add_endpoint(actions: Actions, snap: gr.Checkbox, num_images: int) -> None:
-    with gr.Row(visible=False):  # what the endpoint takes and gives
-        file = gr.File(label="layout")
-        results = [gr.Image(format="png", label=f"photograph {n}") for n in range(1, num_images + 1)]
-        call = gr.Button()
-    call.click(actions.synthesize, [file, snap], results, api_name="synthesize", **NETWORK)
+def _add_endpoints(actions: Actions, snap: gr.Checkbox, model: HubModel) -> None:
+    with gr.Row(visible=False):  # what the endpoints take and give
+        layout, photograph = gr.File(label="layout"), gr.File(label="photograph")
+        style, seed = gr.Textbox("", label="style"), gr.Number(0, label="seed")
+        results = [gr.Image(format="png", label=f"photograph {n}") for n in range(1, model.num_images + 1)]
+        found = gr.File(label="layout of the photograph")
+        synthesize, segment = gr.Button(), gr.Button()
+    synthesize.click(actions.synthesize, [layout, snap, style, seed], results, api_name="synthesize", **NETWORK)
+    segment.click(actions.segment, photograph, found, api_name="segment", **NETWORK)
+    gr.api(actions.styles, api_name="styles")
 
 
 # -- looks -------------------------------------------------------------------------------------------

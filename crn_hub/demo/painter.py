@@ -11,9 +11,12 @@ from typing import Any, TypedDict
 
 import gradio as gr
 
-from crn_hub.classes import ClassSet, LayoutError
+from crn_hub.classes import LayoutError
 from crn_hub.demo.bundle import bundle
-from crn_hub.demo.painting import MAX_PAINTING_PIXELS, MAX_SIDE, Painting
+from crn_hub.demo.painting import MAX_COLORS, MAX_PAINTING_PIXELS, MAX_SEED, MAX_SIDE, MAX_STYLES, Painting
+from crn_hub.demo.photographs import has_seed, has_styles, swatches
+from crn_hub.demo.starting_layouts import palette_order
+from crn_hub.networks import HubModel
 
 STATIC = Path(__file__).parent / "static"
 SCRIPT = bundle(STATIC, "painter") + "painter_module.start({ element, props, trigger, watch });\n"
@@ -25,8 +28,12 @@ class ModelFacts(TypedDict):
     name: str  # "" for the page's own
     classes: list[dict[str, Any]]  # {"name", "color": [r, g, b]} in the order of the ids
     unlabelled_color: list[int]
+    order: list[int]  # ids in the order in which they are shown
     size: list[int]  # height, width
     num_images: int
+    styles: list[str]  # names; [] if a painting doesn't choose among them
+    swatches: list[list[list[int]]]  # with styles, for each class and for unlabelled the colours to choose from
+    has_seed: bool  # whether a seed changes its photographs
 
 
 class _Marks(TypedDict):
@@ -35,7 +42,7 @@ class _Marks(TypedDict):
 
 
 class Result(_Marks, total=False):
-    """What Python sends to the painter: a photograph, a painting with its photograph, or an error."""
+    """What Python sends to the painter: a photograph, a painting with its photograph, a style, or an error."""
 
     image: str  # URL of the photograph, as painted and mixed
     strip: list[str]  # URLs of small pictures of the outputs; [] if there is only one
@@ -44,7 +51,16 @@ class Result(_Marks, total=False):
     what: str  # its name, for the status
     notes: list[str]  # on how its file was read
     model: ModelFacts  # if the painting comes with another model
+    original: str  # URL of the photograph that the painting was made from
+    style: str  # as `pack_style` writes it: one more to choose from, which the whole layout takes
     error: str  # a sentence
+
+
+class Preview(_Marks):
+    """A small photograph of the page's painting in one style."""
+
+    style: int  # its number
+    image: str  # URL; "" if it could not be made
 
 
 class Download(TypedDict):
@@ -59,14 +75,15 @@ class LabelPainter(gr.HTML):
     """A painter of layouts with the photograph beside it.
 
     Events: "generate", when a photograph is wanted; "save", with `kind` ("photograph", "colours" or "ids") in the
-    event's data; "reopen", with the `model` that the tab had before a reload. The first two have the painting as their
-    value, with its revision: how often the layout has changed.
+    event's data; "reopen", with the `model` that the tab had before a reload; "preview", with `painting` and
+    `revision`, when a small photograph of it in the style with the number `style` is wanted. The first two have the
+    painting as their value, with its revision: how often the layout has changed.
 
-    Outputs: `result`, a `Result`, shows a photograph, or a painting with its photograph; `download`, a `Download`,
-    saves a file.
+    Outputs: `result`, a `Result`, shows a photograph, or a painting with its photograph; `preview`, a `Preview`, a
+    small photograph; `download`, a `Download`, saves a file.
     """
 
-    EVENTS = ["generate", "save", "reopen"]  # type: ignore[assignment]  # noqa: RUF012 - gradio makes listeners of them
+    EVENTS = ["generate", "save", "reopen", "preview"]  # type: ignore[assignment]  # noqa: RUF012 - gradio makes listeners of them
 
     def __init__(self, value: None = None, **options: Any):
         super().__init__(
@@ -76,6 +93,9 @@ class LabelPainter(gr.HTML):
             apply_default_css=False,
             max_pixels=MAX_PAINTING_PIXELS,
             max_side=MAX_SIDE,
+            max_seed=MAX_SEED,
+            max_colors=MAX_COLORS,
+            max_styles=MAX_STYLES,
             **options,
         )
 
@@ -94,13 +114,18 @@ class LabelPainter(gr.HTML):
             raise gr.Error(str(error), print_exception=False) from error
 
 
-def model_facts(name: str, classes: ClassSet, size: tuple[int, int], num_images: int) -> ModelFacts:
-    """The facts of a model of this name with these classes, (height, width) and images per layout."""
+def model_facts(name: str, network: HubModel) -> ModelFacts:
+    """The facts of a network that the page knows by this name."""
+    classes, styled = network.classes, has_styles(network)
     rows = zip(classes.names, classes.colors, strict=True)
     return {
         "name": name,
         "classes": [{"name": name, "color": list(color)} for name, color in rows],
         "unlabelled_color": list(classes.unlabelled_color),
-        "size": list(size),
-        "num_images": num_images,
+        "order": palette_order(classes),
+        "size": list(network.size),
+        "num_images": network.num_images,
+        "styles": [style.name for style in network.styles] if styled else [],
+        "swatches": swatches(network) if styled else [],
+        "has_seed": has_seed(network),
     }

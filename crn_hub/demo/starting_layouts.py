@@ -23,6 +23,18 @@ EXAMPLES = (
 )  # fmt: skip
 
 
+# What people look for in a street, by the names that the classes of scenes have, and in this order.
+FIRST = ("sky", "building", "window", "door", "road", "pavement", "tree", "car")
+
+
+def palette_order(classes: ClassSet) -> list[int]:
+    """The ids of all classes in the order in which the page shows them: where windows and doors are classes of their
+    own, far behind, what people look for in a street comes first."""
+    first = [classes.find_name(name) for name in FIRST] if classes.part_of else []
+    found = [] if UNLABELLED in first else first
+    return [*found, *(index for index in range(len(classes)) if index not in found)]
+
+
 def has_streets(network: HubModel) -> bool:
     """Whether the network has all classes of the streets, or what they are part of."""
     return bool((_scenes_to(network)[: len(_scene_classes())] != UNLABELLED).all())

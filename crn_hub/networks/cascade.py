@@ -7,7 +7,7 @@ what people have: order of concatenation, aligned corners, area averaging, order
 import reprlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar, cast, overload
 
 import numpy as np
 import torch
@@ -22,7 +22,7 @@ from crn_hub.networks.bounds import check_features, check_parameters, check_pixe
 from crn_hub.networks.convolution import Convolution
 from crn_hub.networks.hub_model import HubModel
 from crn_hub.pictures import Photograph, read_photograph
-from crn_hub.styles import Style, check_styles, styles_from_config
+from crn_hub.styles import Style, StyleMix, check_styles, styles_from_config
 
 Cascade = TypeVar("Cascade", bound="CRN")
 
@@ -127,7 +127,6 @@ class CRN(HubModel):
         if len(self.base_size) != 2:
             raise ValueError(f"base_size must be (height, width), not {list(base_size)}.")
         self._check_bounds()
-        self.styles: tuple[Style, ...] = ()
         self.stages = nn.ModuleList(
             RefinementModule(before + self._layout_channels, width, noise_planes)
             for before, width in zip(self._widths_before, self.widths, strict=True)
@@ -209,13 +208,19 @@ class CRN(HubModel):
         self.default_colors.copy_(torch.from_numpy(means / 127.5 - 1))
         self.styles = completed
 
-    def style(self, wanted: str | int | Style | None) -> Style:
+    @overload
+    def style(self, wanted: str | int | Style | None) -> Style: ...
+
+    @overload
+    def style(self, wanted: StyleMix) -> StyleMix: ...
+
+    def style(self, wanted: str | int | Style | StyleMix | None) -> Style | StyleMix:
         """A style with all classes: that of a name or number, one's own, or by default the first.
 
         Raises:
             ValueError: if the model has no such style.
         """
-        if isinstance(wanted, Style):
+        if isinstance(wanted, Style | StyleMix):
             return wanted.completed([*self.styles, self._style_of_classes], self.kinds)
         names = [style.name for style in self.styles]
         if isinstance(wanted, str) and wanted in names:
@@ -238,7 +243,7 @@ class CRN(HubModel):
         return Style("", {kind: ((tuple(color), 1.0),) for kind, color in zip(self.kinds, colors, strict=True)})
 
     def _inputs(
-        self, style: str | int | Style | None, colors: Sequence[Photograph] | None, seed: int
+        self, style: str | int | Style | StyleMix | None, colors: Sequence[Photograph] | None, seed: int
     ) -> Callable[[np.ndarray], Sequence[Any]]:
         if not self.region_colors and not self.noise_planes:
             return super()._inputs(style, colors, seed)

@@ -28,7 +28,7 @@ from crn_hub.networks.convolution import Convolution
 from crn_hub.networks.one_hot import check_ids, one_hot
 from crn_hub.networks.starting import start_alike, take_over_classes, take_over_images
 from crn_hub.pictures import Photograph
-from crn_hub.styles import Style
+from crn_hub.styles import Style, StyleMix
 from crn_hub.synthesis import photographs_of
 from crn_hub.text import some
 
@@ -53,6 +53,7 @@ class HubModel(nn.Module, ABC):
         gradient_checkpointing: in training, keep only what passes between modules and recompute the rest: less memory,
             more time.
         loaded_from: the file that the weights come from; None for fresh weights.
+        styles: which colours its regions may have, the default first; () where it has none.
     """
 
     ARCHITECTURE: ClassVar[str]  # in config.json
@@ -80,6 +81,7 @@ class HubModel(nn.Module, ABC):
         self.training_record: TrainingRecord = {}
         self.gradient_checkpointing = False
         self.loaded_from: WeightsFile | None = None
+        self.styles: tuple[Style, ...] = ()
 
     # -- layouts in, images out ----------------------------------------------------------------------
 
@@ -102,7 +104,7 @@ class HubModel(nn.Module, ABC):
         layout: Layout,
         num_images: int | None = ...,
         size: tuple[int, int] | None = ...,
-        style: str | int | Style | None = ...,
+        style: str | int | Style | StyleMix | None = ...,
         colors: Photograph | None = ...,
         seed: int = ...,
     ) -> list[Image.Image]: ...
@@ -113,7 +115,7 @@ class HubModel(nn.Module, ABC):
         layout: list[Layout],
         num_images: int | None = ...,
         size: tuple[int, int] | None = ...,
-        style: str | int | Style | None = ...,
+        style: str | int | Style | StyleMix | None = ...,
         colors: list[Photograph] | None = ...,
         seed: int = ...,
     ) -> list[list[Image.Image]]: ...
@@ -123,7 +125,7 @@ class HubModel(nn.Module, ABC):
         layout: Layout | list[Layout],
         num_images: int | None = None,
         size: tuple[int, int] | None = None,
-        style: str | int | Style | None = None,
+        style: str | int | Style | StyleMix | None = None,
         colors: Photograph | list[Photograph] | None = None,
         seed: int = 0,
     ) -> list[Image.Image] | list[list[Image.Image]]:
@@ -134,8 +136,9 @@ class HubModel(nn.Module, ABC):
                 translated or count as unlabelled are reported in a `LayoutWarning`. A list of layouts makes one batch.
             num_images: how many of the K images, 1..K; all of them by default.
             size: (height, width) of the photographs in pixels; the layout's own size by default.
-            style: which colours its regions have: a style of the model, by name or number, or one made by
-                `Style.from_photograph`; the first one by default. For networks with `region_colors`.
+            style: which colours its regions have: a style of the model, by name or number, one made by
+                `Style.from_photograph`, or for one layout a `StyleMix` of several; the first one by default. For
+                networks with `region_colors`.
             colors: these colours instead of a style's: a picture, uint8 (H, W, 3), or as path or PIL image. Each region
                 takes its mean colour there. With a list of layouts a list of pictures.
             seed: of the noise and of the colours that a style gives to regions, 0 or more.
@@ -164,7 +167,7 @@ class HubModel(nn.Module, ABC):
         found = photographs_of(self, ids, inputs, count, self.size, size)
         return found if isinstance(layout, list) else found[0]
 
-    def check_choice(self, style: str | int | Style | None, seed: int) -> None:
+    def check_choice(self, style: str | int | Style | StyleMix | None, seed: int) -> None:
         """
         Raises:
             ValueError: if `synthesize` would refuse a style or a seed.
@@ -172,7 +175,7 @@ class HubModel(nn.Module, ABC):
         self._inputs(style, None, seed)
 
     def _inputs(
-        self, style: str | int | Style | None, colors: Sequence[Photograph] | None, seed: int
+        self, style: str | int | Style | StyleMix | None, colors: Sequence[Photograph] | None, seed: int
     ) -> Callable[[np.ndarray], Sequence[Any]]:
         """What `forward` takes besides ids, as a function of them (see `synthesis.photographs_of`).
 

@@ -212,17 +212,17 @@ def _last_of_each_size(maps: Sequence[Tensor]) -> list[Tensor]:
     ]
 
 
-def load_segmenter(name: str, classes: ClassSet) -> Segmenter:
+def load_segmenter(name: str, classes: ClassSet | None) -> Segmenter:
     """A segmentation network made by `crn train-segmenter`, or a checkpoint of the transformers library.
 
     Args:
         name: a folder or a Hub id.
-        classes: the classes of its output, matched by name.
+        classes: the classes of its output, matched by name; None for those of a network made by `crn train-segmenter`.
 
     Raises:
         FileNotFoundError: if there is neither such a folder nor such a repo.
         ConnectionError: if the Hub could not be reached or refused.
-        ValueError: if it is not a segmentation network, or knows none of the classes.
+        ValueError: if it is not a segmentation network, knows none of the classes, or needs to be told which.
     """
     with Source(name) as source:
         try:
@@ -232,6 +232,8 @@ def load_segmenter(name: str, classes: ClassSet) -> Segmenter:
         if isinstance(config, dict) and {"classes", "num_images"} <= set(config):
             raise ValueError(f"{name}: makes photographs, but a network that labels them is needed here.")
         if not isinstance(config, dict) or config.get("architecture") not in [*NETWORKS]:
+            if classes is None:
+                raise ValueError(f"{name}: its labels are no classes with colours; say which classes a layout has.")
             return _load_transformers(name, classes)
         try:
             height, width = map(int, config["size"])

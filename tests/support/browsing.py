@@ -26,6 +26,7 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from crn_hub import CRN, ClassSet
 from crn_hub.demo import launch
+from crn_hub.styles import Style
 from support import ROOT
 
 CHROMIUM_FLAGS = (
@@ -47,6 +48,19 @@ def small_model(classes: ClassSet, num_images: int = 1) -> CRN:
     """A random network for images of 64 x 128 pixels."""
     torch.manual_seed(0)
     return CRN(classes, widths=(8,) * 5, num_images=num_images).eval()
+
+
+def styled_model() -> CRN:
+    """A random network with three styles, for images of 64 x 128 pixels of streets."""
+    classes = ClassSet.streets()
+    torch.manual_seed(0)
+    model = CRN(classes, widths=(8,) * 5, region_colors=True, noise_planes=True).eval()
+    kinds = [*range(len(classes)), 255]
+    model.set_styles(
+        Style(name, {kind: ((color, 0.75), (tuple(255 - level for level in color), 0.25)) for kind in kinds})
+        for name, color in (("noon", (200, 210, 230)), ("dusk", (40, 50, 90)), ("rust", (150, 60, 30)))
+    )
+    return model
 
 
 @contextmanager
@@ -175,7 +189,7 @@ def visit(browser: Browser) -> Iterator[Open]:
         tab.goto(address)
         expect(tab.locator(".lp[data-ready='1']")).to_be_visible(timeout=15_000)
         expect(tab.locator("#facts")).to_be_visible()  # the page's end is there, and with it a scroll bar
-        expect(tab.locator("#controls input[type=file]")).to_be_attached()
+        expect(tab.locator("#open-layout input[type=file]")).to_be_attached()
         tab.evaluate("document.fonts.ready")  # with its own font the header has another height
         settled(tab)
         frame(tab)  # before the first one is painted, browsers lose clicks

@@ -21,7 +21,7 @@ export class ClassChips {
   /* rows: { id, name, color } each, the last one unlabelled. */
   set(rows) {
     this.search.value = "";
-    this.search.hidden = rows.length <= 13;
+    this.search.hidden = rows.length <= 16;
     this.inputs = new Map();
     this.chips = rows.map(({ id, name, color }, position) => {
       const input = h("input", {

@@ -44,13 +44,14 @@ function icon(name) {
 }
 
 export function iconButton(name, label, key, onclick) {
-  return h(
-    "button",
-    {
-      type: "button", class: "lp-icon", "data-do": name, "aria-label": label, title: label + " (" + key + ")", onclick,
-    },
-    icon(name),
-  );
+  const button = h("button", { type: "button", class: "lp-icon", "data-do": name, onclick }, icon(name));
+  nameButton(button, label, key);
+  return button;
+}
+
+export function nameButton(button, label, key) {
+  button.setAttribute("aria-label", label);
+  button.title = label + " (" + key + ")";
 }
 
 /* Shows one button of a group as pressed, and the others as not. */

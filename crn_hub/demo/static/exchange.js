@@ -1,6 +1,6 @@
 /* The messages between page and Python; painter.py describes them. The page sends the events "generate" and "save",
-   with the painting as the value, and "reopen". Python sends `result` and `download`; a result is a single property
-   because Gradio delivers properties one by one. */
+   with the painting as the value, "preview" and "reopen". Python sends `result`, `preview` and `download`; a result is a
+   single property because Gradio delivers properties one by one. */
 
 import { decodePainting, encodePainting } from "./codec.js";
 import { h } from "./dom.js";
@@ -20,12 +20,12 @@ export class Exchange {
     this.slowTimer = null; // says so when the server is slow
     this.packed = null; // { revision, text }: the layout as text
     this.sentRevision = 0; // of the component's value
-    this.received = this.downloaded = null; // marks of the last result and the last download
+    this.received = this.previewed = this.downloaded = null; // marks of the last result, preview and download
   }
 
   async start() {
     await this.apply(this.props.result);
-    this.watch(["result", "download"], () => this.receive());
+    this.watch(["result", "preview", "download"], () => this.receive());
   }
 
   /* Asks for the photograph of the layout as it is. */
@@ -92,6 +92,13 @@ export class Exchange {
     this.props.value = revision + " " + text;
   }
 
+  /* Asks for a small photograph of the layout in a style. The layout is not the component's value: that one is there
+     only when somebody has painted. */
+  async preview(style) {
+    const { revision } = this.painter;
+    this.trigger("preview", { painting: await this.asText(), revision, style });
+  }
+
   /* Asks Python for the model of this name. */
   reopen(model) {
     this.trigger("reopen", { model });
@@ -104,7 +111,11 @@ export class Exchange {
   }
 
   async receive() {
-    const { result, download } = this.props;
+    const { result, preview, download } = this.props;
+    if (preview && preview.mark !== this.previewed) {
+      this.previewed = preview.mark;
+      this.painter.previews.receive(preview);
+    }
     if (download && download.mark !== this.downloaded) {
       this.downloaded = download.mark;
       const root = window.gradio_config?.root ?? "";
@@ -119,8 +130,11 @@ export class Exchange {
   async apply(result) {
     const { painter } = this;
     this.received = result.mark;
+    if (result.style) return painter.takeStyle(result.style);
     if (!result.painting) return this.showPhotograph(result, result.revision);
     painter.open(await this.read(result.painting), result.model);
+    painter.photograph.setOriginal(result.original ?? null);
+    if (result.original) painter.underlay.offer(result.original, result.what);
     await this.showPhotograph(result, painter.revision);
     if (result.model?.name && painter.memory.reopening) await painter.memory.restore();
   }
@@ -142,6 +156,7 @@ export class Exchange {
     for (const known of this.askedAt.keys()) if (known <= revision) this.askedAt.delete(known);
     this.sayDone(result, started === undefined ? null : performance.now() - started);
     if (revision === painter.revision) painter.photograph.setState("ready");
+    painter.previews.wait();
   }
 
   sayDone({ what, network, notes }, total) {
@@ -152,6 +167,10 @@ export class Exchange {
     this.painter.publish({ network: network ?? "", total: total ?? "" });
     this.painter.say(parts.join(" · "));
     if (notes) this.painter.showNotes(notes);
+  }
+
+  openColors() {
+    document.querySelector(this.props.colors_input)?.click();
   }
 
   openFile() {

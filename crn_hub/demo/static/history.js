@@ -49,12 +49,14 @@ export class History {
     let step;
     if (before.width === after.width && before.height === after.height) {
       step = { runs: differences(before.buffer, after.buffer) };
-      if (!step.runs.length) return false;
+      if (!step.runs.length && before.seed === after.seed && String(before.styles) === String(after.styles)) {
+        return false;
+      }
     } else {
       step = { before: packed(before), after: packed(after) };
     }
-    step.choicesBefore = before.choiceOfClass.slice();
-    step.choicesAfter = after.choiceOfClass.slice();
+    step.extrasBefore = before.extras;
+    step.extrasAfter = after.extras;
     this.done.push(step);
     if (this.done.length > UNDO_STEPS) this.done.shift();
     this.undone = [];
@@ -65,21 +67,21 @@ export class History {
   undo(layout) {
     const step = this.done.pop();
     this.undone.push(step);
-    return changed(layout, step, step.before, step.choicesBefore);
+    return changed(layout, step, step.before, step.extrasBefore);
   }
 
   redo(layout) {
     const step = this.undone.pop();
     this.done.push(step);
-    return changed(layout, step, step.after, step.choicesAfter);
+    return changed(layout, step, step.after, step.extrasAfter);
   }
 }
 
-function changed(layout, step, whole, choices) {
+function changed(layout, step, whole, extras) {
   const result = step.runs ? layout : new Layout(whole.width, whole.height);
   if (!step.runs) result.buffer.fill(0);
   applyDifferences(result.buffer, step.runs || whole.runs);
-  result.choiceOfClass.set(choices);
+  result.extras = extras;
   return result;
 }
 

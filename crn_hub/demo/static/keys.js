@@ -4,7 +4,7 @@ import { h } from "./dom.js";
 import { TOOLS } from "./tools.js";
 
 const KEYS = [
-  ["B G R O P E I H M", "brush, fill, rectangle, ellipse, polygon, erase, pick, move the view, mix"],
+  ["B G R O P E I H M", "brush, fill, rectangle, ellipse, polygon, erase, pick, move the view, mix or give colours"],
   ["1 to 9, 0", "the first ten classes"],
   [", and .", "class before, class after"],
   ["/", "find a class; Enter takes the first"],
@@ -18,7 +18,8 @@ const KEYS = [
   ["+ − F", "zoom in, out, fit (also Ctrl and wheel, or two fingers)"],
   ["Space and drag", "move the view (also the middle button)"],
   ["U, < and >", "underlay: nothing, the photograph, your picture; opacity of the layout"],
-  ["Shift 1 to 9, X", "outputs; what to take from them: all, a class, a region"],
+  ["Shift 1 to 9, X", "outputs or styles; what takes them: all, a class, a region"],
+  ["N", "other details"],
   ["W", "next size of the layout"],
   ["L, S, Shift S, Alt S, K", "open a layout; save photograph, colours, ids; copy the link"],
   ["Arrows and Space", "with the layout in focus: move a cursor (Shift: by ten), press and release"],
@@ -112,7 +113,7 @@ export class Keys {
   actionFor(key, event, alt) {
     const { painter } = this;
     const { view, underlay, outputs } = painter;
-    const several = painter.model.hasSeveralImages;
+    const several = painter.model.hasSources;
     const { polygon } = painter.tools;
     const onControl = event.target.closest?.("button, a, [role=button], input, summary, label");
     if (polygon.isOpen) {
@@ -144,7 +145,8 @@ export class Keys {
       l: () => painter.exchange.openFile(), k: () => painter.memory.copyLink(),
       "<": () => underlay.setOpacity(Math.max(0, underlay.opacity - 10)),
       ">": () => underlay.setOpacity(Math.min(100, underlay.opacity + 10)),
-      w: () => painter.nextSize(), x: () => several && outputs.nextScope(), u: () => underlay.next(),
+      w: () => painter.nextSize(), x: () => several && outputs.nextScope(),
+      n: () => painter.model.hasSeed && painter.details.shuffle(), u: () => underlay.next(),
       "?": () => painter.parts.keysDialog.showModal(), "/": () => painter.chips.search.focus(),
     }[key];
     if (named) return named;
@@ -153,8 +155,8 @@ export class Keys {
     if (digit === null) return null;
     const index = (Number(digit) + 9) % 10;
     if (event.shiftKey && key !== digit) {
-      return several && index < painter.model.numImages ? () => outputs.choose(index) : null;
+      return several && index < outputs.buttons.length ? () => outputs.choose(index) : null;
     }
-    return index < painter.model.classes.length ? () => painter.useClass(index) : null;
+    return index < painter.model.classes.length ? () => painter.useClass(painter.model.rows[index].id) : null;
   }
 }

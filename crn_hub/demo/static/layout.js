@@ -4,17 +4,37 @@
 export const UNLABELLED = 255;
 
 export class Layout {
-  /* `ids` has the class of each pixel, `choice` which of the model's images it is taken from; both are parts of one
-     buffer, so that one comparison finds every change. */
+  /* `ids` has the class of each pixel; `choice` its source: the model's image that it is taken from, or the style
+     whose colours its region has; `hand` the number of its colour by hand, from 1, or 0. They are parts of one buffer,
+     so that one comparison finds every change. */
   constructor(width, height) {
     this.width = width;
     this.height = height;
     this.pixels = width * height;
-    this.buffer = new Uint8Array(2 * this.pixels);
-    this.ids = this.buffer.subarray(0, this.pixels);
-    this.choice = this.buffer.subarray(this.pixels);
+    this.buffer = new Uint8Array(3 * this.pixels);
+    [this.ids, this.choice, this.hand] = [0, 1, 2].map((plane) =>
+      this.buffer.subarray(plane * this.pixels, (plane + 1) * this.pixels));
     this.ids.fill(UNLABELLED);
-    this.choiceOfClass = new Uint8Array(256); // the choice that newly painted pixels of a class get
+    this.choiceOfClass = new Uint8Array(256); // the source that newly painted pixels of a class get
+    this.handOfClass = new Uint8Array(256); // and their colour by hand
+    this.colors = []; // by hand, as "rrggbb"; they stay when nothing has them any more
+    this.styles = []; // those that somebody has given, as texts from Python; their sources come after the model's
+    this.seed = 0;
+  }
+
+  /* All but the pixels. */
+  get extras() {
+    const { choiceOfClass, handOfClass, colors, styles, seed } = this;
+    return {
+      choiceOfClass: choiceOfClass.slice(), handOfClass: handOfClass.slice(), colors: [...colors],
+      styles: [...styles], seed,
+    };
+  }
+
+  set extras({ choiceOfClass, handOfClass, colors, styles, seed }) {
+    this.choiceOfClass.set(choiceOfClass);
+    this.handOfClass.set(handOfClass);
+    Object.assign(this, { colors: [...colors], styles: [...styles], seed });
   }
 
   copy() {
@@ -26,7 +46,7 @@ export class Layout {
   /* Takes over the content of another layout of the same size. */
   copyFrom(other) {
     this.buffer.set(other.buffer);
-    this.choiceOfClass.set(other.choiceOfClass);
+    this.extras = other.extras;
   }
 
   get box() {
@@ -45,8 +65,10 @@ export class Layout {
   }
 
   paintRow(y, x0, x1, id) {
-    this.ids.fill(id, y * this.width + x0, y * this.width + x1);
-    this.choice.fill(this.choiceOfClass[id], y * this.width + x0, y * this.width + x1);
+    const start = y * this.width + x0, end = y * this.width + x1;
+    this.ids.fill(id, start, end);
+    this.choice.fill(this.choiceOfClass[id], start, end);
+    this.hand.fill(this.handOfClass[id], start, end);
   }
 
   /* What a round brush covers on its way from `a` to `b`: the pixels whose centres are at most half its diameter away
@@ -158,34 +180,89 @@ export class Layout {
     return this.box;
   }
 
-  /* -- which image each pixel is taken from -- */
+  /* -- which source each pixel has; a source takes the place of a colour by hand, except for the whole picture -- */
 
-  chooseForAll(image) {
-    this.choice.fill(image);
-    this.choiceOfClass.fill(image);
+  chooseForAll(source) {
+    this.choice.fill(source);
+    this.choiceOfClass.fill(source);
   }
 
-  chooseForClass(id, image) {
-    for (let i = 0; i < this.pixels; i++) if (this.ids[i] === id) this.choice[i] = image;
-    this.choiceOfClass[id] = image;
+  chooseForClass(id, source) {
+    for (let i = 0; i < this.pixels; i++) if (this.ids[i] === id) this.choice[i] = source;
+    this.choiceOfClass[id] = source;
+    this.colorForClass(id, 0);
   }
 
-  /* The one image that all pixels are taken from; null if there are several. */
+  chooseForRegion(x, y, source) {
+    this.eachRunOfRegion(x, y, (row, x0, x1) => {
+      this.choice.fill(source, row * this.width + x0, row * this.width + x1);
+    });
+    this.colorForRegion(x, y, 0);
+  }
+
+  /* The one source that all pixels have; null if there are several. */
   get onlyChoice() {
     const first = this.choice[0];
-    return this.choice.every((image) => image === first) ? first : null;
+    return this.choice.every((source) => source === first) ? first : null;
   }
 
-  /* After loading: new pixels of a class are taken from the image that its old ones are taken from. */
+  /* After loading: new pixels of a class get what its old ones have. */
   learnChoices() {
     this.choiceOfClass.fill(this.onlyChoice ?? 0);
-    for (let i = this.pixels - 1; i >= 0; i--) this.choiceOfClass[this.ids[i]] = this.choice[i];
+    for (let i = this.pixels - 1; i >= 0; i--) {
+      this.choiceOfClass[this.ids[i]] = this.choice[i];
+      this.handOfClass[this.ids[i]] = this.hand[i];
+    }
   }
 
-  chooseForRegion(x, y, image) {
+  /* -- colours by hand, by their numbers; 0 for the colours of the source -- */
+
+  colorForClass(id, number) {
+    for (let i = 0; i < this.pixels; i++) if (this.ids[i] === id) this.hand[i] = number;
+    this.handOfClass[id] = number;
+  }
+
+  colorForRegion(x, y, number) {
     this.eachRunOfRegion(x, y, (row, x0, x1) => {
-      this.choice.fill(image, row * this.width + x0, row * this.width + x1);
+      this.hand.fill(number, row * this.width + x0, row * this.width + x1);
     });
+  }
+
+  /* The number of a colour "rrggbb"; null if there are `most` others already. */
+  numberOf(color, most) {
+    if (!this.colors.includes(color)) {
+      if (this.colors.length >= most) return null;
+      this.colors.push(color);
+    }
+    return this.colors.indexOf(color) + 1;
+  }
+
+  /* -- styles that somebody has given: their sources begin with `first`, and there are `most` of them -- */
+
+  /* Takes over those of another layout; its own come behind them. */
+  joinStyles(others, first, most) {
+    const own = this.styles, room = most - own.length;
+    const kept = room > 0 ? others.filter((style) => !own.includes(style)).slice(-room) : [];
+    this.styles = [...kept, ...own];
+    for (const plane of [this.choice, this.choiceOfClass]) {
+      for (let i = 0; i < plane.length; i++) if (plane[i] >= first) plane[i] += kept.length;
+    }
+  }
+
+  /* Adds one, for which the oldest may have to go; returns its source. */
+  addStyle(style, first, most) {
+    if (!this.styles.includes(style)) {
+      this.styles.push(style);
+      if (this.styles.length > most) {
+        this.styles.shift();
+        for (const plane of [this.choice, this.choiceOfClass]) {
+          for (let i = 0; i < plane.length; i++) {
+            if (plane[i] >= first) plane[i] = plane[i] === first ? 0 : plane[i] - 1;
+          }
+        }
+      }
+    }
+    return first + this.styles.indexOf(style);
   }
 
   /* This layout at another size, by nearest neighbour. */
@@ -197,9 +274,10 @@ export class Layout {
         const from = row + Math.floor(((x + 0.5) * this.width) / width);
         result.ids[y * width + x] = this.ids[from];
         result.choice[y * width + x] = this.choice[from];
+        result.hand[y * width + x] = this.hand[from];
       }
     }
-    result.choiceOfClass.set(this.choiceOfClass);
+    result.extras = this.extras;
     return result;
   }
 }

@@ -34,7 +34,7 @@ export class Memory {
     const { exchange, model } = this.painter;
     const layout = await exchange.read(text);
     if (!model.understands(layout)) throw new Error(OTHER_CLASSES);
-    if (layout.choice.some((image) => image >= model.numImages)) layout.chooseForAll(0);
+    model.simplify(layout);
     return layout;
   }
 

@@ -5,21 +5,52 @@ import { UNLABELLED } from "./layout.js";
 const MENU_WIDTH = 2048, MENU_HEIGHT = 1024; // the largest size that the menu offers
 
 export class Model {
-  constructor({ name, classes, unlabelled_color, size, num_images }) {
+  constructor({ name, classes, order, unlabelled_color, size, num_images, styles, swatches, has_seed }) {
     this.name = name; // "" for the page's own
     this.classes = classes.map(({ name, color }, id) => ({ id, name, color }));
     this.unlabelledColor = unlabelled_color;
-    this.rows = [...this.classes, { id: UNLABELLED, name: "unlabelled", color: unlabelled_color }];
+    this.rows = [ // in the order of the palette
+      ...order.map((id) => this.classes[id]), { id: UNLABELLED, name: "unlabelled", color: unlabelled_color },
+    ];
     [this.height, this.width] = size;
     this.numImages = num_images;
+    this.styles = styles; // names
+    this.swatches = swatches; // with styles, [r, g, b] to choose from, for each class and for unlabelled
+    this.hasSeed = has_seed;
   }
 
-  get hasSeveralImages() {
-    return this.numImages > 1;
+  get hasStyles() {
+    return this.styles.length > 0;
+  }
+
+  /* Whether there are several sources: images of the model, or styles. */
+  get hasSources() {
+    return this.numImages > 1 || this.hasStyles;
+  }
+
+  /* How many sources a layout may have its pixels from. */
+  numSources(layout) {
+    return this.hasStyles ? this.styles.length + layout.styles.length : this.numImages;
+  }
+
+  /* Removes from a layout what this model doesn't have. */
+  simplify(layout) {
+    const count = this.numSources(layout);
+    if (layout.choice.some((source) => source >= count)) layout.chooseForAll(0);
+    if (!this.hasStyles) {
+      layout.hand.fill(0);
+      layout.handOfClass.fill(0);
+      layout.styles = [];
+    }
+    if (!this.hasSeed) layout.seed = 0;
   }
 
   get classNames() {
     return this.classes.map(({ name }) => name);
+  }
+
+  swatchesOf(id) {
+    return this.swatches[Math.min(id, this.classes.length)];
   }
 
   nameOf(id) {

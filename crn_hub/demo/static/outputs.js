@@ -1,4 +1,5 @@
-/* The k outputs of the model: which one is chosen, and what a click takes from it. */
+/* The sources of the photograph's pixels: the model's k images, or for a model with styles, those whose colours regions
+   have. Which one is chosen, and what a click takes from it. A colour by hand (colors.js) may be chosen instead. */
 
 import { h, press } from "./dom.js";
 
@@ -7,58 +8,90 @@ const SCOPES = [["all", "the whole picture"], ["class", "one class"], ["region",
 export class Outputs {
   constructor(painter) {
     this.painter = painter;
-    this.chosen = 0; // null if the pixels are taken from several
+    this.chosen = 0; // a source; null if the pixels have several
     this.scope = "all"; // what a click takes: one of SCOPES
-    this.strip = h("div", { class: "lp-strip", role: "group", "aria-label": "Outputs" });
+    this.strip = h("div", { class: "lp-strip", role: "group" });
     this.scopeButtons = SCOPES.map(([scope, label]) =>
       h("button", { type: "button", "data-scope": scope, onclick: () => this.useScope(scope) }, label));
+    this.label = h("span", { class: "lp-label" });
+    this.scopes = h("div", { class: "lp-scopes", role: "group" }, this.label, ...this.scopeButtons);
     this.hint = h("p", { class: "lp-hint" });
-    this.node = h(
-      "div", {},
-      h("div", { class: "lp-scopes", role: "group", "aria-label": "What to take from an output" },
-        h("span", { class: "lp-label" }, "Take from an output"), ...this.scopeButtons),
-      this.strip, this.hint,
-    );
+    this.node = h("div", { class: "lp-outputs" }, this.scopes, this.strip, this.hint);
+    this.buttons = [];
   }
 
-  /* For another model, with `count` images per layout. */
-  reset(count) {
+  /* For another model. */
+  reset({ hasSources, hasStyles }) {
     this.chosen = 0;
     this.scope = "all";
-    this.node.hidden = count < 2;
-    this.buttons = Array.from({ length: count }, (_, output) =>
-      h("button", {
-        type: "button", class: "lp-output", "aria-label": "Output " + (output + 1), onclick: () => this.choose(output),
-      }, h("img", { alt: "", draggable: "false" }), h("span", {}, String(output + 1))));
+    this.node.hidden = !hasSources;
+    const { root, side } = this.painter.parts;
+    if (hasStyles) root.insertBefore(this.node, side); // in a row of its own
+    else side.insertBefore(this.node, this.painter.colors.node);
+    this.label.textContent = hasStyles ? "Light and colours for" : "Take from an output";
+    this.scopes.setAttribute("aria-label", hasStyles ? "What takes the colours" : "What to take from an output");
+    this.strip.setAttribute("aria-label", hasStyles ? "Styles" : "Outputs");
+    this.strip.classList.toggle("lp-styles", hasStyles);
+    this.buttons = [];
+  }
+
+  build(count) {
+    const { styles, hasStyles } = this.painter.model;
+    this.buttons = Array.from({ length: count }, (_, source) => {
+      const number = source + 1;
+      const name = !hasStyles ? "Output " + number
+        : styles[source] ?? "your photograph" + (count > styles.length + 1 ? " " + (number - styles.length) : "");
+      return h("button", {
+        type: "button", class: "lp-output", "aria-label": name, title: name, onclick: () => this.choose(source),
+      }, h("img", { alt: "", draggable: "false" }), h("span", {}, hasStyles ? name : String(number)));
+    });
     this.strip.replaceChildren(...this.buttons);
   }
 
   setPictures(pictures) {
-    this.buttons.forEach((button, output) => { button.firstChild.src = pictures[output] ?? ""; });
+    if (this.painter.model.hasStyles) return; // previews.js has them
+    this.buttons.forEach((button, source) => { button.firstChild.src = pictures[source] ?? ""; });
   }
 
-  /* For another layout. */
+  /* For another layout, or after any change of it. */
   follow(layout) {
-    if (this.scope === "all") this.chosen = layout.onlyChoice;
+    const count = this.painter.model.numSources(layout);
+    if (this.buttons.length !== count) this.build(count);
+    if (this.scope === "all" || this.chosen >= count) this.chosen = layout.onlyChoice;
     this.show();
   }
 
-  choose(output) {
+  choose(source) {
     const { painter } = this;
     if (painter.stroke) return;
-    this.chosen = output;
+    this.chosen = source;
+    painter.colors.useSource();
     this.change((layout) => {
-      if (this.scope === "all") layout.chooseForAll(output);
-      else if (this.scope === "class") layout.chooseForClass(painter.classId, output);
+      if (this.scope === "all") layout.chooseForAll(source);
+      else if (this.scope === "class") layout.chooseForClass(painter.classId, source);
     });
     this.show();
     painter.memory.keep();
   }
 
+  /* What a click at a point takes, on the layout or on the photograph. */
+  apply(layout, x, y) {
+    const { colors } = this.painter;
+    const id = layout.ids[y * layout.width + x];
+    const byHand = colors.isChosen;
+    if (byHand) {
+      const number = colors.numberIn(layout);
+      if (number === null) return;
+      if (this.scope === "region") layout.colorForRegion(x, y, number);
+      else layout.colorForClass(id, number);
+    } else if (this.scope === "region") layout.chooseForRegion(x, y, this.chosen);
+    else layout.chooseForClass(id, this.chosen);
+  }
+
   /* A click on the photograph does what the tool "mix" does on the layout. */
   takeAt(event) {
     const { painter } = this;
-    if (!painter.model.hasSeveralImages || this.scope === "all" || painter.stroke) return;
+    if (!painter.model.hasSources || this.scope === "all" || painter.stroke) return;
     const point = painter.view.toLayout(event, painter.photograph.pane);
     this.change(() => painter.tools.mix.press(point));
   }
@@ -84,18 +117,23 @@ export class Outputs {
   }
 
   show() {
-    const { model, classId, photograph } = this.painter;
-    photograph.pane.classList.toggle("lp-mixes", model.hasSeveralImages && this.scope !== "all");
-    if (!model.hasSeveralImages) return;
-    press(this.buttons, this.buttons[this.chosen]);
+    const { model, classId, photograph, colors } = this.painter;
+    photograph.pane.classList.toggle("lp-mixes", model.hasSources && this.scope !== "all");
+    if (!model.hasSources) return;
+    press(this.buttons, colors.isChosen ? null : this.buttons[this.chosen]);
     press(this.scopeButtons, this.scopeButtons.find((button) => button.dataset.scope === this.scope));
-    this.hint.textContent = {
+    const name = model.nameOf(classId);
+    this.hint.textContent = (model.hasStyles ? {
+      all: "",
+      class: "For " + name + ". Or choose a style or a colour and click something in the photograph.",
+      region: "Choose a style or a colour, then click a region in the photograph.",
+    } : {
       all: "Click an output to see it large.",
       class:
-        "Click an output for the class " + model.nameOf(classId) +
-        ", or choose one and click something in the photograph.",
+        "Click an output for the class " + name + ", or choose one and click something in the photograph.",
       region: "Choose an output, then click a region in the photograph.",
-    }[this.scope];
+    })[this.scope];
+    colors.show();
   }
 
   get settings() {
@@ -103,9 +141,9 @@ export class Outputs {
   }
 
   restore({ output, scope }) {
-    const { numImages } = this.painter.model;
-    if (["class", "region"].includes(scope) && numImages > 1) this.scope = scope;
-    if (output >= 0 && output < numImages) this.chosen = Math.floor(output);
+    const { model, layout } = this.painter;
+    if (["class", "region"].includes(scope) && model.hasSources) this.scope = scope;
+    if (output >= 0 && output < model.numSources(layout)) this.chosen = Math.floor(output);
     this.show();
   }
 }

@@ -3,8 +3,10 @@
    everything else shows them. */
 
 import { ClassChips } from "./class_chips.js";
+import { Colors } from "./colors.js";
 import { drawCursor } from "./cursor.js";
-import { h, press } from "./dom.js";
+import { Details } from "./details.js";
+import { h, nameButton, press } from "./dom.js";
 import { Exchange } from "./exchange.js";
 import { History } from "./history.js";
 import { Keys } from "./keys.js";
@@ -15,6 +17,7 @@ import { Outputs } from "./outputs.js";
 import { buildParts } from "./parts.js";
 import { Photograph } from "./photograph.js";
 import { PEN_ERASER, Pointers } from "./pointers.js";
+import { Previews } from "./previews.js";
 import { Stroke } from "./stroke.js";
 import { MAX_BRUSH, TOOLS } from "./tools.js";
 import { Underlay } from "./underlay.js";
@@ -36,10 +39,13 @@ class Painter {
 
     this.chips = new ClassChips((id) => this.useClass(id));
     this.outputs = new Outputs(this);
+    this.colors = new Colors(this);
+    this.details = new Details(this);
+    this.previews = new Previews(this);
     this.photograph = new Photograph();
     this.underlay = new Underlay(this);
     this.parts = buildParts(this);
-    this.view = new View(this.parts, this.photograph.image, {
+    this.view = new View(this.parts, this.photograph.sheet, {
       drawCursor: (context) => drawCursor(context, this),
       onMove: () => { this.parts.zoomText.textContent = Math.round(this.view.zoom * 100) + "%"; },
     });
@@ -64,11 +70,14 @@ class Painter {
   setModel(facts) {
     const className = this.model?.nameOf(this.classId);
     this.model = new Model(facts);
-    const { classes, rows, unlabelledColor, numImages, hasSeveralImages } = this.model;
+    const { classes, rows, unlabelledColor, hasSources, hasStyles } = this.model;
     this.chips.set(rows);
     this.view.setColors(classes.map(({ color }) => color), unlabelledColor);
-    this.outputs.reset(numImages);
-    this.parts.toolButtons.find((button) => button.dataset.tool === "mix").hidden = !hasSeveralImages;
+    for (const part of [this.outputs, this.colors, this.details, this.previews]) part.reset(this.model);
+    const mixButton = this.parts.toolButtons.find((button) => button.dataset.tool === "mix");
+    mixButton.hidden = !hasSources;
+    nameButton(mixButton, hasStyles ? "Give colours" : "Mix outputs", "M");
+    this.parts.colorsButton.hidden = !hasStyles;
     this.history = new History();
     this.useClass(rows.find((row) => row.name === className)?.id ?? 0);
     if (this.toolId === "mix") this.useTool("brush");
@@ -159,6 +168,7 @@ class Painter {
     if (stroke.tool === this.tools.pick && this.toolId !== "pick") return; // with Alt the tool stays
     stroke.tool.release?.();
     if (stroke.commit(this.history)) this.changed();
+    else this.previews.wait();
     this.exchange.renderIfAsked();
     this.view.refresh();
   }
@@ -171,6 +181,7 @@ class Painter {
     stroke.giveUp();
     this.view.repaint(this.layout.box);
     this.exchange.renderIfAsked();
+    this.previews.wait();
   }
 
   // -- changes of the layout ------------------------------------------------------------------------
@@ -189,6 +200,9 @@ class Painter {
     this.showHistory();
     this.memory.keep();
     this.memory.forgetLink();
+    this.outputs.follow(this.layout);
+    this.details.show();
+    this.previews.wait();
     if (this.live) this.exchange.render();
     else this.photograph.setState("stale");
   }
@@ -245,6 +259,7 @@ class Painter {
     this.view.show(layout);
     this.showLayoutSizes();
     this.outputs.follow(layout);
+    this.details.show();
   }
 
   /* A layout from elsewhere, as a step that can be undone. */
@@ -262,6 +277,7 @@ class Painter {
       this.setModel(facts);
       this.setLayout(layout);
     } else {
+      layout.joinStyles(this.layout.styles, this.model.styles.length, this.exchange.props.max_styles);
       this.replaceLayout(layout);
     }
     this.showHistory();
@@ -269,6 +285,14 @@ class Painter {
     this.setRevision(isFirst ? this.revision : this.revision + 1);
     if (!isFirst) this.memory.forgetLink();
     this.memory.keep();
+  }
+
+  /* A style from Python, for the whole layout. */
+  takeStyle(style) {
+    this.giveUp();
+    this.outputs.change((layout) => {
+      layout.chooseForAll(layout.addStyle(style, this.model.styles.length, this.exchange.props.max_styles));
+    });
   }
 
   showLayoutSizes() {
@@ -334,9 +358,9 @@ class Painter {
 
   /* Takes over kept settings; those that make no sense for this model are ignored. */
   restore(settings) {
-    const { rows, hasSeveralImages } = this.model;
+    const { rows, hasSources } = this.model;
     const tool = TOOLS.find(({ id }) => id === settings.tool);
-    if (tool && (tool.id !== "mix" || hasSeveralImages)) this.useTool(tool.id);
+    if (tool && (tool.id !== "mix" || hasSources)) this.useTool(tool.id);
     this.setSize(Number(settings.size) || this.size);
     if (rows.some((row) => row.id === settings.classId)) this.useClass(settings.classId);
     this.underlay.restore(settings);

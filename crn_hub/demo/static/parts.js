@@ -12,13 +12,21 @@ export function buildParts(painter) {
   const [optionsRow, options] = makeOptions(painter);
   const [runRow, run] = makeRun(painter);
   const notes = h("ul", { class: "lp-notes", "aria-label": "Notes" });
+  const colorsButton = h("button", {
+    type: "button", class: "lp-button", title: "Its regions' colours become a style: it must show this layout",
+    onclick: () => painter.exchange.openColors(),
+  }, "Colours of a photograph…");
+  painter.details.node.append(colorsButton);
+  const side = h(
+    "div", { class: "lp-side" },
+    notes, painter.outputs.node, painter.colors.node, painter.details.node, saveRow(painter),
+  );
   const dialog = keysDialog();
   const root = h(
     "section", { class: "lp", "aria-label": "Painter" },
-    toolRow, painter.chips.node, panes.pane, painter.photograph.pane, optionsRow, runRow,
-    h("div", { class: "lp-side" }, notes, painter.outputs.node, saveRow(painter)), dialog,
+    toolRow, painter.chips.node, panes.pane, painter.photograph.pane, optionsRow, runRow, side, dialog,
   );
-  return { root, ...panes, ...tools, ...options, ...run, notes, keysDialog: dialog };
+  return { root, side, ...panes, ...tools, ...options, ...run, notes, colorsButton, keysDialog: dialog };
 }
 
 function layoutPane() {

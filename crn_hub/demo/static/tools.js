@@ -240,7 +240,7 @@ class Eyedropper {
   }
 }
 
-/* Takes the class or the region under a point from the chosen output. */
+/* Gives the class or the region under a point the chosen source or colour. */
 class Mix {
   constructor(painter) {
     this.painter = painter;
@@ -249,9 +249,7 @@ class Mix {
   press(point) {
     const { layout, outputs } = this.painter;
     const x = Math.floor(point.x), y = Math.floor(point.y);
-    if (!layout.contains(x, y)) return;
-    if (outputs.scope === "region") layout.chooseForRegion(x, y, outputs.chosen);
-    else layout.chooseForClass(layout.ids[y * layout.width + x], outputs.chosen);
+    if (layout.contains(x, y)) outputs.apply(layout, x, y);
   }
 }
 
@@ -296,5 +294,5 @@ export const TOOLS = [
   { id: "erase", key: "e", label: "Erase", make: (painter) => new Brush(painter, true) },
   { id: "pick", key: "i", label: "Pick a class", make: (painter) => new Eyedropper(painter) },
   { id: "hand", key: "h", label: "Move the view", make: (painter) => new Hand(painter) },
-  { id: "mix", key: "m", label: "Mix outputs", make: (painter) => new Mix(painter) },
+  { id: "mix", key: "m", label: "Mix", make: (painter) => new Mix(painter) },
 ];

@@ -70,6 +70,14 @@ export class Underlay {
     this.use("picture");
   }
 
+  /* Makes a picture one that can be chosen; it does not show yet. */
+  async offer(url, name) {
+    this.picture = await createImageBitmap(await (await fetch(url)).blob());
+    this.pictureOption.textContent = name;
+    this.pictureOption.hidden = false;
+    if (this.kind === "picture") this.show();
+  }
+
   /* Of the layout, in percent. */
   get opacity() {
     return Number(this.opacityInput.value);

@@ -1,0 +1,497 @@
+"""Light and colours on the page, with a model that has styles: without a browser, and in a real Chromium."""
+
+import base64
+import io
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import gradio as gr
+import numpy as np
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from gradio_client import Client, handle_file
+from gradio_client.exceptions import AppError
+from PIL import Image
+from playwright.sync_api import Page, expect
+from support.browsing import PAINTER, Open, frame, jpeg, photograph, plane, revision, served, settled, styled_model
+
+from crn_hub import CRN, ClassSet
+from crn_hub.classes import UNLABELLED
+from crn_hub.demo.actions import SEGMENTED, Actions
+from crn_hub.demo.models import Models
+from crn_hub.demo.painter import LabelPainter, model_facts
+from crn_hub.demo.painting import Painting, pack_style
+from crn_hub.demo.photographs import cut, has_seed, has_styles, small, swatches
+from crn_hub.demo.starting_layouts import FIRST, opening, palette_order
+from crn_hub.pictures import resize_picture
+from crn_hub.segmentation import segment
+from crn_hub.styles import Style, StyleMix
+
+STREETS = ClassSet.streets()
+SKY, BUILDING, ROAD, CAR = (STREETS.names.index(name) for name in ("sky", "building", "road", "car"))
+
+
+@pytest.fixture(scope="module")
+def model() -> CRN:
+    return styled_model()
+
+
+@pytest.fixture(scope="module")
+def address(model: CRN) -> Iterator[str]:
+    with served(model) as address:
+        yield address
+
+
+@pytest.fixture
+def actions(model: CRN) -> Actions:
+    return Actions(Models(model, folders=False), set())
+
+
+@pytest.fixture(scope="module")
+def ids(model: CRN) -> np.ndarray:
+    return opening(model)[0]
+
+
+@pytest.fixture(scope="module")
+def picture(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A photograph of no street; what counts is that it arrives."""
+    file = tmp_path_factory.mktemp("picture") / "my street.jpg"
+    levels = np.random.default_rng(0).integers(0, 256, (6, 12, 3), np.uint8)
+    Image.fromarray(levels).resize((320, 160), Image.Resampling.BICUBIC).save(file)
+    return file
+
+
+def result(painter: LabelPainter) -> dict[str, Any]:
+    return painter.props["result"]
+
+
+def shown(url: str) -> bytes:
+    return base64.b64decode(url.split(",")[1])
+
+
+def expected(model: CRN, ids: np.ndarray, choice: Any = 0, by_hand: Any = 0, colors: Any = (), seed: int = 0) -> bytes:
+    """The page's photograph of a layout, by `StyleMix`."""
+    choice, by_hand = (np.zeros_like(ids) + np.asarray(plane).astype(np.uint8) for plane in (choice, by_hand))
+    return jpeg(model.synthesize(ids, style=StyleMix(model.styles, choice, by_hand, colors), seed=seed)[0])
+
+
+# -- without a browser -------------------------------------------------------------------------------
+
+
+def test_a_painting_says_light_colours_and_details(actions: Actions, model: CRN, ids: np.ndarray) -> None:
+    choice, by_hand, colors = (ids == ROAD) * np.uint8(2), (ids == CAR) * np.uint8(1), ((255, 0, 0),)
+    found = result(actions.generate(Painting(ids, choice, by_hand, colors, 77), ""))
+    assert shown(found["image"]) == expected(model, ids, choice, by_hand, colors, 77)
+    assert found["strip"] == []
+    plain = result(actions.generate(Painting(ids), ""))
+    assert shown(plain["image"]) == jpeg(model.synthesize(ids)[0])  # as without any of it
+    own = Style.from_photograph(np.full((*ids.shape, 3), 90, np.uint8), ids)
+    with_own = result(actions.generate(Painting(ids, np.full_like(ids, 3), styles=(own,)), ""))
+    assert shown(with_own["image"]) == jpeg(model.synthesize(ids, style=own)[0])
+    missing = result(actions.generate(Painting(ids, np.full_like(ids, 3), revision=4), ""))
+    assert "choice has 3; there are only 0..2" in missing["error"]
+
+
+def test_what_the_page_knows_of_a_model_with_styles(model: CRN) -> None:
+    facts = model_facts("", model)
+    assert facts["styles"] == ["noon", "dusk", "rust"]
+    assert facts["has_seed"]
+    assert len(facts["swatches"]) == len(STREETS) + 1
+    assert facts["swatches"][CAR] == sorted(facts["swatches"][CAR], key=sum)
+    assert [40, 50, 90] in facts["swatches"][CAR]
+    assert len({tuple(color) for color in swatches(model)[SKY]}) == 6
+    assert [STREETS.names[index] for index in facts["order"][:8]] == [*FIRST]
+    assert sorted(facts["order"]) == [*range(len(STREETS))]
+    assert palette_order(ClassSet.cityscapes()) == [*range(19)]
+    plain = CRN(STREETS, (4, 4, 4))
+    assert (has_styles(plain), has_seed(plain)) == (False, False)
+    assert model_facts("", plain)["styles"] == []
+    assert has_seed(CRN(STREETS, (4, 4, 4), noise_planes=True))
+
+
+def test_small_photographs_are_kept_and_dropped(actions: Actions, model: CRN, ids: np.ndarray) -> None:
+    def preview(style: int, revision: int, visit: str = "one") -> dict[str, Any]:
+        data = {"painting": Painting(ids).to_text(), "style": style, "revision": revision}
+        request = SimpleNamespace(session_hash=visit)
+        return actions.preview("", gr.EventData(None, data), request).props["preview"]  # type: ignore[arg-type]
+
+    found = preview(1, 0)
+    assert (found["style"], found["revision"]) == (1, 0)
+    assert shown(found["image"]) == jpeg(small(model.synthesize(ids, style=1)[0]))
+    request = SimpleNamespace(session_hash="one")
+    actions.generate(Painting(ids, revision=5), "", request)  # type: ignore[arg-type]
+    assert preview(2, 4)["image"] == ""  # its visitor is further on
+    assert preview(2, 4, "another")["image"]
+    assert preview(2, 4)["image"]  # it is there now
+    assert preview(1, 9)["image"] == found["image"]
+    assert preview(99, 9)["image"] == ""
+
+
+def test_a_stroke_does_not_wait_for_small_photographs(
+    actions: Actions, model: CRN, ids: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    order: list[str] = []
+    synthesize, running = model.synthesize, threading.Event()
+
+    def slowly(layout: np.ndarray, **options: Any) -> Any:
+        order.append("own" if layout[0, 0] == CAR else "small")
+        running.set()
+        time.sleep(0.1)
+        return synthesize(layout, **options)
+
+    monkeypatch.setattr(model, "synthesize", slowly)
+    text, mine = Painting(ids).to_text(), np.full_like(ids, CAR)
+    threads = [
+        threading.Thread(
+            target=actions.preview, args=("", gr.EventData(None, {"painting": text, "style": style, "revision": 0}))
+        )
+        for style in range(3)
+    ]
+    for thread in threads:
+        thread.start()
+    assert running.wait(10)
+    actions.generate(Painting(mine), "")
+    assert order[1] == "own"
+    for thread in threads:
+        thread.join(10)
+    assert order == ["small", "own", "small", "small"]
+
+
+def test_a_photograph_becomes_a_layout_in_its_own_colours(actions: Actions, model: CRN, picture: Path) -> None:
+    found = result(actions.open_photograph(str(picture), ""))
+    original = cut(picture, model.size)
+    painting = Painting.from_text(found["painting"])
+    assert np.array_equal(painting.ids, segment(original, STREETS))
+    assert painting.choice is not None
+    assert (painting.choice == len(model.styles)).all()
+    (style,) = painting.styles
+    assert style.name == "my street"
+    assert shown(found["image"]) == jpeg(model.synthesize(painting.ids, style=style)[0])
+    assert shown(found["original"]) == jpeg(original)
+    assert found["what"] == "my street.jpg"
+    assert found["notes"] == [SEGMENTED, "The photograph is cut to 128 x 64 pixels."]
+
+
+def test_the_colours_of_a_photograph_become_a_style(
+    actions: Actions, ids: np.ndarray, picture: Path, tmp_path: Path
+) -> None:
+    for painting in (None, Painting(ids)):
+        found = result(actions.take_colors(str(picture), painting, ""))
+        pixels = np.array(resize_picture(Image.open(picture), (64, 128)))
+        assert found["style"] == pack_style(Style.from_photograph(pixels, ids, name="my street"))
+    Image.new("RGB", (64, 64)).save(tmp_path / "square.png")
+    with pytest.raises(gr.Error, match=r"square.png: 64 x 64 pixels, the layout 128 x 64; a photograph of this"):
+        actions.take_colors(str(tmp_path / "square.png"), Painting(ids), "")
+    (tmp_path / "none.jpg").write_bytes(b"none")
+    for act in (lambda file: actions.take_colors(file, None, ""), lambda file: actions.open_photograph(file, "")):
+        with pytest.raises(gr.Error, match=r"^'none.jpg: not readable as a photograph.'"):
+            act(str(tmp_path / "none.jpg"))
+    plain = Actions(Models(CRN(STREETS, (4, 4, 4, 4)), folders=False), set())
+    with pytest.raises(gr.Error, match="takes no colours of regions"):
+        plain.take_colors(str(picture), None, "")
+    assert "style" not in result(plain.open_photograph(str(picture), ""))
+
+
+# -- in the browser ----------------------------------------------------------------------------------
+
+
+def strip(tab: Page) -> list[bytes]:
+    """The pictures of the strip, when all are those of the layout."""
+    tab.wait_for_function("!document.querySelector('.lp-old') && document.querySelector('.lp-output')")
+    return [shown(image.get_attribute("src") or "") for image in tab.locator(".lp-output img").all()]
+
+
+def point_of(tab: Page, where: np.ndarray) -> tuple[float, float]:
+    """On the photograph, a pixel where it is true."""
+    y, x = np.argwhere(where)[len(np.argwhere(where)) // 2]
+    box = tab.locator(".lp-photograph").bounding_box()
+    assert box
+    return box["x"] + (x + 0.5) * box["width"] / where.shape[1], box["y"] + (y + 0.5) * box["height"] / where.shape[0]
+
+
+def give(tab: Page, button: str, file: Path) -> None:
+    with tab.expect_file_chooser() as chooser:
+        tab.get_by_role("button", name=button).click()
+    chooser.value.set_files(file)
+
+
+def next_one(tab: Page, before: int) -> None:
+    settled(tab, before + 1)
+    frame(tab)
+
+
+def test_a_strip_of_styles(visit: Open, address: str, model: CRN, ids: np.ndarray) -> None:
+    tab = visit(address)
+    assert strip(tab) == [photograph(tab), *(jpeg(small(model.synthesize(ids, style=s)[0])) for s in (1, 2))]
+    expect(tab.locator(".lp-output")).to_have_text(["noon", "dusk", "rust"])
+    tab.get_by_role("button", name="dusk").click()
+    next_one(tab, 0)
+    assert photograph(tab) == expected(model, ids, 1)
+    expect(tab.get_by_role("button", name="dusk")).to_have_attribute("aria-pressed", "true")
+
+    tab.get_by_role("button", name="one class").click()
+    tab.keyboard.press("5")  # road
+    tab.keyboard.press("Shift+Digit3")
+    next_one(tab, 1)
+    assert photograph(tab) == expected(model, ids, np.where(ids == ROAD, 2, 1))
+    tab.get_by_role("button", name="one region").click()
+    tab.get_by_role("button", name="noon").click()
+    tab.mouse.click(*point_of(tab, ids == SKY))
+    next_one(tab, 2)
+    assert (plane(tab, "choice")[ids == SKY] == 0).all()
+    assert photograph(tab) == expected(model, ids, plane(tab, "choice"))
+    for _ in range(3):
+        before = revision(tab)
+        tab.keyboard.press("z")
+        next_one(tab, before)
+    assert photograph(tab) == expected(model, ids)
+
+
+def test_colours_by_hand(visit: Open, address: str, model: CRN, ids: np.ndarray) -> None:
+    tab = visit(address)
+    tab.keyboard.press("8")
+    expect(tab.locator(".lp-colors .lp-label")).to_have_text("Colour of car")
+    own = tab.get_by_role("button", name="as the style has it")
+    expect(own).to_have_attribute("aria-pressed", "true")
+    swatch = tab.locator(".lp-color").first
+    color = bytes.fromhex(swatch.get_attribute("data-color") or "")
+    swatch.click()
+    next_one(tab, 0)
+    assert photograph(tab) == expected(model, ids, 0, ids == CAR, [tuple(color)])
+    expect(swatch).to_have_attribute("aria-pressed", "true")
+
+    picker = tab.get_by_label("Any other colour")
+    picker.fill("#12ab56")
+    next_one(tab, 1)
+    green = [(0x12, 0xAB, 0x56)]
+    assert photograph(tab) == expected(model, ids, 0, ids == CAR, green)
+    tab.get_by_role("button", name="dusk").click()  # another light leaves the car green
+    next_one(tab, 2)
+    assert photograph(tab) == expected(model, ids, 1, ids == CAR, green)
+
+    tab.get_by_role("button", name="one region").click()
+    expect(tab.locator(".lp-colors .lp-label")).to_have_text("A region's colour")
+    picker.fill("#000000")
+    tab.mouse.click(*point_of(tab, ids == SKY))
+    next_one(tab, 3)
+    by_hand = np.where(ids == CAR, 1, 2 * (ids == SKY))
+    assert photograph(tab) == expected(model, ids, 1, by_hand, [*green, (0, 0, 0)])
+    link = tab.evaluate(f"{PAINTER}.exchange.asText()")
+    assert link.endswith("~c12ab56000000")
+    own.click()
+    tab.mouse.click(*point_of(tab, ids == SKY))
+    next_one(tab, 4)
+    assert photograph(tab) == expected(model, ids, 1, ids == CAR, green)
+
+    tab.get_by_role("button", name="the whole picture").click()
+    own.click()
+    next_one(tab, 5)
+    assert photograph(tab) == expected(model, ids, 1)
+    tab.keyboard.press("z")
+    next_one(tab, 6)
+    assert photograph(tab) == expected(model, ids, 1, ids == CAR, green)
+    with tab.expect_download() as download:
+        tab.locator("[data-save=photograph]").click()
+    saved = np.array(Image.open(download.value.path()))
+    mix = StyleMix(model.styles, np.full_like(ids, 1), (ids == CAR).astype(np.uint8), green)
+    assert np.array_equal(saved, np.array(model.synthesize(ids, style=mix)[0]))
+
+
+def test_details(visit: Open, address: str, model: CRN, ids: np.ndarray) -> None:
+    tab = visit(address)
+    number = tab.get_by_label("Number of the details")
+    expect(number).to_have_value("0")
+    number.fill("417")
+    number.press("Enter")
+    next_one(tab, 0)
+    assert photograph(tab) == expected(model, ids, seed=417)
+    tab.get_by_role("button", name="Shuffle").click()
+    next_one(tab, 1)
+    seed = int(number.input_value())
+    assert 1 <= seed <= 999_999
+    assert photograph(tab) == expected(model, ids, seed=seed)
+    tab.locator(".lp-overlay").focus()
+    tab.keyboard.press("n")
+    next_one(tab, 2)
+    for left in (seed, 417, 0):
+        before = revision(tab)
+        tab.keyboard.press("z")
+        next_one(tab, before)
+        expect(number).to_have_value(str(left))
+    number.fill("123456789")  # the largest there is
+    number.press("Enter")
+    next_one(tab, revision(tab) - 1)
+    expect(number).to_have_value("999999")
+
+
+def test_light_and_colours_are_in_links_and_survive_a_reload(
+    visit: Open, address: str, model: CRN, ids: np.ndarray, picture: Path
+) -> None:
+    tab = visit(address)
+    plain = tab.evaluate(f"{PAINTER}.exchange.asText()")
+    assert plain.count(".") == 1  # no larger than without any of it
+    assert "~" not in plain
+    give(tab, "Colours of a photograph", picture)
+    next_one(tab, 0)
+    expect(tab.locator(".lp-output")).to_have_count(4)
+    tab.get_by_role("button", name="one class").click()
+    tab.keyboard.press("5")
+    tab.locator(".lp-color").last.click()
+    next_one(tab, 1)
+    tab.keyboard.press("n")
+    next_one(tab, 2)
+    before = photograph(tab)
+    text = tab.evaluate(f"{PAINTER}.exchange.asText()")
+    painting = Painting.from_text(text)
+    assert (painting.choice == 3).all()  # type: ignore[union-attr]
+    assert np.array_equal(painting.by_hand == 1, ids == ROAD)
+    assert painting.styles[0].name == "my street"
+    mix = StyleMix((*model.styles, *painting.styles), painting.choice, painting.by_hand, painting.colors)
+    assert before == jpeg(model.synthesize(ids, style=mix, seed=painting.seed)[0])
+
+    tab.wait_for_function("text => Object.values(sessionStorage).some((kept) => kept.includes(text))", arg=text)
+    tab.reload()
+    settled(tab, 1)
+    assert photograph(tab) == before
+    expect(tab.locator(".lp-output")).to_have_count(4)
+    assert len(strip(tab)) == 4
+
+    other = visit(f"{address}/#layout={text}")
+    assert photograph(other) == before
+    before_undo = revision(other)
+    other.keyboard.press("z")  # the link is a step, and so is the style that it brings
+    next_one(other, before_undo)
+    expect(other.locator(".lp-output")).to_have_count(3)
+
+
+def test_from_a_photograph(visit: Open, address: str, model: CRN, picture: Path) -> None:
+    tab = visit(address)
+    expect(tab.locator(".lp-original")).to_be_hidden()
+    give(tab, "Open a photograph", picture)
+    next_one(tab, 0)
+    original = cut(picture, model.size)
+    ids = segment(original, STREETS)
+    assert np.array_equal(plane(tab), ids)
+    style = Style.from_photograph(original, ids)
+    assert photograph(tab) == jpeg(model.synthesize(ids, style=style)[0])
+    expect(tab.locator(".lp-notes")).to_contain_text("correct it with the tools")
+    expect(tab.get_by_role("button", name="your photograph", exact=True)).to_have_attribute("aria-pressed", "true")
+
+    expect(tab.locator(".lp-original")).to_be_visible()
+    slider = tab.get_by_label("How much of the original is seen")
+    slider.fill("25")
+    assert tab.locator(".lp-original").evaluate("node => node.style.clipPath") == "inset(0px 75% 0px 0px)"
+    url = tab.locator(".lp-original").evaluate("node => node.style.backgroundImage")
+    assert base64.b64decode(url.split(",")[1].rstrip('")')) == jpeg(original)
+    tab.get_by_label("Underlay").select_option("picture")  # to trace it
+
+    tab.get_by_role("button", name="dusk").click()
+    next_one(tab, 1)
+    assert photograph(tab) == expected(model, ids, 1)
+    tab.locator(".thumbnail-item").nth(2).click()
+    next_one(tab, 2)
+    expect(tab.locator(".lp-original")).to_be_hidden()
+    expect(tab.locator(".lp-output")).to_have_count(4)  # the photograph's style stays for the visit
+    tab.get_by_role("button", name="your photograph", exact=True).click()
+    next_one(tab, 3)
+    assert photograph(tab) == jpeg(model.synthesize(plane(tab), style=style)[0])
+
+
+def test_small_photographs_wait_until_nobody_paints(
+    visit: Open, address: str, model: CRN, ids: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tab = visit(address)
+    strip(tab)
+    made: list[int] = []
+    monkeypatch.setattr(
+        "crn_hub.demo.actions.small_photograph_of",
+        lambda network, painting, style: made.append(style) or Image.new("RGB", (8, 4)),
+    )
+    box = tab.locator(".lp-canvas").bounding_box()
+    assert box
+    for step in range(6):  # strokes one after the other, with less than 400 ms between them
+        tab.keyboard.press(str(1 + step))
+        tab.mouse.move(box["x"] + 40 + 60 * step, box["y"] + 60)
+        tab.mouse.down()
+        tab.mouse.move(box["x"] + 40 + 60 * step, box["y"] + 160, steps=4)
+        tab.mouse.up()
+        tab.wait_for_timeout(150)
+    settled(tab, 6)
+    assert made == []
+    tab.mouse.move(box["x"] + 200, box["y"] + 200)
+    tab.mouse.down()  # a stroke that lasts
+    tab.wait_for_timeout(900)
+    assert made == []
+    tab.mouse.move(box["x"] + 260, box["y"] + 210, steps=4)
+    tab.mouse.up()
+    tab.wait_for_function("!document.querySelector('.lp-old')")
+    assert made == [1, 2]  # the first is the photograph itself
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("phone", [False, True], ids=["desktop", "phone"])
+def test_accessible(visit: Open, address: str, picture: Path, scheme: Any, phone: bool) -> None:
+    options: dict[str, Any] = {"has_touch": True, "is_mobile": True} if phone else {}
+    size = (390, 844) if phone else (1440, 900)
+    tab = visit(address, *size, color_scheme=scheme, **options)
+    give(tab, "Open a photograph", picture)
+    next_one(tab, 0)
+    tab.get_by_role("button", name="one class").click()
+    tab.locator(".lp-color").first.click()
+    next_one(tab, 1)
+    strip(tab)
+    found = Axe().run(tab, options={"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]})
+    assert found.violations_count == 0, found.generate_report()
+    assert tab.evaluate("document.documentElement.scrollWidth") <= size[0]
+
+
+def test_on_a_phone_styles_are_chosen_with_a_finger(visit: Open, address: str, model: CRN, ids: np.ndarray) -> None:
+    tab = visit(address, 390, 844, has_touch=True, is_mobile=True)
+    tab.get_by_role("button", name="rust").tap()
+    next_one(tab, 0)
+    assert photograph(tab) == expected(model, ids, 2)
+    tab.locator(".lp-color").first.scroll_into_view_if_needed()
+    box = tab.locator(".lp-color").first.bounding_box()
+    assert box
+    assert min(box["width"], box["height"]) >= 40
+    tab.locator(".lp-color").first.tap()
+    next_one(tab, 1)
+    assert (plane(tab, "hand")[ids == SKY] == 1).all()
+
+
+# -- by the API client -------------------------------------------------------------------------------
+
+
+def test_styles_seed_and_segment_for_programs(
+    address: str, model: CRN, ids: np.ndarray, picture: Path, tmp_path: Path
+) -> None:
+    client = Client(address, verbose=False, download_files=tmp_path / "downloads", analytics_enabled=False)
+    assert client.predict(api_name="/styles") == ["noon", "dusk", "rust"]
+    STREETS.to_image(ids).save(tmp_path / "layout.png")
+    layout = handle_file(tmp_path / "layout.png")
+    for style, number in (("dusk", 1), ("2", 2), ("", 0)):
+        found = client.predict(layout, style=style, seed=7, api_name="/synthesize")
+        assert np.array_equal(np.array(Image.open(found)), np.array(model.synthesize(ids, style=number, seed=7)[0]))
+    for options, message in (
+        ({"style": "dawn"}, "this model has no style 'dawn'"),
+        ({"seed": -1}, "seed must be a whole number"),
+        ({"seed": 1.5}, "seed"),
+    ):
+        with pytest.raises(AppError, match=message):
+            client.predict(layout, api_name="/synthesize", **options)
+    found = client.predict(handle_file(picture), api_name="/segment")
+    with Image.open(found) as image:
+        assert image.mode == "P"
+        assert np.array_equal(np.array(image), segment(picture, STREETS))
+        assert image.getpalette()[: 3 * len(STREETS)] == [level for color in STREETS.colors for level in color]
+    with pytest.raises(AppError, match="a photograph file is needed"):
+        client.predict(None, api_name="/segment")
+    file = io.BytesIO()
+    STREETS.to_image(np.full((8, 8), UNLABELLED, np.uint8)).save(file, "PNG")
+    (tmp_path / "text.png").write_text("no picture")
+    with pytest.raises(AppError, match=r"text.png: not readable as a photograph"):
+        client.predict(handle_file(tmp_path / "text.png"), api_name="/segment")
