@@ -36,7 +36,7 @@ from crn_hub.metrics.contact_sheet import draw_styles
 from crn_hub.segmentation import load_segmenter
 
 ROOT = Path(__file__).parent.parent
-BENCHMARK, SCREENSHOT = ROOT / "benchmarks" / "box", ROOT / "docs" / "demo.png"
+BENCHMARK, SCREENSHOT = ROOT / "benchmarks" / "box", ROOT / "docs" / "demo.jpg"
 LIGHTS, SHOWN_STYLES = ROOT / "docs" / "lights.jpg", ("brick under a blue sky", "midday", "overcast", "dusk")
 QUOTES = ROOT / "tests" / "data" / "box_quotes.json"
 RESULTS = (".csv", ".jpg", ".json", ".md", ".png")
@@ -112,7 +112,8 @@ def take_screenshot(model: CRN, file: Path) -> None:
             tab.evaluate("document.fonts.ready")
             tab.wait_for_function("[...document.images].every((image) => image.complete)")
             tab.wait_for_selector("#facts")  # the page's end
-            tab.screenshot(path=file)
+            tab.wait_for_function("!document.querySelector('.lp-old')")  # the strip is complete
+            tab.screenshot(path=file, type="jpeg", quality=88)
             browser.close()
     finally:
         page.close(verbose=False)

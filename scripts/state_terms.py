@@ -13,12 +13,14 @@ from pathlib import Path
 from huggingface_hub import ModelCard
 from packaging.licenses import InvalidLicenseExpression, canonicalize_license_expression
 
-from crn_hub.box import MODEL_IN_THE_BOX
+from crn_hub.box import MODEL_IN_THE_BOX, SEGMENTER_IN_THE_BOX
 from crn_hub.hub.model_folder import CARD, TRAINING_RECORD
 from crn_hub.hub.training_summary import TrainingSummary, slug, summarise_training
 
 ROOT = Path(__file__).parent.parent
 FEATURES = "CC-BY-4.0"  # of the VGG-16 features
+# Of the segmentation network in the box: those of the photographs that it has learned from.
+SEGMENTER_TERMS = "for non-commercial research only"
 TERMS = {"non-commercial-research": "for non-commercial research only"}  # licences without a text of their own
 
 
@@ -61,9 +63,13 @@ def statements(root: Path = ROOT, box: Path = MODEL_IN_THE_BOX) -> dict[str, str
         "cited.",
         width=78, subsequent_indent="  ", break_on_hyphens=False,
     )  # fmt: skip
-    texts["LICENSE"] = replaced(
-        texts["LICENSE"], r"^- crn_hub/pretrained/crn-.*\n(  .*\n)*", f"{in_license}\n", "LICENSE"
-    )
+    of_segmenter = textwrap.fill(
+        f"- crn_hub/pretrained/{SEGMENTER_IN_THE_BOX.name}: trained on CamVid and LabelMeFacade, {SEGMENTER_TERMS}.",
+        width=78, subsequent_indent="  ", break_on_hyphens=False,
+    )  # fmt: skip
+    for kind, statement in (("crn", in_license), ("segmenter", of_segmenter)):
+        pattern = rf"^- crn_hub/pretrained/{kind}-.*\n(  .*\n)*"
+        texts["LICENSE"] = replaced(texts["LICENSE"], pattern, f"{statement}\n", "LICENSE")
     names = dict.fromkeys(["MIT", FEATURES, *map(spdx, [training.license, *training.earlier_licenses])])
     texts["pyproject.toml"] = replaced(
         texts["pyproject.toml"], r'^license = ".*"', f'license = "{" AND ".join(names)}"', "pyproject.toml"
@@ -74,7 +80,9 @@ def statements(root: Path = ROOT, box: Path = MODEL_IN_THE_BOX) -> dict[str, str
     readme = replaced(texts["README.md"], r"^license: .*\n(license_name: .*\n)?", front_matter, "README.md")
     in_readme = textwrap.fill(
         f"The code is MIT. The model in the box, trained on {training.dataset}, is {_terms(training)}; its "
-        f"[card]({folder}/README.md) says how the data ask to be cited. The VGG-16 features in the package, made by "
+        f"[card]({folder}/README.md) says how the data ask to be cited. The "
+        f"[segmentation network](crn_hub/pretrained/{SEGMENTER_IN_THE_BOX.name}/README.md), trained on the same, is "
+        f"{SEGMENTER_TERMS}. The VGG-16 features in the package, made by "
         "`scripts/extract_vgg16.py`, are under CC BY 4.0.",
         width=120, break_on_hyphens=False, break_long_words=False,
     )  # fmt: skip

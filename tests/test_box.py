@@ -14,13 +14,15 @@ import torch
 from support import ROOT
 
 from crn_hub import CRN, ClassSet
-from crn_hub.box import BOX, MODEL_IN_THE_BOX, resolve
+from crn_hub.box import BOX, MODEL_IN_THE_BOX, SEGMENTER_IN_THE_BOX, resolve
 from crn_hub.classes import read_layout
 from crn_hub.data import PairDataset, hidden_rows, load_rows
 from crn_hub.fingerprint import fingerprint
 from crn_hub.hub.model_folder import CONFIG, WEIGHTS
 from crn_hub.networks.cascade import DEMO_WIDTHS
 from crn_hub.pictures import to_pixels
+from crn_hub.segmentation import load_segmenter
+from crn_hub.segmentation.segmenter_training import validate_segmenter
 from crn_hub.training.rows import STYLE_ROWS
 from scripts.put_in_box import EXPECTED, MAX_BYTES, STYLES, outputs_on_three_layouts
 from scripts.renew_box import QUOTES, notes, quotes, readme
@@ -208,3 +210,12 @@ def test_commands_know_it_as_box(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     for ask in (lambda: resolve(BOX), CRN.from_pretrained):
         with pytest.raises(FileNotFoundError, match=r"box: the model that comes with crn_hub is missing .*gone"):
             ask()
+
+
+def test_the_segmenter_finds_what_is_in_photographs_held_out_of_its_training(streets: Path) -> None:
+    rows = load_rows(str(streets)).held_out.select(range(0, 122, 6))
+    data = PairDataset(rows, ClassSet.streets(), (192, 384))
+    scores = validate_segmenter(load_segmenter(str(SEGMENTER_IN_THE_BOX), None), data)
+    assert scores["pixel_accuracy"] > 0.65
+    assert scores["class_iou"]["road"] > 0.7
+    assert scores["class_iou"]["sky"] > 0.6

@@ -2,6 +2,9 @@
 
 import base64
 import io
+import shutil
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -17,7 +20,9 @@ from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 from PIL import Image
 from playwright.sync_api import Page, expect
+from support import ROOT
 from support.browsing import PAINTER, Open, frame, jpeg, photograph, plane, revision, served, settled, styled_model
+from support.documents import blocks
 
 from crn_hub import CRN, ClassSet
 from crn_hub.classes import UNLABELLED
@@ -495,3 +500,25 @@ def test_styles_seed_and_segment_for_programs(
     (tmp_path / "text.png").write_text("no picture")
     with pytest.raises(AppError, match=r"text.png: not readable as a photograph"):
         client.predict(handle_file(tmp_path / "text.png"), api_name="/segment")
+
+
+def test_the_examples_for_programs(address: str, model: CRN, ids: np.ndarray, picture: Path, tmp_path: Path) -> None:
+    document = ROOT / "docs" / "programs.md"
+    ids_file, photograph_file = tmp_path / "street.png", tmp_path / "photograph.jpg"
+    STREETS.to_image(ids).save(ids_file)
+    shutil.copy(picture, photograph_file)
+    expected = np.array(model.synthesize(ids, style=1, seed=7)[0])
+    for language, program in (("python", [sys.executable, "-c"]), ("sh", ["sh", "-ec"])):
+        (block,) = blocks(document, language)
+        code = block.replace("http://127.0.0.1:7860", address)
+        assert code != block
+        done = subprocess.run([*program, code], cwd=tmp_path, capture_output=True, text=True, timeout=120)
+        assert done.returncode == 0, done.stderr[-2000:]
+        if language == "python":
+            *_, styles, files = done.stdout.splitlines()
+            assert styles == "['noon', 'dusk', 'rust']"
+            result, layout = files.split()
+            assert np.array_equal(np.array(Image.open(layout)), segment(picture, STREETS))
+        else:
+            result = str(tmp_path / "result.png")
+        assert np.array_equal(np.array(Image.open(result)), expected)

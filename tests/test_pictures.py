@@ -113,7 +113,7 @@ def test_planted_photographs_of_labelmefacade_are_found(streets: Path, facades: 
     top = (photograph.height - height) // 2
     sheet.paste(photograph.crop((0, top, photograph.width, top + height)).resize((256, 128)), (1390, 154))
     sheet.save(tmp_path / "sheet.jpg", quality=88)
-    screenshot = Image.open(ROOT / "docs/demo.png").convert("RGB")
+    screenshot = Image.open(ROOT / "docs/demo.jpg").convert("RGB")
     screenshot.paste(held_out[31]["image"].resize((160, 120)), (1131, 13))
     screenshot.save(tmp_path / "screenshot.png")
     for name, row in {"sheet.jpg": 3, "screenshot.png": 31}.items():
@@ -133,13 +133,13 @@ def test_samples_of_the_box_hide_what_may_not_be_shown() -> None:
 
 def test_pictures_of_a_folder_are_listed_in_place_of_earlier_ones(tmp_path: Path) -> None:
     listed = tmp_path / "pictures.json"
-    listed.write_text('{"docs/demo.png": {}, "crn_hub/pretrained/crn-old/samples/held-out.png": {"camvid/train": [1]}}')
+    listed.write_text('{"docs/demo.jpg": {}, "crn_hub/pretrained/crn-old/samples/held-out.png": {"camvid/train": [1]}}')
     new = {"crn-other/samples/held-out.png": {"streets/validation": [6]}, "crn-other/samples/loss-curves.png": {}}
     list_pictures("crn_hub/pretrained", new, listed)
     assert json.loads(listed.read_text()) == {
         "crn_hub/pretrained/crn-other/samples/held-out.png": {"streets/validation": [6]},
         "crn_hub/pretrained/crn-other/samples/loss-curves.png": {},
-        "docs/demo.png": {},
+        "docs/demo.jpg": {},
     }
 
 

@@ -25,8 +25,10 @@ from transformers import (
 )
 
 from crn_hub import ClassSet
+from crn_hub.box import SEGMENTER_IN_THE_BOX
+from crn_hub.classes import read_layout
 from crn_hub.data import PairDataset, scene_rows
-from crn_hub.segmentation import SmallSegmenter, load_segmenter
+from crn_hub.segmentation import SmallSegmenter, load_segmenter, segment
 from crn_hub.segmentation.segmenter_training import train_segmenter, validate_segmenter
 
 CAMVID = ClassSet.camvid()
@@ -340,3 +342,82 @@ def test_a_folder_with_files_is_not_written_into(
     assert crn(monkeypatch, "train-segmenter", "--dataset", streets, "--output", tmp_path) == 2
     assert "the folder is not empty" in capsys.readouterr().err
     assert [p.name for p in tmp_path.iterdir()] == ["thesis.txt"]
+
+
+# -- layouts of photographs --------------------------------------------------------------------------
+
+
+def photograph(file: Path, size: tuple[int, int] = (96, 60)) -> Image.Image:
+    levels = np.random.default_rng(5).integers(0, 256, (6, 8, 3), np.uint8)
+    picture = Image.fromarray(levels).resize(size, Image.Resampling.BICUBIC)
+    picture.save(file)
+    with Image.open(file) as saved:
+        saved.load()
+    return saved
+
+
+def test_the_network_in_the_box_labels_photographs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    picture = photograph(tmp_path / "street.jpg")
+    ids = segment(picture)
+    assert (ids.shape, ids.dtype) == ((60, 96), np.uint8)
+    assert set(np.unique(ids)) <= {*range(13), 255}
+    to_city = ClassSet.streets().translation_to(ClassSet.cityscapes())
+    found = segment(tmp_path / "street.jpg", ClassSet.cityscapes())
+    assert set(np.unique(found)) <= {*to_city.tolist()}
+    np.testing.assert_array_equal(segment(np.array(picture)), ids)
+
+    photograph(tmp_path / "other.png", (40, 80))
+    files = [tmp_path / "street.jpg", tmp_path / "other.png"]
+    assert crn(monkeypatch, "segment", *files, "--output", tmp_path / "layouts") == 0
+    with Image.open(tmp_path / "layouts" / "street.png") as layout:
+        assert layout.mode == "P"
+        np.testing.assert_array_equal(read_layout(layout, ClassSet.streets()).ids, ids)
+    with Image.open(tmp_path / "layouts" / "other.png") as other:
+        assert other.size == (40, 80)
+    arguments = ["segment", files[0], "--classes", "cityscapes", "--output", tmp_path / "city"]
+    assert crn(monkeypatch, *arguments) == 0
+    np.testing.assert_array_equal(read_layout(tmp_path / "city" / "street.png", ClassSet.cityscapes()).ids, found)
+
+
+def test_the_network_in_the_box_is_small_and_says_what_it_is() -> None:
+    assert sum(file.stat().st_size for file in SEGMENTER_IN_THE_BOX.iterdir()) < 3_000_000
+    config = json.loads((SEGMENTER_IN_THE_BOX / "config.json").read_text())
+    card = (SEGMENTER_IN_THE_BOX / "README.md").read_text()
+    assert ClassSet.from_list(config["classes"]) == ClassSet.streets()
+    assert f"{config['training']['validation']['miou']:.3f}" in card
+    assert "non-commercial research" in card
+
+
+def test_a_small_network_is_saved_and_loaded(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    network = SmallSegmenter(CAMVID, (32, 64), architecture="lraspp_mobilenet_v3_small").eval()
+    assert sum(p.numel() for p in network.parameters()) < 1_100_000
+    network.save_pretrained(tmp_path / "small")
+    again = load_segmenter(str(tmp_path / "small"), CAMVID)
+    images = torch.rand(1, 3, 40, 50) * 255
+    assert torch.equal(again(images)[0], network(images)[0])
+    assert len(network.feature_maps(images)) > 1
+
+
+def test_photographs_that_cannot_be_segmented(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], segformer: Path
+) -> None:
+    photograph(tmp_path / "street.png")
+    out = tmp_path / "out"
+
+    def said(*arguments: object) -> str:
+        assert crn(monkeypatch, "segment", *arguments) == 2
+        return capsys.readouterr().err
+
+    assert "gone.png: no such file" in said(tmp_path / "gone.png", "--output", out)
+    assert "in the output folder and could be overwritten" in said(tmp_path / "street.png", "--output", tmp_path)
+    (tmp_path / "other").mkdir()
+    photograph(tmp_path / "other" / "street.jpg")
+    twice = [tmp_path / "street.png", tmp_path / "other" / "street.jpg"]
+    assert "two photographs would both be written as street.png" in said(*twice, "--output", out)
+    (tmp_path / "none.jpg").write_bytes(b"none")
+    assert "none.jpg: not readable as a photograph" in said(tmp_path / "none.jpg", "--output", out)
+    assert "say which classes" in said(tmp_path / "street.png", "--segmenter", segformer, "--output", out)
+    assert not out.exists()
+    assert crn(monkeypatch, "segment", tmp_path / "street.png", "--segmenter", segformer, "--classes", "cityscapes",
+               "--output", out) == 0  # fmt: skip

@@ -70,6 +70,12 @@ class Described:
         return joining.add_up(np.stack(self.signals), 1), np.stack(self.textures)[:, :, joining.region], counts
 
 
+def save_small(picture: Image.Image, file: Path) -> None:
+    """As a JPEG of four fifths of its size: the project has room for small pictures only."""
+    picture.thumbnail((picture.width * 4 // 5, picture.height * 4 // 5), Image.Resampling.LANCZOS)
+    picture.save(file, quality=80, optimize=True, progressive=True)
+
+
 def measure_painted(model: CRN, data: str, segmenter_name: str) -> str:
     """Draws painted.jpg; returns a table of measures of the painted layouts against the photographs of each source."""
     classes, rows = find_classes(data), load_rows(data)[1]
@@ -83,10 +89,10 @@ def measure_painted(model: CRN, data: str, segmenter_name: str) -> str:
         image = model.synthesize(classes.translation_to(model.classes)[ids], num_images=1)[0]
         painted.add(np.asarray(image), ids)
         tiles.append((file.stem, classes.to_image(ids).convert("RGB"), image))
-    draw_painted(tiles).save(HERE / "painted.jpg", quality=88)
+    save_small(draw_painted(tiles), HERE / "painted.jpg")
 
     examples = {file.stem: read_layout(file, model.classes).ids for file in files if file.parent == LAYOUTS[1]}
-    draw_styles(model, examples, TILE).save(HERE / "styles.jpg", quality=85)
+    save_small(draw_styles(model, examples, TILE), HERE / "styles.jpg")
 
     columns = {}
     for source, name in SOURCES.items():
@@ -209,7 +215,7 @@ def measure(data: str, segmenter: str, output: Path) -> dict[str, list[int]]:
         for name in COPIED:
             (HERE / source / name).write_bytes((evaluation.folder / name).read_bytes())
         with Image.open(evaluation.folder / "contact-sheet.png") as sheet:
-            sheet.convert("RGB").save(HERE / source / "contact-sheet.jpg", quality=88)
+            save_small(sheet.convert("RGB"), HERE / source / "contact-sheet.jpg")
         photographs[f"{source}/contact-sheet.jpg"] = [row for row in rows_shown(evaluation) if row not in hidden]
     model = CRN.from_pretrained()
     model.training_record["evaluations"] = evaluations_in(model.training_record)[-len(SOURCES) :]  # type: ignore[typeddict-item]

@@ -16,9 +16,10 @@ from crn_hub.synthesis import resize_ids
 
 EXAMPLES_FOLDER = Path(__file__).parent / "examples"
 
-# Six of `street_scene` and three drawn by hand, by scripts/draw_layouts.py. The page opens on the first.
+# Six of `street_scene` and three drawn by hand, by scripts/draw_layouts.py. The page opens on the first, which in most
+# styles of the model in the box looks more like a photograph than the others do.
 EXAMPLES = (
-    "avenue", "high street", "park road", "two cyclists", "lorry ahead", "parked cars",
+    "high street", "avenue", "park road", "two cyclists", "lorry ahead", "parked cars",
     "crossroads", "bridge ahead", "crayon street",
 )  # fmt: skip
 
