@@ -1,15 +1,18 @@
 """How long the page takes from the end of a stroke to the new photograph, in a real Chromium on this machine.
 
-    python benchmarks/stroke_latency.py                    # the model in the box, 50 strokes for each size of layout
+    python benchmarks/stroke_latency.py                    # the model in the box, 50 strokes for each line
     python benchmarks/stroke_latency.py crn-out --strokes 20
 
 Server and browser share the machine, as in local use; a Space adds the latency of the internet. The page itself
 measures: "total" ends when the photograph is decoded, "network" is the time of `HubModel.synthesize` in the server.
+Strokes come one after the other; for a model with styles also after pauses, so that they find the server at work on the
+strip of small photographs; and a change of style is measured as a stroke is.
 Needs Chromium or Chrome, and Playwright, which the extra `dev` installs.
 """
 
 import shutil
 import socket
+from collections.abc import Callable
 from typing import Annotated
 
 import numpy as np
@@ -25,6 +28,7 @@ from crn_hub.cli import run
 from crn_hub.demo import launch
 
 WARM_UP = 5  # strokes that are not counted
+PAUSES = (0.5, 1.2)  # seconds, between the shortest and the longest: the strip of seven styles takes longer
 SCALES = (1, 2, 4)  # sizes of the layout as multiples of the model's
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
@@ -40,7 +44,7 @@ def main(model: str = BOX, *, strokes: Annotated[int, Parameter(validator=Number
     model
         A folder, a Hub id, or "box" for the model that comes with the package.
     strokes
-        How many strokes to measure for each size.
+        How many strokes to measure for each line.
     """
     browser_path = next(filter(None, map(shutil.which, BROWSERS)), None)
     if browser_path is None:
@@ -68,8 +72,10 @@ def main(model: str = BOX, *, strokes: Annotated[int, Parameter(validator=Number
                     before = revision(tab)
                     tab.get_by_label("Size of the layout").select_option(size)
                     wait_for(tab, before + 1)
-                times = np.array([stroke(tab, n) for n in tqdm(range(WARM_UP + strokes), desc=size, unit="stroke")])
-                rows.append((size, times[WARM_UP:]))
+                rows.append((size, measure(size, strokes, lambda n: stroke(tab, n))))
+                if scale == 1 and network.styles:
+                    rows.append((f"{size}, after a pause", measure("pauses", strokes, lambda n: late_stroke(tab, n))))
+                    rows.append((f"{size}, a style", measure("styles", strokes, lambda n: change_style(tab, n))))
         finally:
             browser.close()
             page.close(verbose=False)
@@ -82,6 +88,25 @@ def main(model: str = BOX, *, strokes: Annotated[int, Parameter(validator=Number
             f"| {size.replace('x', ' x ')} | {np.median(total):.0f} | {np.percentile(total, 90):.0f} "
             f"| {np.median(synthesis):.0f} | {np.median(synthesis / total):.0%} | {np.median(total - synthesis):.0f} |"
         )
+
+
+def measure(what: str, strokes: int, act: Callable[[int], tuple[float, float]]) -> np.ndarray:
+    """(strokes, 2): total and network, in milliseconds, without those that warm up."""
+    return np.array([act(n) for n in tqdm(range(WARM_UP + strokes), desc=what, unit="stroke")])[WARM_UP:]
+
+
+def late_stroke(tab: Page, number: int) -> tuple[float, float]:
+    """A stroke after a pause, of a length that differs from stroke to stroke."""
+    shortest, longest = PAUSES
+    tab.wait_for_timeout(1000 * (shortest + (longest - shortest) * (number * 0.618 % 1)))
+    return stroke(tab, number)
+
+
+def change_style(tab: Page, number: int) -> tuple[float, float]:
+    before, styles = revision(tab), tab.locator(".lp-output")
+    styles.nth((number + 1) % styles.count()).click()
+    wait_for(tab, before + 1)
+    return times_of(tab)
 
 
 def revision(tab: Page) -> int:
@@ -113,6 +138,11 @@ def stroke(tab: Page, number: int) -> tuple[float, float]:
             break
         tab.keyboard.press(".")
     wait_for(tab, before + 1)
+    return times_of(tab)
+
+
+def times_of(tab: Page) -> tuple[float, float]:
+    """Total and network of the photograph that is shown, in milliseconds."""
     total, synthesis = tab.evaluate("(({ total, network }) => [total, network])(document.querySelector('.lp').dataset)")
     return float(total), float(synthesis)
 

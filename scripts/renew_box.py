@@ -151,7 +151,7 @@ def main() -> None:
         (ROOT / "README.md").write_text(readme(model), encoding="utf-8")
         state_terms()
         pin_outputs()
-        draw_styles(model, shown_layouts(model), (192, 384), SHOWN_STYLES).save(LIGHTS, quality=88)
+        draw_styles(model, shown_layouts(model), (192, 384), SHOWN_STYLES).save(LIGHTS, quality=80)
         take_screenshot(model, SCREENSHOT)
         QUOTES.write_text(json.dumps(quotes(model), indent=2) + "\n")
     except (OSError, ValueError, RuntimeError) as error:

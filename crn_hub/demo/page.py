@@ -5,9 +5,12 @@ Everything that the browser loads comes from this server. The public endpoints a
 photographs out; /styles, what these can be like; and /segment, a photograph in, a layout out.
 """
 
+import json
 import os
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
+from urllib.request import ProxyHandler, Request, build_opener
 
 import gradio as gr
 
@@ -108,6 +111,7 @@ def launch(model: HubModel, **options: Any) -> tuple[gr.Blocks, str]:
     """
     host = options.get("server_name") or os.environ.get("GRADIO_SERVER_NAME") or "127.0.0.1"
     page = build(model, folders=host in ("127.0.0.1", "localhost", "::1") and "SPACE_ID" not in os.environ)
+    returns = options.pop("prevent_thread_lock", False)
     _, address, _ = page.launch(
         theme=_theme(),
         css_paths=[STATIC / "page.css", STATIC / "painter.css"],
@@ -118,9 +122,22 @@ def launch(model: HubModel, **options: Any) -> tuple[gr.Blocks, str]:
         run_history=False,
         state_session_capacity=MAX_SESSIONS,
         ssr_mode=False,
+        prevent_thread_lock=True,
         **options,
     )
+    _warm_up(address)
+    if not returns:
+        page.block_thread()
     return page, address
+
+
+def _warm_up(address: str) -> None:
+    """Gradio imports half a second of modules at the first event; so that no visitor waits for them, it is ours."""
+    call, ask = f"{address.rstrip('/')}/gradio_api/call/styles", build_opener(ProxyHandler({})).open
+    with suppress(OSError, ValueError, KeyError):  # if it fails, a visitor waits
+        request = Request(call, json.dumps({"data": []}).encode(), {"Content-Type": "application/json"})
+        with ask(request, timeout=10) as started, ask(f"{call}/{json.load(started)['event_id']}", timeout=10) as answer:
+            answer.read()
 
 
 # -- parts, from top to bottom -----------------------------------------------------------------------
