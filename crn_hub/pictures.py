@@ -32,8 +32,8 @@ def to_pixels(images: Tensor) -> np.ndarray:
     return pixels.movedim(-3, -1).cpu().numpy()
 
 
-def read_photograph(photograph: Photograph) -> np.ndarray:
-    """A path, PIL image or array -> uint8 (H, W, 3), RGB.
+def read_photograph(photograph: Photograph, called: str = "the photograph") -> np.ndarray:
+    """A path, PIL image or array -> uint8 (H, W, 3), RGB. A failure names an image as it is `called`.
 
     Raises:
         ValueError: if it isn't a photograph; one sentence.
@@ -45,7 +45,7 @@ def read_photograph(photograph: Photograph) -> np.ndarray:
             )
         return photograph
     if isinstance(photograph, Image.Image):
-        return _in_rgb(photograph, "the photograph")
+        return _in_rgb(photograph, called)
     if not isinstance(photograph, str | os.PathLike):
         raise ValueError(f"a photograph is a path, a PIL image or an array, not {type(photograph).__name__}.")
     try:
@@ -56,6 +56,15 @@ def read_photograph(photograph: Photograph) -> np.ndarray:
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise ValueError(f"{clause(photograph)}: not readable as a photograph ({clause(error)}).") from error
     return _in_rgb(opened, clause(photograph))
+
+
+def check_photograph(file: Path) -> None:
+    """Raises a ValueError, one sentence, if a file is no picture; reads no more of it than its header."""
+    try:
+        with Image.open(file):
+            pass
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise ValueError(f"{clause(file)}: not readable as a photograph ({clause(error)}).") from error
 
 
 def is_turned(picture: Image.Image) -> bool:

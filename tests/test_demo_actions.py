@@ -5,6 +5,7 @@ import io
 import re
 import runpy
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import gradio as gr
@@ -129,9 +130,13 @@ def test_what_cannot_be_generated_is_a_result_too(
     ],
     ids=["no painting", "too large", "of the wrong size"],
 )
-def test_values_that_are_not_paintings_are_refused(value: str, message: str) -> None:
+def test_values_that_are_not_paintings_are_refused(actions: Actions, value: str, message: str) -> None:
+    painting = LabelPainter().preprocess(value)
+    found = result(actions.generate(painting, ""))
+    assert message in found["error"]
+    assert found["revision"] == 0
     with pytest.raises(gr.Error, match=message):
-        LabelPainter().preprocess(value)
+        actions.save(painting, "", SimpleNamespace(kind="ids"))  # type: ignore[arg-type]
 
 
 def test_values_bring_their_revision() -> None:

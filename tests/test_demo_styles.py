@@ -18,7 +18,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
-from PIL import Image
+from PIL import ExifTags, Image, ImageOps
 from playwright.sync_api import Page, expect
 from support import ROOT
 from support.browsing import PAINTER, Open, frame, jpeg, photograph, plane, revision, served, settled, styled_model
@@ -37,7 +37,7 @@ from crn_hub.segmentation import segment
 from crn_hub.styles import Style, StyleMix
 
 STREETS = ClassSet.streets()
-SKY, BUILDING, ROAD, CAR = (STREETS.names.index(name) for name in ("sky", "building", "road", "car"))
+SKY, BUILDING, ROAD, CAR, TREE = (STREETS.names.index(name) for name in ("sky", "building", "road", "car", "tree"))
 
 
 @pytest.fixture(scope="module")
@@ -178,7 +178,48 @@ def test_a_photograph_becomes_a_layout_in_its_own_colours(actions: Actions, mode
     assert shown(found["image"]) == jpeg(model.synthesize(painting.ids, style=style)[0])
     assert shown(found["original"]) == jpeg(original)
     assert found["what"] == "my street.jpg"
-    assert found["notes"] == [SEGMENTED, "The photograph is cut to 128 x 64 pixels."]
+    assert found["notes"] == [SEGMENTED]
+
+
+def test_photographs_of_a_phone(actions: Actions, model: CRN, tmp_path: Path) -> None:
+    """Larger than a layout may be, on their side by EXIF, and of another shape."""
+    levels = np.random.default_rng(0).integers(0, 256, (12, 16, 3), np.uint8)
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = 6
+    tall = tmp_path / "tall.jpg"
+    Image.fromarray(levels).resize((4000, 3000), Image.Resampling.BICUBIC).save(tall, exif=exif)
+    found = result(actions.open_photograph(str(tall), ""))
+    assert Painting.from_text(found["painting"]).ids.shape == model.size
+    assert found["notes"] == [
+        SEGMENTED,
+        "38% of the photograph is used, its middle: as much as the model's shape has room for.",
+    ]
+    with Image.open(actions.segment(str(tall))) as layout:
+        assert layout.size == (3000, 4000)
+    with Image.open(tall) as picture:
+        upright = ImageOps.exif_transpose(picture)
+    smaller = upright.resize((1254, 1672), Image.Resampling.BOX)
+    alike = segment(smaller, STREETS) == segment(upright, STREETS)[::2, ::2][:1672, :1254]  # a little shifted
+    assert alike.mean() > 0.5
+    Image.new("L", (8001, 8000)).save(tmp_path / "huge.png")
+    with pytest.raises(gr.Error, match="8001 x 8000 pixels; on this page a photograph may have 64,000,000"):
+        actions.open_photograph(str(tmp_path / "huge.png"), "")
+    Image.new("1", (8, 8)).save(tmp_path / "bits.png")
+    with pytest.raises(gr.Error, match=r"bits.png: a picture of mode 1 with 8 x 8 pixels cannot be used"):
+        actions.open_photograph(str(tmp_path / "bits.png"), "")
+    with pytest.raises(gr.Error, match=r"4000 x 3000 pixels .* A photograph is for “Open a photograph”\.'"):
+        actions.upload(str(tall), False, "", "")
+
+
+@pytest.mark.parametrize("part", ["~vAAAA", "~v", "~d0", "~dzz", "~s1~s2"])
+def test_a_damaged_painting_is_a_failure_that_the_page_hears_of(actions: Actions, ids: np.ndarray, part: str) -> None:
+    painting = LabelPainter().preprocess(f"7 {Painting(ids).to_text()}{part}")
+    found = result(actions.generate(painting, ""))
+    assert found["revision"] == 7
+    assert found["error"].startswith("painting: ")
+    for act in (lambda: actions.take_colors("x.png", painting, ""), lambda: actions.change_model("", painting, "")):
+        with pytest.raises(gr.Error, match="painting: "):
+            act()
 
 
 def test_the_colours_of_a_photograph_become_a_style(
@@ -189,7 +230,7 @@ def test_the_colours_of_a_photograph_become_a_style(
         pixels = np.array(resize_picture(Image.open(picture), (64, 128)))
         assert found["style"] == pack_style(Style.from_photograph(pixels, ids, name="my street"))
     Image.new("RGB", (64, 64)).save(tmp_path / "square.png")
-    with pytest.raises(gr.Error, match=r"square.png: 64 x 64 pixels, the layout 128 x 64; a photograph of this"):
+    with pytest.raises(gr.Error, match=r"square.png: 64 x 64 pixels, the layout 128 x 64; cut it to the same shape"):
         actions.take_colors(str(tmp_path / "square.png"), Painting(ids), "")
     (tmp_path / "none.jpg").write_bytes(b"none")
     for act in (lambda file: actions.take_colors(file, None, ""), lambda file: actions.open_photograph(file, "")):
@@ -286,7 +327,7 @@ def test_colours_by_hand(visit: Open, address: str, model: CRN, ids: np.ndarray)
     by_hand = np.where(ids == CAR, 1, 2 * (ids == SKY))
     assert photograph(tab) == expected(model, ids, 1, by_hand, [*green, (0, 0, 0)])
     link = tab.evaluate(f"{PAINTER}.exchange.asText()")
-    assert link.endswith("~c12ab56000000")
+    assert link.endswith("~c12ab56000000~d01000100")
     own.click()
     tab.mouse.click(*point_of(tab, ids == SKY))
     next_one(tab, 4)
@@ -327,10 +368,12 @@ def test_details(visit: Open, address: str, model: CRN, ids: np.ndarray) -> None
         tab.keyboard.press("z")
         next_one(tab, before)
         expect(number).to_have_value(str(left))
-    number.fill("123456789")  # the largest there is
-    number.press("Enter")
-    next_one(tab, revision(tab) - 1)
-    expect(number).to_have_value("999999")
+    for wrong in ("1000000", "1.5", "-1", ""):
+        number.fill(wrong)
+        number.press("Enter")
+        expect(tab.locator(".lp-status")).to_have_text("The number of the details must be a whole one, 0 to 999,999.")
+        expect(number).to_have_value("0")
+        tab.evaluate(f"{PAINTER}.say('')")
 
 
 def test_light_and_colours_are_in_links_and_survive_a_reload(
@@ -384,7 +427,7 @@ def test_from_a_photograph(visit: Open, address: str, model: CRN, picture: Path)
     style = Style.from_photograph(original, ids)
     assert photograph(tab) == jpeg(model.synthesize(ids, style=style)[0])
     expect(tab.locator(".lp-notes")).to_contain_text("correct it with the tools")
-    expect(tab.get_by_role("button", name="your photograph", exact=True)).to_have_attribute("aria-pressed", "true")
+    expect(tab.get_by_role("button", name="Colours of my street")).to_have_attribute("aria-pressed", "true")
 
     expect(tab.locator(".lp-original")).to_be_visible()
     slider = tab.get_by_label("How much of the original is seen")
@@ -401,9 +444,146 @@ def test_from_a_photograph(visit: Open, address: str, model: CRN, picture: Path)
     next_one(tab, 2)
     expect(tab.locator(".lp-original")).to_be_hidden()
     expect(tab.locator(".lp-output")).to_have_count(4)  # the photograph's style stays for the visit
-    tab.get_by_role("button", name="your photograph", exact=True).click()
+    tab.get_by_role("button", name="Colours of my street").click()
     next_one(tab, 3)
     assert photograph(tab) == jpeg(model.synthesize(plane(tab), style=style)[0])
+
+
+def test_the_original_belongs_to_its_layout(visit: Open, address: str, picture: Path) -> None:
+    tab = visit(address)
+    give(tab, "Open a photograph", picture)
+    next_one(tab, 0)
+    original, notes = tab.locator(".lp-original"), tab.locator(".lp-notes")
+    tab.keyboard.press("z")
+    next_one(tab, 1)
+    expect(original).to_be_hidden()
+    expect(notes).to_be_empty()
+    tab.keyboard.press("y")
+    next_one(tab, 2)
+    expect(original).to_be_visible()
+    expect(notes).to_contain_text("correct it with the tools")
+    tab.get_by_label("Size of the layout").select_option("256x128")
+    next_one(tab, 3)
+    expect(original).to_be_visible()
+    text = tab.evaluate(f"{PAINTER}.exchange.asText()")
+    tab.wait_for_function("text => Object.values(sessionStorage).some((kept) => kept.includes(text))", arg=text)
+    tab.reload()
+    settled(tab, 1)
+    expect(original).to_be_visible()
+    expect(notes).to_contain_text("correct it with the tools")
+    tab.evaluate(f"{PAINTER}.resize('90x90')")  # no longer of its shape
+    next_one(tab, 1)
+    expect(original).to_be_hidden()
+    tab.keyboard.press("z")
+    next_one(tab, 2)
+    expect(original).to_be_visible()
+    link = Painting(np.zeros((64, 128), np.uint8)).to_text()
+    tab.evaluate("text => { location.hash = 'layout=' + text; }", link)
+    next_one(tab, 3)
+    expect(original).to_be_hidden()
+    expect(notes).to_be_empty()
+    expect(tab.locator(".lp-output")).to_have_count(4)  # the photograph's style stays for the visit
+
+
+def test_the_slider_changes_nothing_but_the_view(visit: Open, address: str, picture: Path) -> None:
+    tab = visit(address)
+    give(tab, "Open a photograph", picture)
+    next_one(tab, 0)
+    tab.get_by_role("button", name="one region").click()
+    tab.locator(".lp-color").first.click()
+    slider = tab.get_by_label("How much of the original is seen")
+    box = slider.bounding_box()
+    assert box
+    x, y = box["x"], box["y"] + box["height"] / 2
+    tab.mouse.move(x + box["width"] / 2, y)
+    tab.mouse.down()
+    tab.mouse.move(x + 0.8 * box["width"], y, steps=4)
+    tab.mouse.up()
+    frame(tab)
+    assert int(slider.input_value()) > 70
+    assert revision(tab) == 1
+
+
+def test_colours_of_what_is_not_there_yet(visit: Open, address: str, model: CRN, ids: np.ndarray) -> None:
+    """A colour for a class is a step, and kept, before anything of the class is painted; one for a region is not that
+    of the class."""
+    tab = visit(address)
+    assert not (ids == TREE).any()
+    tab.evaluate(f"{PAINTER}.useClass({TREE})")
+    swatch = tab.locator(".lp-color").first
+    swatch.click()
+    next_one(tab, 0)
+    expect(swatch).to_have_attribute("aria-pressed", "true")
+    tab.get_by_role("button", name="one region").click()
+    tab.locator(".lp-color").last.click()
+    tab.mouse.click(*point_of(tab, ids == SKY))
+    next_one(tab, 1)
+    text = tab.evaluate(f"{PAINTER}.exchange.asText()")
+    assert len(Painting.from_text(text).colors) == 2
+    tab.wait_for_function("text => Object.values(sessionStorage).some((kept) => kept.includes(text))", arg=text)
+    tab.reload()
+    settled(tab, 1)
+    for other in (tab, visit(f"{address}/#layout={text}")):
+        before = revision(other)
+        other.evaluate(
+            f"([sky, tree]) => {PAINTER}.change((layout) => {{"
+            "layout.rectangle({ x0: 0, y0: 30, x1: 8, y1: 40 }, sky);"
+            "layout.rectangle({ x0: 20, y0: 30, x1: 28, y1: 40 }, tree); })",
+            [SKY, TREE],
+        )
+        next_one(other, before)
+        hand = plane(other, "hand")
+        assert (hand[30:40, 0:8] == 0).all()
+        assert (hand[30:40, 20:28] == hand[30, 20]).all()
+        assert hand[30, 20] > 0
+        assert hand[ids == SKY].max() > 0
+    tab.get_by_role("button", name="the whole picture").click()
+    for _ in range(2):
+        before = revision(tab)
+        tab.get_by_role("button", name="dusk").click()
+        next_one(tab, before)
+        tab.keyboard.press("z")
+        next_one(tab, before + 1)
+
+
+def test_the_chosen_style_is_the_one_that_shows(
+    visit: Open, address: str, model: CRN, ids: np.ndarray, picture: Path
+) -> None:
+    tab = visit(address)
+    strip(tab)
+    pressed = tab.locator(".lp-output[aria-pressed=true]")
+    tab.get_by_role("button", name="one region").click()
+    tab.get_by_role("button", name="dusk").click()
+    tab.get_by_role("button", name="the whole picture").click()
+    expect(pressed).to_have_text("noon")  # nothing was clicked in the photograph
+    tab.get_by_role("button", name="one class").click()
+    tab.get_by_role("button", name="dusk").click()  # for the sky
+    next_one(tab, 0)
+    tab.get_by_role("button", name="the whole picture").click()
+    expect(pressed).to_have_count(0)
+
+    strip(tab)
+    give(tab, "Colours of a photograph", picture)
+    tab.wait_for_function("document.querySelectorAll('.lp-output').length === 4")
+    assert all(image.get_attribute("src") for image in tab.locator(".lp-output img").all()[:3])  # not blank
+    next_one(tab, 1)
+    tab.keyboard.press("v")  # Live off
+    tab.get_by_role("button", name="dusk").click()
+    next_one(tab, 2)
+    assert photograph(tab) == expected(model, ids, 1)
+    tab.keyboard.press("z")
+    next_one(tab, 3)
+    expect(pressed).to_have_text("my street")
+
+
+@pytest.mark.parametrize("part", ["~vAAAA", "~v.", "~v" + 9 * ".x", "~s1~s2", "~c" + 256 * "00ff00", "~d000203"])
+def test_a_forged_link_is_refused_and_leaves_nothing(visit: Open, address: str, ids: np.ndarray, part: str) -> None:
+    tab = visit(f"{address}/#layout={Painting(ids).to_text()}{part}")
+    expect(tab.locator(".lp-notes")).to_contain_text("The layout of this link can't be shown.")
+    expect(tab.locator(".lp-output")).to_have_count(3)
+    tab.keyboard.press("n")
+    next_one(tab, 0)
+    assert part[1:] not in tab.evaluate("JSON.stringify({ ...localStorage, ...sessionStorage })")
 
 
 def test_small_photographs_wait_until_nobody_paints(
@@ -478,13 +658,15 @@ def test_styles_seed_and_segment_for_programs(
     assert client.predict(api_name="/styles") == ["noon", "dusk", "rust"]
     STREETS.to_image(ids).save(tmp_path / "layout.png")
     layout = handle_file(tmp_path / "layout.png")
-    for style, number in (("dusk", 1), ("2", 2), ("", 0)):
+    for style, number in ((" dusk ", 1), ("2", 2), ("", 0)):
         found = client.predict(layout, style=style, seed=7, api_name="/synthesize")
         assert np.array_equal(np.array(Image.open(found)), np.array(model.synthesize(ids, style=number, seed=7)[0]))
     for options, message in (
         ({"style": "dawn"}, "this model has no style 'dawn'"),
         ({"seed": -1}, "seed must be a whole number"),
-        ({"seed": 1.5}, "seed"),
+        ({"seed": 1.5}, "seed must be a whole number, 0 or more, not 1.5"),
+        ({"seed": "7"}, "seed must be a whole number, 0 or more, not '7'"),
+        ({"seed": True}, "seed must be a whole number, 0 or more, not True"),
     ):
         with pytest.raises(AppError, match=message):
             client.predict(layout, api_name="/synthesize", **options)

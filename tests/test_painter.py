@@ -17,8 +17,8 @@ from playwright.sync_api import expect
 from support.browsing import PAINTER, Open, frame, jpeg, photograph, plane, revision, served, settled, small_model
 from support.painting_hand import (
     CAR,
+    PAVEMENT,
     ROAD,
-    TREE,
     Hand,
     Seen,
     is_stroke,
@@ -145,11 +145,11 @@ def test_outputs_are_chosen_mixed_and_saved(hand: Hand) -> None:
     tab.get_by_role("button", name="Output 2").click()  # the class chosen below the layout
     assert np.array_equal(choice(), np.where(ids == ROAD, 1, 2))
 
-    y, x = np.argwhere(ids == TREE)[0]
+    y, x = np.argwhere(ids == PAVEMENT)[0]
     pane = tab.locator(".lp-photograph").bounding_box()
     assert pane
     tab.mouse.click(pane["x"] + (x + 0.5) * pane["width"] / 128, pane["y"] + (y + 0.5) * pane["height"] / 64)
-    assert np.array_equal(choice(), np.where((ids == ROAD) | (ids == TREE), 1, 2))
+    assert np.array_equal(choice(), np.where((ids == ROAD) | (ids == PAVEMENT), 1, 2))
 
     tab.keyboard.press("x")
     tab.keyboard.press("Shift+Digit1")
@@ -159,7 +159,7 @@ def test_outputs_are_chosen_mixed_and_saved(hand: Hand) -> None:
     assert not np.array_equal(region, ids == CAR)  # there are other cars
     hand.click((x + 0.5, y + 0.5))
     mixed = choice()
-    assert np.array_equal(mixed, np.where(region, 0, np.where((ids == ROAD) | (ids == TREE), 1, 2)))
+    assert np.array_equal(mixed, np.where(region, 0, np.where((ids == ROAD) | (ids == PAVEMENT), 1, 2)))
 
     with tab.expect_download() as download:
         tab.locator("[data-save=photograph]").click()
@@ -172,12 +172,12 @@ def test_outputs_are_chosen_mixed_and_saved(hand: Hand) -> None:
     for _ in range(2):
         tab.keyboard.press("z")
         now = choice()
-    assert np.array_equal(now, np.where((ids == ROAD) | (ids == TREE), 1, 2))
+    assert np.array_equal(now, np.where((ids == ROAD) | (ids == PAVEMENT), 1, 2))
 
     tab.get_by_role("button", name="Output 3").click()
     tab.get_by_role("button", name="the whole picture").click()
     for _ in range(2):
-        tab.keyboard.press("z")  # from the class road, from the class tree
+        tab.keyboard.press("z")  # from the class road, from the class pavement
         choice()
     expect(tab.get_by_role("button", name="Output 3")).to_have_attribute("aria-pressed", "true")
     tab.keyboard.press("z")

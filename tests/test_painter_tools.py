@@ -16,6 +16,7 @@ from support.browsing import PAINTER, Open, frame, plane, revision, settled
 from support.painting_hand import (
     BUILDING,
     CAR,
+    POLE,
     ROAD,
     TREE,
     Fingers,
@@ -77,9 +78,9 @@ def test_every_operation_is_exact_and_can_be_undone(
     did(only(in_polygon(corners, hand.height, hand.width), TREE))
 
     tab.keyboard.press("g")
-    tab.keyboard.press("5")
+    tab.keyboard.press("3")
     fx, fy = hand.click((2.5, 62.5))
-    did(only(region_of(states[-1], math.floor(fx), math.floor(fy)), 4))
+    did(only(region_of(states[-1], math.floor(fx), math.floor(fy)), POLE))
 
     tab.keyboard.press("e")
     points = hand.drag((30.4, 58.2), (100.2, 50.3), steps=3)

@@ -416,7 +416,11 @@ def test_photographs_that_cannot_be_segmented(
     twice = [tmp_path / "street.png", tmp_path / "other" / "street.jpg"]
     assert "two photographs would both be written as street.png" in said(*twice, "--output", out)
     (tmp_path / "none.jpg").write_bytes(b"none")
-    assert "none.jpg: not readable as a photograph" in said(tmp_path / "none.jpg", "--output", out)
+    for files in ([tmp_path / "none.jpg"], [tmp_path / "street.png", tmp_path / "none.jpg"]):
+        assert "none.jpg: not readable as a photograph" in said(*files, "--output", out)
+    assert "other is a folder; give the photographs in it, such as" in said(tmp_path / "other", "--output", out)
+    with pytest.raises(TypeError, match="classes must be a ClassSet, such as that of a model"):
+        segment(tmp_path / "street.png", "camvid")  # type: ignore[arg-type]
     assert "say which classes" in said(tmp_path / "street.png", "--segmenter", segformer, "--output", out)
     assert not out.exists()
     assert crn(monkeypatch, "segment", tmp_path / "street.png", "--segmenter", segformer, "--classes", "cityscapes",

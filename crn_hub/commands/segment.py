@@ -9,7 +9,7 @@ from tqdm import tqdm
 from crn_hub.box import BOX, resolve_segmenter
 from crn_hub.classes import ClassSet
 from crn_hub.files import check_folder
-from crn_hub.pictures import save_picture
+from crn_hub.pictures import check_photograph, save_picture
 from crn_hub.text import some
 
 
@@ -51,8 +51,12 @@ def segment(
     check_folder("--output", output)
     if inside := [photograph for photograph in photographs if photograph.resolve().parent == output.resolve()]:
         raise ValueError(f"{inside[0]} is in the output folder and could be overwritten; choose another --output.")
+    if folders := [photograph for photograph in photographs if photograph.is_dir()]:
+        raise ValueError(f"{folders[0]} is a folder; give the photographs in it, such as {folders[0] / '*.jpg'}.")
     if missing := [str(photograph) for photograph in photographs if not photograph.is_file()]:
         raise FileNotFoundError(f"{some(missing)}: no such file.")
+    for photograph in photographs:
+        check_photograph(photograph)  # all of them before the first one, which may take a while
     network = load_segmenter(resolve_segmenter(segmenter), None if classes is None else ClassSet.load(classes))
     for photograph in tqdm(photographs, unit="photograph", disable=len(photographs) == 1):
         file = output / f"{photograph.stem}.png"

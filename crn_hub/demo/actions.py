@@ -24,7 +24,7 @@ from PIL import Image
 from crn_hub.classes import LayoutError, LayoutReading, read_layout
 from crn_hub.demo.models import Models
 from crn_hub.demo.painter import Download, LabelPainter, Preview, Result, model_facts
-from crn_hub.demo.painting import MAX_PAINTING_PIXELS, Painting, check_size, pack_style
+from crn_hub.demo.painting import MAX_PAINTING_PIXELS, Painting, UnreadablePainting, check_size, pack_style
 from crn_hub.demo.photographs import cut, data_url, has_styles, photograph_of, small, small_photograph_of
 from crn_hub.demo.starting_layouts import EXAMPLES, examples, has_streets, opening, street, thumbnails
 from crn_hub.demo.turns import Turns
@@ -34,11 +34,16 @@ from crn_hub.segmentation import segment
 from crn_hub.styles import Style
 from crn_hub.text import one_line
 
+Sent = Painting | UnreadablePainting | None  # by the page; None before anybody has painted
 STREETS = 10_000  # that "Surprise me" chooses from
 PREVIEWS_KEPT = 500  # small photographs, some 5 kB each: of starting layouts, and after an undo
 VISITS_KEPT = 500  # whose newest painting is remembered
 # A photograph for a painting that was there before may be of another shape by this factor.
 SHAPE_TOLERANCE = 1.02
+PHOTOGRAPHS = (".jpg", ".jpeg", ".webp")  # what files of photographs end in, and those of layouts seldom
+MAX_PHOTOGRAPH_PIXELS = 64_000_000  # of one that somebody gives
+SHOWN_SIDE = 2048  # pixels; the page needs no more of a photograph
+NEARLY_ALL = 0.98  # of a photograph: what is cut off then is nobody's loss
 SEGMENTED = (
     "The layout was found by a small network for street scenes by day: correct it with the tools. At night, in rooms "
     "and in countries unlike those it has seen, it is often wrong."
@@ -70,7 +75,7 @@ class Actions:
         del result["network"]  # which no visitor waited for
         return result
 
-    def generate(self, painting: Painting | None, name: str, request: gr.Request | None = None) -> LabelPainter:
+    def generate(self, painting: Sent, name: str, request: gr.Request | None = None) -> LabelPainter:
         """The photograph of a painting. A failure is a result too, shown in the painter's status, where people look."""
         try:
             if request is not None and painting is not None:
@@ -102,7 +107,7 @@ class Actions:
             _sentence(error)  # in the log; the page does without
         return LabelPainter(preview=preview)
 
-    def save(self, painting: Painting | None, name: str, event: gr.EventData) -> LabelPainter:
+    def save(self, painting: Sent, name: str, event: gr.EventData) -> LabelPainter:
         """A PNG file to download; `event.kind` says of what: "photograph", or "colours" or "ids" of the layout."""
         with _messages():
             painting, network = _needed(painting), self.models.get(name)
@@ -135,7 +140,12 @@ class Actions:
         """The layout in a file, as `read_layout` reads it; `layout_classes` may be ""."""
         with _messages():
             network = self.models.get(name)
-            reading = _read(network, file, snap, layout_classes)
+            try:
+                reading = _read(network, file, snap, layout_classes)
+            except LayoutError as error:
+                if has_streets(network) and Path(file).suffix.lower() in PHOTOGRAPHS:
+                    raise LayoutError(f"{error} A photograph is for “Open a photograph”.") from error
+                raise
             height, width = reading.ids.shape
             check_size(height, width, Path(file).name)
             return self._shown(network, reading.ids, Path(file).name, reading.notes)
@@ -145,31 +155,36 @@ class Actions:
         the original."""
         with _messages():
             network = self.models.get(name)
-            original = cut(_without_folder(file), network.size)
-            ids = segment(original, network.classes)
+            whole = _read_photograph(file, SHOWN_SIDE)
+            original = cut(whole, network.size)
+            with self._turns.turn():
+                ids = segment(original, network.classes)
             painting = Painting(ids)
             if has_styles(network):
                 style = Style.from_photograph(original, ids, name=_name_of_style(file))
                 painting = Painting(ids, np.full_like(ids, len(network.styles)), styles=(style,))
-            size = f"The photograph is cut to {original.width} x {original.height} pixels."
-            result = self._new_painting(network, painting, Path(file).name, [SEGMENTED, size])
+            scale = max(original.width / whole.width, original.height / whole.height)
+            share = original.width * original.height / (whole.width * whole.height * scale**2)
+            size = f"{share:.0%} of the photograph is used, its middle: as much as the model's shape has room for."
+            notes = [SEGMENTED, size] if share < NEARLY_ALL else [SEGMENTED]
+            result = self._new_painting(network, painting, Path(file).name, notes)
             result["original"] = data_url(original)
             return LabelPainter(result=result)
 
-    def take_colors(self, file: str, painting: Painting | None, name: str) -> LabelPainter:
+    def take_colors(self, file: str, painting: Sent, name: str) -> LabelPainter:
         """The colours of a photograph whose layout is the painting, as a style."""
         with _messages():
             network = self.models.get(name)
             if not has_styles(network):
                 raise ValueError("this model takes no colours of regions, so it has no styles.")
-            ids = opening(network)[0] if painting is None else network.classes.check_ids(painting.ids)
-            photograph = Image.fromarray(read_photograph(_without_folder(file)))
+            ids = opening(network)[0] if painting is None else network.classes.check_ids(_needed(painting).ids)
+            photograph = _read_photograph(file, SHOWN_SIDE)
             height, width = ids.shape
             stretch = photograph.width / photograph.height / (width / height)
             if not 1 / SHAPE_TOLERANCE <= stretch <= SHAPE_TOLERANCE:
                 raise ValueError(
                     f"{Path(file).name}: {photograph.width} x {photograph.height} pixels, the layout {width} x "
-                    f"{height}; a photograph of this layout has the same shape."
+                    f"{height}; cut it to the same shape first."
                 )
             style = Style.from_photograph(resize_picture(photograph, ids.shape), ids, name=_name_of_style(file))
             result: Result = {"mark": uuid4().hex, "revision": None, "style": pack_style(style)}
@@ -185,7 +200,7 @@ class Actions:
         self.load_model(str(event.model))
         return str(event.model)
 
-    def change_model(self, wanted: str, painting: Painting | None, before: str) -> list[Any]:
+    def change_model(self, wanted: str, painting: Sent, before: str) -> list[Any]:
         """Shows a network that has been loaded; what was painted for the one before comes along, by class names.
 
         Returns:
@@ -198,7 +213,7 @@ class Actions:
             if painting is None:
                 ids, what = opening(network)
             else:
-                ids, what = classes_before.check_ids(painting.ids), "your layout"
+                ids, what = classes_before.check_ids(_needed(painting).ids), "your layout"
                 if network.classes != classes_before:
                     ids = classes_before.translation_to(network.classes)[ids]
             streets = has_streets(network)
@@ -223,9 +238,11 @@ class Actions:
             if layout is None:
                 raise LayoutError("a layout file is needed.")
             network = self.models.first
-            chosen = None if not style.strip() else int(style) if re.fullmatch("[0-9]{1,4}", style) else style
-            if seed != int(seed):
-                raise ValueError(f"seed must be a whole number, 0 or more, not {seed}.")
+            style = "" if style is None else str(style).strip()
+            chosen = None if not style else int(style) if re.fullmatch("[0-9]{1,4}", style) else style
+            whole = isinstance(seed, float | int) and not isinstance(seed, bool) and seed % 1 == 0  # inf % 1 is NaN
+            if not whole:
+                raise ValueError(f"seed must be a whole number, 0 or more, not {seed!r}.")
             ids = _read(network, layout, snap).ids
             with self._turns.turn():
                 photographs = network.synthesize(ids, style=chosen, seed=int(seed))
@@ -242,9 +259,9 @@ class Actions:
             if photograph is None:
                 raise ValueError("a photograph file is needed.")
             classes = self.models.first.classes
-            picture = Image.fromarray(read_photograph(_without_folder(photograph)))
-            check_size(picture.height, picture.width, Path(photograph).name)
-            layout = classes.to_image(segment(picture, classes))
+            picture = _read_photograph(photograph)
+            with self._turns.turn():
+                layout = classes.to_image(segment(picture, classes))
             path = save_pil_to_cache(layout, get_upload_folder(), f"{Path(photograph).stem}-layout", "png")
             self.saved_files.add(path)
             return path
@@ -310,28 +327,41 @@ def _sentence(error: Exception) -> str:
 # -- files and paintings -----------------------------------------------------------------------------
 
 
-def _needed(painting: Painting | None) -> Painting:
+def _needed(painting: Sent) -> Painting:
     if painting is None:
         raise LayoutError("a painting is needed.")
+    if isinstance(painting, UnreadablePainting):
+        raise LayoutError(painting.reason)
     return painting
 
 
-def _without_folder(file: str) -> Image.Image:
-    """A photograph that somebody has sent, not decoded yet; failures don't name the folder, which visitors need not
-    know.
+def _read_photograph(file: str, side: int | None = None) -> Image.Image:
+    """A photograph that somebody has sent, in RGB and upright.
+
+    Args:
+        file: its path; failures don't name the folder, which visitors need not know.
+        side: a JPEG may be decoded at a fraction of its size that is not smaller than this in pixels, for the sake of
+            time and memory.
 
     Raises:
-        ValueError: if it is no picture.
+        ValueError: if it is no photograph, or has too many pixels.
     """
+    name = Path(file).name
     try:
-        picture = Image.open(file)
-        check_size(picture.height, picture.width, Path(file).name)
-        picture.load()
-        return picture
-    except LayoutError:
-        raise
+        with Image.open(file) as picture:
+            width, height = picture.size
+            fits = width * height <= MAX_PHOTOGRAPH_PIXELS
+            if fits:
+                if side is not None:
+                    picture.draft(None, (side, side))
+                picture.load()
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise ValueError(f"{Path(file).name}: not readable as a photograph.") from error
+        raise ValueError(f"{name}: not readable as a photograph.") from error
+    if not fits:
+        raise ValueError(
+            f"{name}: {width} x {height} pixels; on this page a photograph may have {MAX_PHOTOGRAPH_PIXELS:,}."
+        )
+    return Image.fromarray(read_photograph(picture, name))
 
 
 def _name_of_style(file: str) -> str:

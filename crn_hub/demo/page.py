@@ -23,8 +23,8 @@ from crn_hub.hub.card import PAPER_URL
 from crn_hub.networks import HubModel
 
 # What one visitor can make the server do; `painting.MAX_PAINTING_PIXELS` is checked before a layout is decoded.
-MAX_FILE_SIZE = 4 * 2**20  # bytes of an uploaded file
-MAX_BODY_SIZE = 5 * 2**20  # bytes of any request: the file and what surrounds it
+MAX_FILE_SIZE = 20 * 2**20  # bytes of an uploaded file: photographs of phones have some 5 MB, seldom 15
+MAX_BODY_SIZE = 21 * 2**20  # bytes of any request: the file and what surrounds it
 MAX_WAITING = 20  # visitors in the queue
 MAX_SESSIONS = 500  # visitors whose last photograph and model the server remembers
 

@@ -13,7 +13,15 @@ import gradio as gr
 
 from crn_hub.classes import LayoutError
 from crn_hub.demo.bundle import bundle
-from crn_hub.demo.painting import MAX_COLORS, MAX_PAINTING_PIXELS, MAX_SEED, MAX_SIDE, MAX_STYLES, Painting
+from crn_hub.demo.painting import (
+    MAX_COLORS,
+    MAX_PAINTING_PIXELS,
+    MAX_SEED,
+    MAX_SIDE,
+    MAX_STYLES,
+    Painting,
+    UnreadablePainting,
+)
 from crn_hub.demo.photographs import has_seed, has_styles, swatches
 from crn_hub.demo.starting_layouts import palette_order
 from crn_hub.networks import HubModel
@@ -99,19 +107,19 @@ class LabelPainter(gr.HTML):
             **options,
         )
 
-    def preprocess(self, payload: str | None) -> Painting | None:  # type: ignore[override]
+    def preprocess(self, payload: str | None) -> Painting | UnreadablePainting | None:  # type: ignore[override]
         """What the page sends, "REVISION TEXT", as a `Painting`; its ids are not yet checked against a class set.
 
         None as long as nobody has painted: the painting is still the one that came with the page.
         """
         if payload is None:
             return None
-        revision, _, text = str(payload).rpartition(" ")
+        before, _, text = str(payload).rpartition(" ")
+        revision = int(before) if re.fullmatch("[0-9]{1,12}", before) else None
         try:
-            painting = Painting.from_text(text)
-            return replace(painting, revision=int(revision) if re.fullmatch("[0-9]{1,12}", revision) else None)
-        except LayoutError as error:
-            raise gr.Error(str(error), print_exception=False) from error
+            return replace(Painting.from_text(text), revision=revision)
+        except LayoutError as error:  # raised here it wouldn't reach the page as a result, which the page waits for
+            return UnreadablePainting(revision, str(error))
 
 
 def model_facts(name: str, network: HubModel) -> ModelFacts:

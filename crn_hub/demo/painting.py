@@ -1,9 +1,10 @@
 """A painting as text: the value that page and server exchange, the fragment of a link, what the browser keeps.
 
-    WIDTHxHEIGHT.IDS[.CHOICE[.HAND]][~sSEED][~cCOLORS][~vSTYLE[.STYLE ...]]
+    WIDTHxHEIGHT.IDS[.CHOICE[.HAND]][~sSEED][~cCOLORS][~vSTYLE[.STYLE ...]][~dDEFAULTS]
 
 IDS, CHOICE and HAND have one byte per pixel, row by row, as a zlib stream in base64url without padding; CHOICE may be
 empty if HAND isn't. SEED is a decimal number, COLORS six hexadecimal digits each, and a STYLE what `pack_style` writes.
+DEFAULTS, in hexadecimal too, say what pixels will get that somebody paints next; only the page needs them.
 `static/codec.js` is the other side.
 """
 
@@ -43,6 +44,7 @@ class Painting:
         colors: chosen by hand, RGB in 0..255.
         seed: of details, and of the colours that a style gives to regions; 0..MAX_SEED.
         styles: of photographs that somebody has given.
+        defaults: as the page wrote them.
         revision: how often the layout on the page had changed; None if it isn't from there. Not part of the text.
     """
 
@@ -52,6 +54,7 @@ class Painting:
     colors: tuple[tuple[int, int, int], ...] = ()
     seed: int = 0
     styles: tuple[Style, ...] = ()
+    defaults: str = ""
     revision: int | None = None
 
     def to_text(self) -> str:
@@ -66,6 +69,7 @@ class Painting:
         parts += [f"s{self.seed}"] if self.seed else []
         parts += ["c" + b"".join(map(bytes, self.colors)).hex()] if self.colors else []
         parts += ["v" + ".".join(map(pack_style, self.styles))] if self.styles else []
+        parts += ["d" + self.defaults] if self.defaults else []
         return "~".join(parts)
 
     @classmethod
@@ -98,6 +102,19 @@ class Painting:
         if by_hand is not None and by_hand.max() > len(further.get("colors", ())):
             raise LayoutError("painting: it has a colour by hand that it doesn't say.")
         return cls(ids, choice, by_hand, **further)
+
+
+@dataclass(frozen=True)
+class UnreadablePainting:
+    """What the page has sent in place of a painting.
+
+    Attributes:
+        revision: as for `Painting`.
+        reason: a sentence.
+    """
+
+    revision: int | None
+    reason: str
 
 
 def pack_style(style: Style) -> str:
@@ -140,10 +157,17 @@ def _read_styles(text: str) -> tuple[Style, ...]:
     return tuple(map(_unpack_style, texts))
 
 
+def _read_defaults(text: str) -> str:
+    if not re.fullmatch("[0-9a-f]{2}([0-9a-f]{6}){0,256}", text, re.ASCII):
+        raise LayoutError(f"painting: {text[:20]!r} is not what newly painted pixels can get.")
+    return text
+
+
 _READERS: dict[str, tuple[str, Callable[[str], Any] | None]] = {
     "s": ("seed", _read_seed),
     "c": ("colors", _read_colors),
     "v": ("styles", _read_styles),
+    "d": ("defaults", _read_defaults),
 }
 
 

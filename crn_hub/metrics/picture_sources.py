@@ -56,17 +56,22 @@ class ModelOnRows:
 
     def images(self, index: int) -> np.ndarray:
         """uint8 (K, H, W, 3): what `HubModel.synthesize` makes of the layout of a row."""
-        pair, model = self.data[index], self.model
-        chosen: dict[str, Any] = {}  # only what the network takes: it refuses what would change nothing
-        if isinstance(model, CRN):
-            if self.own_colors:
-                chosen["colors"] = to_pixels(pair["photograph"])
-            elif model.styles:
-                chosen["style"] = self._style(model, pair["row"])
-            if model.noise_planes or "style" in chosen:
-                chosen["seed"] = pair["row"]
-        images = model.synthesize(self.translation[pair["ids"].numpy()], size=self.size, **chosen)
+        pair, chosen = self.data[index], self.style_and_seed(index)
+        if self.own_colors and isinstance(self.model, CRN):
+            chosen["colors"] = to_pixels(pair["photograph"])
+        images = self.model.synthesize(self.translation[pair["ids"].numpy()], size=self.size, **chosen)
         return np.stack([np.asarray(image) for image in images])
+
+    def style_and_seed(self, index: int) -> dict[str, Any]:
+        """Those of a row's images; of the two only what the network takes, as it refuses what would change nothing."""
+        model, row = self.model, int(self.data.used[index])
+        chosen: dict[str, Any] = {}
+        if isinstance(model, CRN):
+            if model.styles and not self.own_colors:
+                chosen["style"] = self._style(model, row)
+            if model.noise_planes or "style" in chosen:
+                chosen["seed"] = row
+        return chosen
 
     def _style(self, model: CRN, row: int) -> int:
         """The number of the style in which a row is shown."""

@@ -15,7 +15,7 @@ from crn_hub.demo.painting import Painting
 from crn_hub.pictures import compose
 from support.browsing import PAINTER, Open, jpeg, photograph, plane, revision, served, settled, small_model
 
-BUILDING, ROAD, TREE, CAR = 1, 3, 5, 8
+BUILDING, POLE, ROAD, PAVEMENT, TREE, CAR = 1, 2, 3, 4, 5, 8
 
 Point = tuple[float, float]  # x, y in pixels of the layout
 

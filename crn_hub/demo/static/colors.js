@@ -82,6 +82,8 @@ export class Colors {
     const now = isRegion ? this.chosen : this.ofClass;
     press([...this.buttons, this.ownButton],
       now === "" ? this.ownButton : this.buttons.find((button) => button.dataset.color === now));
-    if (now) this.picker.value = "#" + now;
+    const isOther = Boolean(now) && !this.buttons.some((button) => button.dataset.color === now);
+    this.picker.classList.toggle("lp-chosen", isOther);
+    this.picker.value = "#" + (now || this.buttons[0]?.dataset.color || "808080");
   }
 }

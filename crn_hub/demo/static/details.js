@@ -31,9 +31,13 @@ export class Details {
 
   use(seed) {
     const { painter } = this;
-    const wanted = Math.round(Number(seed));
-    if (painter.stroke || !Number.isFinite(wanted)) return this.show();
-    painter.outputs.change((layout) => { layout.seed = Math.min(this.most, Math.max(0, wanted)); });
+    if (painter.stroke) return this.show();
+    const wanted = String(seed).trim() === "" ? NaN : Number(seed);
+    if (!Number.isInteger(wanted) || wanted < 0 || wanted > this.most) {
+      painter.say("The number of the details must be a whole one, 0 to " + this.most.toLocaleString("en") + ".", true);
+      return this.show();
+    }
+    painter.outputs.change((layout) => { layout.seed = wanted; });
     this.show();
   }
 

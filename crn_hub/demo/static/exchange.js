@@ -2,7 +2,7 @@
    with the painting as the value, "preview" and "reopen". Python sends `result`, `preview` and `download`; a result is a
    single property because Gradio delivers properties one by one. */
 
-import { decodePainting, encodePainting } from "./codec.js";
+import { decodePainting, encodePainting, readStyle } from "./codec.js";
 import { h } from "./dom.js";
 
 const SLOW = 15_000; // milliseconds without an answer after which the page says so
@@ -76,7 +76,7 @@ export class Exchange {
 
   /* The layout of a text; see decodePainting. */
   read(text) {
-    return decodePainting(text, this.props.max_pixels, this.props.max_side);
+    return decodePainting(text, this.props);
   }
 
   send(revision, text, event, data = {}) {
@@ -130,11 +130,17 @@ export class Exchange {
   async apply(result) {
     const { painter } = this;
     this.received = result.mark;
-    if (result.style) return painter.takeStyle(result.style);
+    if (result.style) {
+      await readStyle(result.style);
+      return painter.takeStyle(result.style);
+    }
     if (!result.painting) return this.showPhotograph(result, result.revision);
-    painter.open(await this.read(result.painting), result.model);
-    painter.photograph.setOriginal(result.original ?? null);
+    const layout = await this.read(result.painting);
+    layout.origin = { photograph: result.original ?? null, notes: result.notes };
+    const isFirst = !painter.layout;
+    painter.open(layout, result.model);
     if (result.original) painter.underlay.offer(result.original, result.what);
+    if (!isFirst) painter.photograph.reveal(painter.parts.root);
     await this.showPhotograph(result, painter.revision);
     if (result.model?.name && painter.memory.reopening) await painter.memory.restore();
   }
@@ -159,14 +165,13 @@ export class Exchange {
     painter.previews.wait();
   }
 
-  sayDone({ what, network, notes }, total) {
+  sayDone({ what, network }, total) {
     const { width, height } = this.painter.layout;
     const parts = [what, width + " × " + height + " pixels"].filter(Boolean);
     if (network != null) parts.push("network " + Math.round(network) + " ms");
     if (total != null) parts.push("total " + Math.round(total) + " ms");
     this.painter.publish({ network: network ?? "", total: total ?? "" });
     this.painter.say(parts.join(" · "));
-    if (notes) this.painter.showNotes(notes);
   }
 
   openColors() {

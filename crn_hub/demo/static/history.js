@@ -30,6 +30,11 @@ function applyDifferences(buffer, runs) {
   }
 }
 
+/* What somebody has chosen that isn't in the pixels. */
+function chosenIn({ choiceOfClass, handOfClass, styles, seed, origin }) {
+  return [choiceOfClass, handOfClass, styles, seed, origin.photograph].join(" ");
+}
+
 export class History {
   constructor() {
     this.done = [];
@@ -49,9 +54,7 @@ export class History {
     let step;
     if (before.width === after.width && before.height === after.height) {
       step = { runs: differences(before.buffer, after.buffer) };
-      if (!step.runs.length && before.seed === after.seed && String(before.styles) === String(after.styles)) {
-        return false;
-      }
+      if (!step.runs.length && chosenIn(before) === chosenIn(after)) return false;
     } else {
       step = { before: packed(before), after: packed(after) };
     }

@@ -2,6 +2,9 @@
    the pixels whose centres it contains. Boxes are [left, top, right, bottom), as {x0, y0, x1, y1}. */
 
 export const UNLABELLED = 255;
+/* Where a layout comes from: the photograph that it was found in, as a URL or null, and notes on how it was read. */
+const NOWHERE = Object.freeze({ photograph: null, notes: [] });
+const SAME_SHAPE = 1.02; // shapes that differ by less are the same to the eye
 
 export class Layout {
   /* `ids` has the class of each pixel; `choice` its source: the model's image that it is taken from, or the style
@@ -20,21 +23,22 @@ export class Layout {
     this.colors = []; // by hand, as "rrggbb"; they stay when nothing has them any more
     this.styles = []; // those that somebody has given, as texts from Python; their sources come after the model's
     this.seed = 0;
+    this.origin = NOWHERE;
   }
 
   /* All but the pixels. */
   get extras() {
-    const { choiceOfClass, handOfClass, colors, styles, seed } = this;
+    const { choiceOfClass, handOfClass, colors, styles, seed, origin } = this;
     return {
       choiceOfClass: choiceOfClass.slice(), handOfClass: handOfClass.slice(), colors: [...colors],
-      styles: [...styles], seed,
+      styles: [...styles], seed, origin,
     };
   }
 
-  set extras({ choiceOfClass, handOfClass, colors, styles, seed }) {
+  set extras({ choiceOfClass, handOfClass, colors, styles, seed, origin }) {
     this.choiceOfClass.set(choiceOfClass);
     this.handOfClass.set(handOfClass);
-    Object.assign(this, { colors: [...colors], styles: [...styles], seed });
+    Object.assign(this, { colors: [...colors], styles: [...styles], seed, origin });
   }
 
   copy() {
@@ -206,9 +210,11 @@ export class Layout {
     return this.choice.every((source) => source === first) ? first : null;
   }
 
-  /* After loading: new pixels of a class get what its old ones have. */
-  learnChoices() {
-    this.choiceOfClass.fill(this.onlyChoice ?? 0);
+  /* After loading: new pixels of a class get what its first one has, and those of classes without any the source
+     `base`. Where somebody has chosen otherwise, the text of the layout says so (codec.js). */
+  learnChoices(base = this.onlyChoice ?? 0) {
+    this.choiceOfClass.fill(base);
+    this.handOfClass.fill(0);
     for (let i = this.pixels - 1; i >= 0; i--) {
       this.choiceOfClass[this.ids[i]] = this.choice[i];
       this.handOfClass[this.ids[i]] = this.hand[i];
@@ -278,6 +284,8 @@ export class Layout {
       }
     }
     result.extras = this.extras;
+    const stretch = (width / height) / (this.width / this.height);
+    if (Math.max(stretch, 1 / stretch) > SAME_SHAPE) result.origin = { ...this.origin, photograph: null };
     return result;
   }
 }

@@ -7,6 +7,14 @@ const OTHER_CLASSES = "It is for a model of other classes.";
 const STORAGES = ["sessionStorage", "localStorage"];
 const MODEL_KEY = "crn_hub/model"; // in the tab's storage only: new tabs open with the page's own model
 
+/* A kept origin of a layout; what it can't be becomes nothing. */
+function originOf({ photograph, notes } = {}) {
+  return {
+    photograph: /^data:image\//.test(photograph) ? photograph : null,
+    notes: Array.isArray(notes) ? notes.map(String) : [],
+  };
+}
+
 export class Memory {
   constructor(painter) {
     this.painter = painter;
@@ -89,6 +97,7 @@ export class Memory {
     const state = { ...settings };
     // Where nobody has painted, the layout is not kept: the page opens as usual.
     if (revision > 0) {
+      state.origin = this.painter.layout.origin;
       state.painting = await exchange.asText();
       exchange.setValue(revision, state.painting); // for a change of model
     }
@@ -154,6 +163,7 @@ export class Memory {
       return; // written by an older version of the page
     }
     if (painter.stroke || painter.revision !== revision) return; // somebody has begun to paint
+    layout.origin = originOf(state.origin);
     painter.setLayout(layout);
     painter.changed();
     if (!painter.live) painter.exchange.render(); // the photograph shown is of another layout

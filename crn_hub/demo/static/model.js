@@ -28,15 +28,18 @@ export class Model {
     return this.numImages > 1 || this.hasStyles;
   }
 
-  /* How many sources a layout may have its pixels from. */
-  numSources(layout) {
-    return this.hasStyles ? this.styles.length + layout.styles.length : this.numImages;
+  /* The sources that a layout may have its pixels from: numbers of images, or names of styles and then the texts of the
+     layout's own. */
+  sourcesOf(layout) {
+    return this.hasStyles ? [...this.styles, ...layout.styles] : [...Array(this.numImages).keys()];
   }
 
   /* Removes from a layout what this model doesn't have. */
   simplify(layout) {
-    const count = this.numSources(layout);
-    if (layout.choice.some((source) => source >= count)) layout.chooseForAll(0);
+    const count = this.sourcesOf(layout).length;
+    if ([layout.choice, layout.choiceOfClass].some((plane) => plane.some((source) => source >= count))) {
+      layout.chooseForAll(0);
+    }
     if (!this.hasStyles) {
       layout.hand.fill(0);
       layout.handOfClass.fill(0);

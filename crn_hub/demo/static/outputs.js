@@ -1,6 +1,7 @@
 /* The sources of the photograph's pixels: the model's k images, or for a model with styles, those whose colours regions
    have. Which one is chosen, and what a click takes from it. A colour by hand (colors.js) may be chosen instead. */
 
+import { nameOfStyle } from "./codec.js";
 import { h, press } from "./dom.js";
 
 const SCOPES = [["all", "the whole picture"], ["class", "one class"], ["region", "one region"]];
@@ -17,7 +18,8 @@ export class Outputs {
     this.scopes = h("div", { class: "lp-scopes", role: "group" }, this.label, ...this.scopeButtons);
     this.hint = h("p", { class: "lp-hint" });
     this.node = h("div", { class: "lp-outputs" }, this.scopes, this.strip, this.hint);
-    this.buttons = [];
+    this.sources = []; // see `Model.sourcesOf`
+    this.buttons = []; // of each of them
   }
 
   /* For another model. */
@@ -32,18 +34,22 @@ export class Outputs {
     this.scopes.setAttribute("aria-label", hasStyles ? "What takes the colours" : "What to take from an output");
     this.strip.setAttribute("aria-label", hasStyles ? "Styles" : "Outputs");
     this.strip.classList.toggle("lp-styles", hasStyles);
+    this.sources = [];
     this.buttons = [];
   }
 
-  build(count) {
+  /* For other sources; pictures of those that stay are kept. */
+  build(sources) {
     const { styles, hasStyles } = this.painter.model;
-    this.buttons = Array.from({ length: count }, (_, source) => {
-      const number = source + 1;
-      const name = !hasStyles ? "Output " + number
-        : styles[source] ?? "your photograph" + (count > styles.length + 1 ? " " + (number - styles.length) : "");
+    const pictures = new Map(this.sources.map((source, index) => [source, this.buttons[index].firstChild.src]));
+    this.sources = sources;
+    this.buttons = sources.map((source, index) => {
+      const short = !hasStyles ? String(index + 1) : index < styles.length ? source : nameOfStyle(source);
+      const name = !hasStyles ? "Output " + short : index < styles.length ? short : "Colours of " + short;
+      const src = pictures.get(source) || null;
       return h("button", {
-        type: "button", class: "lp-output", "aria-label": name, title: name, onclick: () => this.choose(source),
-      }, h("img", { alt: "", draggable: "false" }), h("span", {}, hasStyles ? name : String(number)));
+        type: "button", class: "lp-output", "aria-label": name, title: name, onclick: () => this.choose(index),
+      }, h("img", { alt: "", draggable: "false", src }), h("span", {}, short));
     });
     this.strip.replaceChildren(...this.buttons);
   }
@@ -55,9 +61,10 @@ export class Outputs {
 
   /* For another layout, or after any change of it. */
   follow(layout) {
-    const count = this.painter.model.numSources(layout);
-    if (this.buttons.length !== count) this.build(count);
-    if (this.scope === "all" || this.chosen >= count) this.chosen = layout.onlyChoice;
+    const sources = this.painter.model.sourcesOf(layout);
+    if (String(sources) !== String(this.sources)) this.build(sources);
+    if (this.scope === "all") this.chosen = layout.onlyChoice;
+    else if (this.chosen >= sources.length) this.chosen = 0;
     this.show();
   }
 
@@ -105,7 +112,7 @@ export class Outputs {
   useScope(scope) {
     const { painter } = this;
     this.scope = scope;
-    this.chosen ??= 0;
+    this.chosen = scope === "all" ? painter.layout.onlyChoice : this.chosen ?? 0;
     if (painter.toolId === "mix" && scope === "all") painter.usePreviousTool();
     this.show();
     painter.memory.keep();
@@ -120,11 +127,11 @@ export class Outputs {
     const { model, classId, photograph, colors } = this.painter;
     photograph.pane.classList.toggle("lp-mixes", model.hasSources && this.scope !== "all");
     if (!model.hasSources) return;
-    press(this.buttons, colors.isChosen ? null : this.buttons[this.chosen]);
+    this.showChosen(colors.isChosen ? null : this.buttons[this.chosen]);
     press(this.scopeButtons, this.scopeButtons.find((button) => button.dataset.scope === this.scope));
     const name = model.nameOf(classId);
     this.hint.textContent = (model.hasStyles ? {
-      all: "",
+      all: "A style is for the whole picture, a colour for all " + name + ".",
       class: "For " + name + ". Or choose a style or a colour and click something in the photograph.",
       region: "Choose a style or a colour, then click a region in the photograph.",
     } : {
@@ -136,14 +143,26 @@ export class Outputs {
     colors.show();
   }
 
+  /* The button of the chosen source, which is scrolled into sight when another one is chosen. */
+  showChosen(button) {
+    const { strip } = this;
+    const isNew = button && button.getAttribute("aria-pressed") !== "true";
+    press(this.buttons, button);
+    if (!isNew) return;
+    const { offsetLeft, offsetWidth } = button;
+    const isSeen = offsetLeft >= strip.scrollLeft
+      && offsetLeft + offsetWidth <= strip.scrollLeft + strip.clientWidth;
+    if (!isSeen) strip.scrollLeft = offsetLeft - (strip.clientWidth - offsetWidth) / 2;
+  }
+
   get settings() {
     return { output: this.chosen, scope: this.scope };
   }
 
   restore({ output, scope }) {
-    const { model, layout } = this.painter;
+    const { model } = this.painter;
     if (["class", "region"].includes(scope) && model.hasSources) this.scope = scope;
-    if (output >= 0 && output < model.numSources(layout)) this.chosen = Math.floor(output);
+    if (this.scope !== "all" && output >= 0 && output < this.sources.length) this.chosen = Math.floor(output);
     this.show();
   }
 }

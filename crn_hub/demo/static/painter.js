@@ -227,16 +227,19 @@ class Painter {
     if (polygon.isOpen) {
       polygon.back();
       this.view.refresh();
-    } else if (!this.stroke && this.history.canUndo) {
-      this.setLayout(this.history.undo(this.layout));
-      this.changed();
-    }
+    } else if (!this.stroke && this.history.canUndo) this.step((layout) => this.history.undo(layout));
   }
 
   redo() {
-    if (this.stroke || !this.history.canRedo) return;
-    this.setLayout(this.history.redo(this.layout));
+    if (!this.stroke && this.history.canRedo) this.step((layout) => this.history.redo(layout));
+  }
+
+  step(act) {
+    const ids = this.layout.ids.slice();
+    this.setLayout(act(this.layout));
     this.changed();
+    const isChoice = this.layout.pixels === ids.length && ids.every((id, index) => id === this.layout.ids[index]);
+    if (isChoice && !this.live) this.renderIfStale(); // as when it was chosen
   }
 
   clear() {
@@ -258,14 +261,17 @@ class Painter {
     this.parts.root.style.setProperty("--lp-ratio", layout.width / layout.height);
     this.view.show(layout);
     this.showLayoutSizes();
+    this.photograph.setOriginal(layout.origin.photograph);
+    this.showNotes(layout.origin.notes);
     this.outputs.follow(layout);
     this.details.show();
   }
 
-  /* A layout from elsewhere, as a step that can be undone. */
+  /* A layout from elsewhere, as a step that can be undone. Styles of photographs stay for the visit. */
   replaceLayout(layout) {
     this.giveUp();
     const before = this.layout;
+    layout.joinStyles(before.styles, this.model.styles.length, this.exchange.props.max_styles);
     this.setLayout(layout);
     this.history.record(before, layout);
   }
@@ -276,10 +282,7 @@ class Painter {
     if (facts) {
       this.setModel(facts);
       this.setLayout(layout);
-    } else {
-      layout.joinStyles(this.layout.styles, this.model.styles.length, this.exchange.props.max_styles);
-      this.replaceLayout(layout);
-    }
+    } else this.replaceLayout(layout);
     this.showHistory();
     const isFirst = this.photograph.revision < 0; // the page opens with revision 0, and perhaps with a link
     this.setRevision(isFirst ? this.revision : this.revision + 1);

@@ -6,6 +6,7 @@ import { h } from "./dom.js";
 export class Photograph {
   constructor() {
     this.revision = -1; // before the first one
+    this.originalUrl = null;
     this.image = h("img", { alt: "Photograph of the layout", draggable: "false" });
     this.original = h("div", { class: "lp-original", role: "img", "aria-label": "The original", hidden: true });
     this.slider = h("input", {
@@ -31,6 +32,8 @@ export class Photograph {
 
   /* Lays the photograph that the layout was made from over the new one; null for none. */
   setOriginal(url) {
+    if (url === this.originalUrl) return;
+    this.originalUrl = url;
     this.original.hidden = this.compare.hidden = !url;
     this.original.style.backgroundImage = url ? "url(" + JSON.stringify(url) + ")" : "";
     this.slider.value = 50;
@@ -39,6 +42,12 @@ export class Photograph {
 
   showShare() {
     this.original.style.clipPath = "inset(0 " + (100 - this.slider.value) + "% 0 0)";
+  }
+
+  /* Scrolls to the top of the painter if the photograph can't be seen, as on a phone. */
+  reveal(root) {
+    const { top, bottom } = this.pane.getBoundingClientRect();
+    if (bottom < 0 || top > innerHeight) root.scrollIntoView();
   }
 
   /* Shows the photograph of a revision; false if a newer one is there already, or arrives in the meantime. */

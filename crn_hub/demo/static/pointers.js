@@ -24,7 +24,7 @@ export class Pointers {
       event.preventDefault();
       view.zoomBy(Math.exp(-event.deltaY / 300), view.toLayout(event));
     }, { passive: false });
-    painter.photograph.pane.addEventListener("click", (event) => painter.outputs.takeAt(event));
+    painter.photograph.sheet.addEventListener("click", (event) => painter.outputs.takeAt(event));
     for (const target of [pane, painter.photograph.pane]) {
       target.addEventListener("dragover", (event) => event.preventDefault());
       target.addEventListener("drop", (event) => {

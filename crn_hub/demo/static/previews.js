@@ -7,14 +7,14 @@ const LOST = 20_000; // milliseconds after which an answer no longer comes
 export class Previews {
   constructor(painter) {
     this.painter = painter;
-    this.revisions = []; // of which each picture is, by source
+    this.revisions = new Map(); // of which each picture is, by source
     this.asked = null; // when the last one was asked for, while its answer is to come
     this.timer = null;
   }
 
   /* For another model. */
   reset() {
-    this.revisions = [];
+    this.revisions.clear();
   }
 
   /* After a change, and when its photograph has come. */
@@ -31,7 +31,7 @@ export class Previews {
     if (this.asked !== null && performance.now() - this.asked < LOST) return; // so is `receive`
     const only = layout.onlyChoice;
     if (only !== null) this.set(only, photograph.image.src);
-    const style = painter.outputs.buttons.findIndex((_, source) => this.revisions[source] !== revision);
+    const style = painter.outputs.sources.findIndex((source) => this.revisions.get(source) !== revision);
     if (style < 0) return;
     this.asked = performance.now();
     await painter.exchange.preview(style);
@@ -44,16 +44,17 @@ export class Previews {
     this.next();
   }
 
-  set(source, url) {
-    this.revisions[source] = this.painter.revision;
-    const button = this.painter.outputs.buttons[source];
-    if (button) button.firstChild.src = url;
+  set(style, url) {
+    const { sources, buttons } = this.painter.outputs;
+    this.revisions.set(sources[style], this.painter.revision);
+    buttons[style].firstChild.src = url;
     this.showAges();
   }
 
   showAges() {
-    this.painter.outputs.buttons.forEach((button, source) => {
-      button.classList.toggle("lp-old", this.revisions[source] !== this.painter.revision);
+    const { outputs, revision } = this.painter;
+    outputs.buttons.forEach((button, index) => {
+      button.classList.toggle("lp-old", this.revisions.get(outputs.sources[index]) !== revision);
     });
   }
 }
