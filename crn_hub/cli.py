@@ -12,11 +12,12 @@ from crn_hub.commands.dataset import dataset
 from crn_hub.commands.evaluate import evaluate
 from crn_hub.commands.info import info
 from crn_hub.commands.segment import segment
+from crn_hub.commands.study import study
 from crn_hub.commands.synthesize import synthesize
 from crn_hub.commands.train_segmenter import train_segmenter
 from crn_hub.text import one_line
 
-COMMANDS = (synthesize, segment, convert_tf, dataset, train_segmenter, evaluate, info)
+COMMANDS = (synthesize, segment, convert_tf, dataset, train_segmenter, evaluate, study, info)
 
 app = App(
     name="crn",

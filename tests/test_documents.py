@@ -107,6 +107,9 @@ def check(words: tuple[str, ...]) -> Files:
         return Files()
     if program == "pip":
         return check_pip(rest)
+    if program == "hf":
+        assert rest[0] == "download"
+        return Files(left={rest[rest.index("--local-dir") + 1]})
     if program == "tar":
         return Files(left={word.partition("=")[2] for word in rest if word.startswith("--one-top-level=")})
     assert words == ("source", ".venv/bin/activate") or words[:2] == ("git", "archive"), f"unknown command: {words}"
