@@ -4,7 +4,6 @@ import hashlib
 import io
 import json
 import os
-import signal
 import socket
 import sqlite3
 import subprocess
@@ -14,7 +13,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +24,7 @@ import pytest
 import torch
 import uvicorn
 from axe_playwright_python.sync_playwright import Axe
+from fastapi import FastAPI
 from PIL import Image
 from playwright.sync_api import Browser, Page, expect
 from scipy.stats import binomtest
@@ -199,47 +199,15 @@ def test_raters_are_given_sessions_that_they_have_not_seen(folder: Path, tmp_pat
     assert len(read_votes(tmp_path / "study", study)) == len(table)
 
 
-KILLED = """
-import sys
-from pathlib import Path
-from crn_hub.study.plan import Study
-from crn_hub.study.votes import Vote, Votes
-
-folder = Path(sys.argv[1])
-study = Study.load(folder)
-votes = Votes(folder, study)
-while True:
-    rater = votes.rater_of(votes.new_rater())
-    while (place := votes.place_of(rater)) is not None:
-        votes.cast(rater, Vote(*place, "left", None, None, 1.0))
-        print(rater, *place, flush=True)  # as the page would hear of it
-"""
-
-
-def test_a_kill_loses_no_vote_that_a_page_has_heard_of(folder: Path, tmp_path: Path) -> None:
-    place = copied(folder, tmp_path / "study")
-    study = Study.load(place)
-    for _ in range(3):
-        command = [sys.executable, "-c", KILLED, place]
-        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-            assert process.stdout
-            heard = [process.stdout.readline().split() for _ in range(25)]
-            os.kill(process.pid, signal.SIGKILL)
-            heard += [line.split() for line in process.stdout.read().splitlines() if len(line.split()) == 3]
-        table = read_votes(place, study)
-        stored = {(row.rater, row.session, row.position) for row in table.itertuples()}
-        assert {(rater, int(session), int(position)) for rater, session, position in heard} <= stored
-    with closing(sqlite3.connect(place / "votes.db")) as connection:
-        assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
-
-
 @contextmanager
-def served(folder: Path) -> Iterator[str]:
-    """The study's pages on a server in this process."""
+def served(folder: Path, path: str = "") -> Iterator[str]:
+    """The study's pages on a server in this process, perhaps under a path, as behind a proxy."""
     study = Study.load(folder)
     votes = Votes(folder, study)
     port = free_port()
-    config = uvicorn.Config(Pages(folder, study, votes).app(), host="127.0.0.1", port=port, log_level="warning")
+    app = FastAPI()
+    app.mount(path, Pages(folder, study, votes).app())
+    config = uvicorn.Config(app, host="127.0.0.1", port=port, log_level="warning")
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
@@ -248,7 +216,7 @@ def served(folder: Path) -> Iterator[str]:
         assert time.monotonic() < deadline
         time.sleep(0.02)
     try:
-        yield f"http://127.0.0.1:{port}"
+        yield f"http://127.0.0.1:{port}{path}"
     finally:
         server.should_exit = True
         thread.join(10)
@@ -281,7 +249,9 @@ def test_fifty_raters_at_once_lose_no_vote(folder: Path, tmp_path: Path) -> None
 
 
 @contextmanager
-def serving(folder: Path, environment: dict[str, str], *options: str) -> Iterator[httpx.Client]:
+def serving(
+    folder: Path, environment: dict[str, str], *options: str
+) -> Iterator[tuple[httpx.Client, "subprocess.Popen[str]"]]:
     """`crn study serve` in a process of its own, which is told to end afterwards."""
     port = free_port()
     command = [sys.executable, "-m", "crn_hub", "study", "serve", str(folder), "--port", str(port), *options]
@@ -299,10 +269,47 @@ def serving(folder: Path, environment: dict[str, str], *options: str) -> Iterato
                     except httpx.ConnectError:
                         assert time.monotonic() < deadline
                         time.sleep(0.05)
-                yield client
+                yield client, process
         finally:
             process.terminate()
             process.wait(30)
+
+
+def test_a_kill_loses_at_most_the_vote_in_flight(folder: Path, tmp_path: Path) -> None:
+    """Eight raters vote as fast as they can while the server is killed, three times."""
+    place = copied(folder, tmp_path / "study")
+    study = Study.load(place)
+    tokens: list[str] = []
+    heard: Counter[str] = Counter()  # votes that each rater's page has had an answer for
+
+    def rate(client: httpx.Client, token: str, enough: threading.Event) -> None:
+        with suppress(httpx.HTTPError):
+            pair = client.post("/api/next", json={"token": token}).json()
+            while not pair["done"]:
+                ballot = {"token": token, "session": pair["session"], "position": pair["position"], "chosen": "left"}
+                pair = client.post("/api/vote", json=ballot).json()
+                heard[token] += 1
+                if heard.total() >= 30 * len(tokens) / 8:
+                    enough.set()
+
+    for _ in range(3):
+        enough = threading.Event()
+        with serving(place, {}) as (client, process), ThreadPoolExecutor(8) as pool:
+            new = [client.post("/api/consent", json={}).json()["token"] for _ in range(8)]
+            tokens += new
+            for token in new:
+                pool.submit(rate, client, token, enough)
+            assert enough.wait(30)
+            process.kill()
+        with closing(Votes(place, study)) as votes:
+            stored = Counter(votes.cast_votes()["rater"])
+            for token in tokens:
+                rater = votes.rater_of(token)
+                assert rater is not None
+                assert heard[token] <= stored[rater] <= heard[token] + 1
+                heard[token] = stored[rater]  # for the next time
+    with closing(sqlite3.connect(place / "votes.db")) as connection:
+        assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
 
 
 def rate_some(client: httpx.Client, count: int) -> None:
@@ -321,7 +328,7 @@ def test_votes_are_copied_to_the_hub(
     """Also those of a server whose disk was lost: each database has a file of its own there."""
     place = copied(folder, tmp_path / "study")
     for number, count in enumerate((5, 3), start=1):
-        with serving(place, hub.environment(home), "--mirror", "acme/votes") as client:
+        with serving(place, hub.environment(home), "--mirror", "acme/votes") as (client, _):
             rate_some(client, count)
         repo = hub.repos["datasets", "acme/votes"]
         assert repo.private
@@ -755,8 +762,8 @@ def test_a_pair_is_seen_for_as_long_as_planned(
 def test_pages_are_accessible(folder: Path, tmp_path: Path, open_tab: Any, scheme: str, phone: bool) -> None:
     place = copied(folder, tmp_path / "study")
     options: dict[str, Any] = {"has_touch": True, "is_mobile": True} if phone else {}
-    with served(place) as address:
-        tab = open_tab(address, *((390, 844) if phone else (1280, 800)), color_scheme=scheme, **options)
+    with served(place, "/studies/one") as address:
+        tab = open_tab(f"{address}/", *((390, 844) if phone else (1280, 800)), color_scheme=scheme, **options)
         expect(tab.get_by_role("button", name="I agree")).to_be_visible()
         for step in ("I agree", "Start", ""):
             found = Axe().run(tab)
