@@ -1,15 +1,20 @@
 """Converts between the scale of networks, -1..1, that of pixels, 0..255, and PIL images; reads, resizes and saves."""
 
+from __future__ import annotations
+
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import ExifTags, Image, ImageOps
-from torch import Tensor
 
 from crn_hub.files import appearing
 from crn_hub.text import clause
+
+if TYPE_CHECKING:  # torch takes a second, and whoever reads pictures may not need it
+    from torch import Tensor
 
 _DEEP = ("I;16", "I;16B", "I;16L", "I")  # modes of grey pictures with 16 bits, or as many as Pillow makes of them
 

@@ -13,6 +13,7 @@ from PIL import Image
 from support import ROOT
 from support.command_line import crn
 
+import crn_hub
 from crn_hub import CRN, ClassSet
 from crn_hub.cli import COMMANDS, app
 
@@ -200,3 +201,28 @@ def test_the_module_is_the_command() -> None:
     )
     assert done.returncode == 0
     assert "Example: crn synthesize" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("code", "needless"),
+    [
+        (
+            "import crn_hub.cli",
+            {"torch", "torchvision", "datasets", "gradio", "transformers", "pandas", "scipy", "PIL"},
+        ),
+        ("from crn_hub import CRN", {"torchvision", "datasets", "gradio", "transformers", "pandas", "scipy.cluster"}),
+        ("import crn_hub.demo", {"torchvision", "datasets", "transformers"}),
+    ],
+)
+def test_nobody_waits_for_imports_that_they_do_not_need(code: str, needless: set[str]) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", f"{code}\nimport sys\nprint(*sys.modules)"], capture_output=True, text=True, check=True
+    )
+    assert not needless & {*done.stdout.split()}
+
+
+def test_the_package_gathers() -> None:
+    assert {*crn_hub.__all__} <= {*dir(crn_hub)}
+    assert all(getattr(crn_hub, name).__name__ == name for name in crn_hub.__all__)
+    with pytest.raises(AttributeError, match="module 'crn_hub' has no attribute 'GAN'"):
+        crn_hub.GAN  # noqa: B018

@@ -10,16 +10,8 @@ from PIL import Image
 from support.data_folders import bad_folder, pair, write_folder
 
 from crn_hub import ClassSet, LayoutError
-from crn_hub.data import (
-    DataOptions,
-    PairDataset,
-    collections_of,
-    dataset_license,
-    find_classes,
-    hidden_rows,
-    load_rows,
-    scene_rows,
-)
+from crn_hub.data import PairDataset, collections_of, dataset_license, find_classes, hidden_rows, load_rows, scene_rows
+from crn_hub.data_options import DataOptions
 
 CAMVID = ClassSet.camvid()
 

@@ -14,7 +14,8 @@ import pytest
 from support.data_folders import pair, png, write_folder
 
 from crn_hub import ClassSet
-from crn_hub.data import DataOptions, PairDataset, find_classes, hold_apart, load_rows, load_splits
+from crn_hub.data import PairDataset, find_classes, hold_apart, load_rows, load_splits
+from crn_hub.data_options import DataOptions
 
 CAMVID = ClassSet.camvid()
 PAIRS = [pair(seed) for seed in range(12)]

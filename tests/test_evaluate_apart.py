@@ -11,7 +11,7 @@ from huggingface_hub import ModelCard
 from PIL import Image
 from support.evaluations import FILES, results, run, stamps
 
-from crn_hub.data import DataOptions
+from crn_hub.data_options import DataOptions
 from crn_hub.metrics.evaluation import evaluate as evaluate_parts
 from crn_hub.metrics.rows import _folder
 

@@ -22,7 +22,8 @@ from support.hub_server import TOKEN, HubServer
 
 from crn_hub import CRN, ClassSet, LayoutError
 from crn_hub.cli import app, run
-from crn_hub.data import DataOptions, PairDataset, dataset_license, find_classes, load_rows, load_splits
+from crn_hub.data import PairDataset, dataset_license, find_classes, load_rows, load_splits
+from crn_hub.data_options import DataOptions
 from crn_hub.hub.source import Source
 from crn_hub.vgg import load_features
 

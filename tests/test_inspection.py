@@ -9,7 +9,7 @@ from PIL import Image
 from support.command_line import crn
 from support.data_folders import pair, png, spoil, write_folder
 
-from crn_hub.data import DataOptions
+from crn_hub.data_options import DataOptions
 from crn_hub.inspection.inspecting import inspect_dataset, rows_alike
 from crn_hub.inspection.report import describe
 

@@ -15,8 +15,9 @@ from test_layout_files import voc_palette
 
 from crn_hub import ClassSet, LayoutError
 from crn_hub.classes import INDICES, LABEL_IDS
-from crn_hub.data import DataOptions, LabelReader, LabelSurvey, PairDataset, find_classes, load_rows
+from crn_hub.data import LabelReader, LabelSurvey, PairDataset, find_classes, load_rows
 from crn_hub.data.label_survey import describe_labels
+from crn_hub.data_options import DataOptions
 
 CAMVID = ClassSet.camvid()
 TWO = ClassSet(["road", "sky"], [(128, 64, 128), (70, 130, 180)])

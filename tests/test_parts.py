@@ -12,11 +12,11 @@ from support.training_script import ENVIRONMENT, fails, log_of, run_script, trai
 from torch import Tensor
 
 from crn_hub import CRN, ClassSet
-from crn_hub.data import PairDataset, class_colors, scene_rows
-from crn_hub.data.region_colors import JITTER, SMALLEST, region_colors
+from crn_hub.data import PairDataset, scene_rows
 from crn_hub.losses import PerceptualLoss
 from crn_hub.losses.texture import TEXTURE_LAYERS, TextureLoss
 from crn_hub.pictures import from_255
+from crn_hub.region_colors import JITTER, SMALLEST, class_colors, region_colors
 from crn_hub.scenes import street_scene
 from crn_hub.vgg import load_features
 from scripts.narrow_cascade import narrow

@@ -18,8 +18,8 @@ from support.training_script import train
 from crn_hub import CRN, ClassSet, UNet
 from crn_hub.classes import UNLABELLED
 from crn_hub.data import PairDataset, find_classes, load_rows
-from crn_hub.data.region_colors import find_regions
 from crn_hub.metrics.picture_sources import ModelOnRows
+from crn_hub.region_colors import find_regions
 from crn_hub.scenes import street_scene
 from crn_hub.styles import Style, StyleMix, choose_styles, styles_from_config
 

@@ -18,7 +18,7 @@ from PIL import Image
 
 from crn_hub.classes import INDICES, UNLABELLED, ClassSet, LayoutError
 from crn_hub.collections.listing import Frame, Listing, StoredPicture, Terms, list_same_names, pictures_in
-from crn_hub.data import LabelOptions
+from crn_hub.data_options import LabelOptions
 from crn_hub.text import clause
 
 TERMS = Terms(

@@ -13,8 +13,8 @@ from pathlib import Path
 
 from crn_hub.classes import ClassSet, LabelCodes
 from crn_hub.collections.listing import Frame, Listing, Terms, pictures_in
-from crn_hub.data import LabelOptions
 from crn_hub.data.known_collections import COLLECTIONS
+from crn_hub.data_options import LabelOptions
 from crn_hub.text import some
 
 PHOTOGRAPHS, LABELS = "701_StillsRaw_full", "LabeledApproved_full"

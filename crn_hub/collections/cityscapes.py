@@ -12,7 +12,7 @@ from pathlib import Path
 
 from crn_hub.classes import LABEL_IDS, ClassSet
 from crn_hub.collections.listing import Frame, Listing, Terms, pictures_in
-from crn_hub.data import LabelOptions
+from crn_hub.data_options import LabelOptions
 from crn_hub.text import some
 
 TERMS = Terms(

@@ -3,8 +3,9 @@
 from pathlib import Path
 
 from crn_hub.collections.listing import Frame, Listing, Terms
-from crn_hub.data import DataOptions, LabelOptions, find_classes, hold_apart, load_splits
+from crn_hub.data import find_classes, hold_apart, load_splits
 from crn_hub.data.two_folders import find_two_folders
+from crn_hub.data_options import DataOptions, LabelOptions
 
 
 def list_folders(

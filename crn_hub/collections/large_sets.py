@@ -15,7 +15,7 @@ from pathlib import Path
 
 from crn_hub.classes import INDICES, UNLABELLED, ClassSet, LabelCodes
 from crn_hub.collections.listing import Listing, Terms, list_same_names
-from crn_hub.data import LabelOptions
+from crn_hub.data_options import LabelOptions
 
 COCO_STUFF = Terms(
     "COCO-Stuff",

@@ -19,7 +19,7 @@ from scipy.io import loadmat
 
 from crn_hub.classes import LABEL_IDS, ClassSet
 from crn_hub.collections.listing import Listing, Terms, list_same_names
-from crn_hub.data import LabelOptions
+from crn_hub.data_options import LabelOptions
 from crn_hub.text import clause
 
 KITTI = Terms(

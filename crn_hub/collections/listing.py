@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from crn_hub.classes import ClassSet
-from crn_hub.data import LabelOptions
+from crn_hub.data_options import LabelOptions
 from crn_hub.text import some
 
 MADE_LATER = "_labelTrainIds"  # ends the names of label maps that other programs write beside those of a collection

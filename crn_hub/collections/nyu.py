@@ -20,7 +20,7 @@ from scipy.io import loadmat
 
 from crn_hub.classes import INDICES, UNLABELLED, ClassSet, LayoutError
 from crn_hub.collections.listing import Frame, Listing, StoredPicture, Terms
-from crn_hub.data import LabelOptions
+from crn_hub.data_options import LabelOptions
 from crn_hub.text import clause, some
 
 TERMS = Terms(

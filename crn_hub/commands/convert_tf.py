@@ -5,9 +5,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from crn_hub.classes import ClassSet
 from crn_hub.files import check_new_folder
-from crn_hub.tf_checkpoint import convert, plan_conversion
 
 
 def convert_tf(
@@ -35,6 +33,9 @@ def convert_tf(
         The classes of the input channels: cityscapes, camvid, streets or a classes.json. By default Cityscapes for
         networks with 20 channels; required for others.
     """
+    from crn_hub.classes import ClassSet  # takes seconds, and --help doesn't need it
+    from crn_hub.tf_checkpoint import convert, plan_conversion
+
     check_new_folder("", output, "the model")
     plan = plan_conversion(checkpoint)
     network = convert(plan, None if classes is None else ClassSet.load(classes))

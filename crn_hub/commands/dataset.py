@@ -9,9 +9,8 @@ from typing import Annotated, Any
 from cyclopts import App, Parameter
 from cyclopts.validators import Number
 
-from crn_hub.data.options import DataOptions, LabelOptions
+from crn_hub.data_options import DataOptions, LabelOptions
 from crn_hub.files import check_folder
-from crn_hub.hub.source import check_repo_id
 from crn_hub.text import one_line
 
 dataset = App(name="dataset", help="Make a Hugging Face data set of photographs and label maps on a disk.")
@@ -350,6 +349,8 @@ def _check(target: Target) -> Path:
         ValueError: if none is given, or the name on the Hub is none.
     """
     if target.push is not None:
+        from crn_hub.hub.source import check_repo_id  # brings the Hub's client along
+
         check_repo_id(target.push)
     if target.output is not None:
         return target.output

@@ -6,7 +6,7 @@ from typing import Annotated
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
-from crn_hub.data.options import DataOptions
+from crn_hub.data_options import DataOptions
 
 
 def evaluate(

@@ -1,8 +1,6 @@
 """`crn info`: a model on one screen."""
 
 from crn_hub.box import BOX, resolve
-from crn_hub.model_summary import print_info
-from crn_hub.networks.hub_model import HubModel
 
 
 def info(model: str, /) -> None:
@@ -15,4 +13,7 @@ def info(model: str, /) -> None:
     model
         A folder, a Hub id, or "box" for the model that comes with the package.
     """
+    from crn_hub.model_summary import print_info  # takes seconds, and --help doesn't need it
+    from crn_hub.networks.hub_model import HubModel
+
     print_info(None if model == BOX else model, HubModel.from_pretrained(resolve(model)))

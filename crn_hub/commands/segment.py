@@ -4,12 +4,9 @@ from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
-from tqdm import tqdm
 
 from crn_hub.box import BOX, resolve_segmenter
-from crn_hub.classes import ClassSet
 from crn_hub.files import check_folder
-from crn_hub.pictures import check_photograph, save_picture
 from crn_hub.text import some
 
 
@@ -42,7 +39,11 @@ def segment(
         The classes of the layouts, a preset or a classes.json, into which the network's are translated; by default its
         own.
     """
-    from crn_hub.segmentation.labelling import label_photograph  # takes seconds, and other commands don't need it
+    from tqdm import tqdm  # takes seconds, and --help doesn't need it
+
+    from crn_hub.classes import ClassSet
+    from crn_hub.pictures import check_photograph, save_picture
+    from crn_hub.segmentation.labelling import label_photograph
     from crn_hub.segmentation.segmenters import load_segmenter
 
     stems = [photograph.stem for photograph in photographs]

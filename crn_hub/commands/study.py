@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from cyclopts import App, Parameter
 from cyclopts.validators import Number
 
-from crn_hub.data.options import DataOptions
+from crn_hub.data_options import DataOptions
 from crn_hub.text import one_line
 
 study = App(name="study", help="Ask people which of two pictures looks more like a photograph.")

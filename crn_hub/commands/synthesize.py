@@ -9,10 +9,7 @@ from cyclopts import Parameter
 from cyclopts.validators import Number
 
 from crn_hub.box import resolve
-from crn_hub.classes import LayoutError, read_layout
 from crn_hub.files import check_folder
-from crn_hub.networks.hub_model import HubModel
-from crn_hub.pictures import save_picture
 from crn_hub.text import one_line
 
 
@@ -59,6 +56,10 @@ def synthesize(
     seed
         Of details, and of the colours that a style gives to regions.
     """
+    from crn_hub.classes import LayoutError, read_layout  # takes seconds, and --help doesn't need it
+    from crn_hub.networks.hub_model import HubModel
+    from crn_hub.pictures import save_picture
+
     network = HubModel.from_pretrained(resolve(model))
     # No name of a style is a number.
     chosen = int(style) if style is not None and re.fullmatch("[0-9]{1,4}", style) else style

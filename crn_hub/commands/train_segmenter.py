@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
-from crn_hub.data.options import DataOptions
+from crn_hub.data_options import DataOptions
 from crn_hub.files import check_new_folder
 from crn_hub.text import one_line
 

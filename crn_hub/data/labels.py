@@ -4,7 +4,7 @@ from typing import Any
 
 from crn_hub.classes import INDICES, LABEL_IDS, ClassSet, LayoutError, LayoutReading, read_layout
 from crn_hub.data.cells import Content
-from crn_hub.data.options import LabelOptions
+from crn_hub.data_options import LabelOptions
 from crn_hub.hub.source import short_name
 
 

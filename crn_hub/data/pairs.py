@@ -16,9 +16,9 @@ from crn_hub.classes import ClassSet, Finding, LayoutError, LayoutReading
 from crn_hub.data.cells import Content, name_of_file, open_cell, read_photograph_cell, undecoded
 from crn_hub.data.label_survey import LabelSurvey
 from crn_hub.data.labels import LabelReader
-from crn_hub.data.region_colors import region_colors
 from crn_hub.data.simplification import simplify
 from crn_hub.pictures import from_255
+from crn_hub.region_colors import region_colors
 from crn_hub.text import clause
 
 Pair = tuple[np.ndarray, np.ndarray]  # pixels uint8 (H, W, 3) and ids uint8 (H, W), at the row's own size

@@ -10,8 +10,8 @@ from huggingface_hub import DatasetCard, is_offline_mode
 from huggingface_hub.errors import GatedRepoError, HFValidationError, RepositoryNotFoundError
 
 from crn_hub.classes import ClassSet, LayoutError
-from crn_hub.data.options import DataOptions
 from crn_hub.data.two_folders import find_two_folders, pair_rows
+from crn_hub.data_options import DataOptions
 from crn_hub.hub.client_errors import GATED, client_error, reason
 from crn_hub.hub.source import TEXT_BYTES, Source
 from crn_hub.text import clause

@@ -5,8 +5,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from crn_hub.data.options import DataOptions
 from crn_hub.data.sources import check_columns, load_splits
+from crn_hub.data_options import DataOptions
 
 VALIDATION_SPLITS = ("validation", "valid", "val", "dev", "test")  # in the order in which they are held out
 LAST_ROWS = "last rows"

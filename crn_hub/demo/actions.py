@@ -30,7 +30,6 @@ from crn_hub.demo.starting_layouts import EXAMPLES, examples, has_streets, openi
 from crn_hub.demo.turns import Turns
 from crn_hub.networks import HubModel
 from crn_hub.pictures import read_photograph, resize_picture
-from crn_hub.segmentation import segment
 from crn_hub.styles import Style
 from crn_hub.text import one_line
 
@@ -157,6 +156,8 @@ class Actions:
             network = self.models.get(name)
             whole = _read_photograph(file, SHOWN_SIDE)
             original = cut(whole, network.size)
+            from crn_hub.segmentation import segment  # brings torchvision, for which the page need not wait
+
             with self._turns.turn():
                 ids = segment(original, network.classes)
             painting = Painting(ids)
@@ -260,6 +261,8 @@ class Actions:
                 raise ValueError("a photograph file is needed.")
             classes = self.models.first.classes
             picture = _read_photograph(photograph)
+            from crn_hub.segmentation import segment  # see `open_photograph`
+
             with self._turns.turn():
                 layout = classes.to_image(segment(picture, classes))
             path = save_pil_to_cache(layout, get_upload_folder(), f"{Path(photograph).stem}-layout", "png")

@@ -10,8 +10,9 @@ from PIL import Image
 from tqdm import tqdm
 
 from crn_hub.classes import ClassSet, LayoutError
-from crn_hub.data import DataOptions, LabelReader, LabelSurvey, PairDataset, find_classes, load_splits, spread
+from crn_hub.data import LabelReader, LabelSurvey, PairDataset, find_classes, load_splits, spread
 from crn_hub.data.splits import labelled_rows
+from crn_hub.data_options import DataOptions
 from crn_hub.hub.source import short_name
 from crn_hub.metrics.appearance import brightness, colourfulness, sums_of_signals
 

@@ -12,7 +12,8 @@ from tqdm import tqdm
 
 from crn_hub.box import BOX, resolve
 from crn_hub.classes import UNLABELLED, ClassSet
-from crn_hub.data import DataOptions, LabelReader, PairDataset, find_classes
+from crn_hub.data import LabelReader, PairDataset, find_classes
+from crn_hub.data_options import DataOptions
 from crn_hub.files import check_folder
 from crn_hub.fingerprint import fingerprint
 from crn_hub.hub.source import short_name

@@ -11,7 +11,6 @@ from tqdm import tqdm
 
 from crn_hub.classes import UNLABELLED, LayoutError
 from crn_hub.data import (
-    DataOptions,
     LabelReader,
     PairDataset,
     check_columns,
@@ -21,6 +20,7 @@ from crn_hub.data import (
     load_splits,
     spread,
 )
+from crn_hub.data_options import DataOptions
 from crn_hub.hub.source import short_name
 from crn_hub.text import clause, one_line, some
 

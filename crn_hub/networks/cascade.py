@@ -16,12 +16,12 @@ from PIL import Image
 from torch import Tensor, nn
 
 from crn_hub.classes import UNLABELLED, ClassSet
-from crn_hub.data.region_colors import region_colors as colors_of_regions
 from crn_hub.hub.card import ModelDescription, StyleDescription
 from crn_hub.networks.bounds import check_features, check_parameters, check_pixels, whole_number, whole_numbers
 from crn_hub.networks.convolution import Convolution
 from crn_hub.networks.hub_model import HubModel
 from crn_hub.pictures import Photograph, read_photograph
+from crn_hub.region_colors import region_colors as colors_of_regions
 from crn_hub.styles import Style, StyleMix, check_styles, styles_from_config
 
 Cascade = TypeVar("Cascade", bound="CRN")

@@ -13,15 +13,8 @@ from torchvision.transforms import v2
 from tqdm import tqdm
 
 from crn_hub.classes import UNLABELLED
-from crn_hub.data import (
-    DataOptions,
-    LabelReader,
-    PairDataset,
-    check_rows,
-    describe_labels,
-    find_classes,
-    load_rows,
-)
+from crn_hub.data import LabelReader, PairDataset, check_rows, describe_labels, find_classes, load_rows
+from crn_hub.data_options import DataOptions
 from crn_hub.hub.source import short_name
 from crn_hub.pictures import to_255
 from crn_hub.segmentation.agreement import class_iou, count_pixels, pixel_accuracy

@@ -11,7 +11,8 @@ from PIL import Image
 from tqdm import tqdm
 
 from crn_hub.box import resolve
-from crn_hub.data import DataOptions, LabelReader, PairDataset, check_rows, find_classes
+from crn_hub.data import LabelReader, PairDataset, check_rows, find_classes
+from crn_hub.data_options import DataOptions
 from crn_hub.files import check_folder
 from crn_hub.hub.source import short_name
 from crn_hub.metrics.picture_sources import ModelOnRows, Photographs, chosen_image

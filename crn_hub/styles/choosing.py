@@ -6,8 +6,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
-from scipy.cluster.hierarchy import fcluster, linkage
-from scipy.spatial.distance import squareform
 
 from crn_hub.styles.style import Style
 
@@ -90,6 +88,9 @@ def _clusters(apart: np.ndarray, count: int) -> list[np.ndarray]:
     """Which photographs each of `count` clusters has, from their distances (N, N)."""
     if len(apart) <= count:
         return [np.array([index]) for index in range(len(apart))]
+    from scipy.cluster.hierarchy import fcluster, linkage  # take a while, and only training chooses styles
+    from scipy.spatial.distance import squareform
+
     clusters = fcluster(linkage(squareform(apart, checks=False), "ward"), count, "maxclust")
     return [np.flatnonzero(clusters == cluster) for cluster in np.unique(clusters)]
 

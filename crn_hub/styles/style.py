@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from crn_hub.classes import UNLABELLED, ClassSet, Layout, LayoutWarning, read_layout
-from crn_hub.data.region_colors import find_regions, mean_colors
 from crn_hub.pictures import Photograph, read_photograph
+from crn_hub.region_colors import find_regions, mean_colors
 from crn_hub.text import clause, some
 
 UNLABELLED_NAME = "unlabelled"  # in config.json, beside the names of classes

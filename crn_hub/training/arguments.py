@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
-from crn_hub.data.options import DataOptions
+from crn_hub.data_options import DataOptions
 from crn_hub.hub.source import short_name
 from crn_hub.losses import BestImage
 from crn_hub.losses.texture import TEXTURE_LAYERS

@@ -13,11 +13,9 @@ from tqdm import tqdm
 
 from crn_hub.classes import ClassSet, LayoutError
 from crn_hub.data import (
-    DataOptions,
     LabelReader,
     LabelSurvey,
     PairDataset,
-    class_colors,
     collections_of,
     dataset_license,
     describe_labels,
@@ -27,6 +25,8 @@ from crn_hub.data import (
     sources_of,
     spread,
 )
+from crn_hub.data_options import DataOptions
+from crn_hub.region_colors import class_colors
 from crn_hub.scenes import SCENE_CLASSES
 from crn_hub.styles import Style, choose_styles
 from crn_hub.training.arguments import Arguments
