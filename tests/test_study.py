@@ -185,10 +185,13 @@ def test_raters_are_given_sessions_that_they_have_not_seen(folder: Path, tmp_pat
         assert votes.place_of(rater) == (0, position)
         votes.cast(rater, Vote(0, position, "left", None, None, 900.0))
         votes.cast(rater, Vote(0, position, "right", None, None, 1.0))  # sent twice: the first one stays
-    assert votes.place_of(rater) == (1, 0)
+    assert votes.place_of(rater) is None  # until they want another one
+    assert votes.has_more(rater)
+    assert votes.place_of(rater, another=True) == (1, 0)
     for position in range(len(study.sessions[1])):
         votes.cast(rater, Vote(1, position, "right", None, None, 900.0))
-    assert votes.place_of(rater) is None
+    assert votes.place_of(rater, another=True) is None
+    assert not votes.has_more(rater)
     table = read_votes(tmp_path / "study", study)
     assert len(table) == sum(map(len, study.sessions))
     assert (table["won"] == (table["session"] == 0)).all()
@@ -235,12 +238,14 @@ def test_fifty_raters_at_once_lose_no_vote(folder: Path, tmp_path: Path) -> None
                 ballot = {"token": token, "session": pair["session"], "position": pair["position"], "chosen": chosen}
                 cast.append((pair["session"], pair["position"], chosen))
                 pair = client.post("/api/vote", json=ballot).json()
+                if pair["done"] and pair["more"]:
+                    pair = client.post("/api/next", json={"token": token, "another": True}).json()
             return cast
 
         with ThreadPoolExecutor(50) as pool:
             sent = [*pool.map(rate, range(50))]
     table = read_votes(place, Study.load(place))
-    assert len(table) == sum(map(len, sent)) == 50 * 26
+    assert len(table) == sum(map(len, sent)) == 50 * sum(map(len, Study.load(place).sessions))
     stored = Counter(
         (row.session, row.position, "left" if row.won else "right") for row in table.itertuples()
     )  # fmt: skip
@@ -348,14 +353,14 @@ def test_votes_are_copied_to_the_hub(
     assert len(read_votes(fetched, study)) == 8
     for text, message in (
         ("a,b\n1,2\n", "not readable as a copy of votes"),
-        (copy.read_text() + OTHER, "doesn't have"),
+        (copy.read_text() + OTHER, "are for another plan"),
     ):
         copy.write_text(text)
         assert crn(monkeypatch, "study", "report", fetched) == 2
         assert message in capsys.readouterr().err
 
 
-OTHER = "somebody,99,0,left,,,900,2026-11-27\n"  # a vote of another study
+OTHER = "somebody,99,0,left,,,900,400,1,2026-11-27,0123456789abcdef\n"  # a vote of another study
 
 
 def test_what_a_server_refuses(folder: Path, tmp_path: Path, hub: HubServer, home: Path) -> None:
@@ -382,6 +387,34 @@ def test_what_a_server_refuses(folder: Path, tmp_path: Path, hub: HubServer, hom
     )
     assert done.returncode == 2
     assert "the same crn study create makes what is missing" in done.stderr
+
+
+def test_votes_belong_to_the_plan_that_they_were_cast_for(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    place = copied(folder, tmp_path / "study")
+    study = json.loads((place / "study.json").read_text())
+    Votes(place, Study.load(place)).close()
+    (place / "study.json").write_text(json.dumps(study | {"passing": 0.7}))  # nobody has voted yet
+    with closing(Votes(place, Study.load(place))) as votes:
+        rater = votes.rater_of(votes.new_rater()) or ""
+        votes.cast(rater, Vote(*(votes.place_of(rater) or (0, 0)), "left", None, None, 900.0))
+    (place / "study.json").write_text(json.dumps(study | {"passing": 0.7, "title": "A better title"}))
+    assert len(read_votes(place, Study.load(place))) == 1
+    (place / "study.json").write_text(json.dumps(study | {"passing": 0.0}))
+    for command in ("report", "serve"):
+        assert crn(monkeypatch, "study", command, place) == 2
+        assert "study.json: it has been changed since the first vote" in capsys.readouterr().err
+    study["sessions"][0][0]["left"] = "nobody"
+    (place / "study.json").write_text(json.dumps(study))
+    assert crn(monkeypatch, "study", "report", place) == 2
+    assert "a pair shows nobody, which is none of its systems" in capsys.readouterr().err
+    (place / "study.json").write_bytes((folder / "study.json").read_bytes())
+    for file in place.glob("votes.db*"):
+        file.unlink()
+    (place / "votes.db").write_bytes(bytes(range(256)) * 20)
+    assert crn(monkeypatch, "study", "report", place) == 2
+    assert "votes.db: not usable as the database of a study's votes (file is not a database)" in capsys.readouterr().err
 
 
 def test_nothing_that_a_browser_gets_tells_the_systems_apart(folder: Path, tmp_path: Path) -> None:
@@ -413,7 +446,8 @@ def test_nothing_that_a_browser_gets_tells_the_systems_apart(folder: Path, tmp_p
         ballot = {"token": token, "session": pair["session"], "position": 5, "chosen": "left"}
         assert client.post("/api/vote", json=ballot).status_code == 409
         assert client.post("/api/vote", json=ballot | {"session": 99}).status_code == 409
-        assert client.post("/api/vote", json=ballot | {"chosen": "both"}).status_code == 422
+        for wrong in ({"chosen": "both"}, {"position": 2**70}, {"session": -1}):
+            assert client.post("/api/vote", json=ballot | wrong).status_code == 422
     png = io.BytesIO()
     Image.new("RGB", (3, 2), (9, 8, 7)).save(png, "PNG")
     longer = filled(png.getvalue(), 500)
@@ -564,6 +598,13 @@ def test_power_agrees_with_simulation(monkeypatch: pytest.MonkeyPatch, capsys: p
     assert "would take more than 100,000 raters" in capsys.readouterr().err
 
 
+def test_sessions_have_sentinels_for_the_pairs_that_they_have() -> None:
+    rows = divide_rows(range(8), 6, True, "unlimited", 1000, 0)
+    (session,) = plan_sessions(("a",), True, rows, "unlimited", 1000, 0)
+    assert [trial.sentinel for trial in session].count(True) == 1
+    assert len(session) == 7
+
+
 def test_a_report_has_tables_and_plots(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
                                        capsys: pytest.CaptureFixture[str]) -> None:  # fmt: skip
     study = Study.load(folder)
@@ -585,6 +626,11 @@ def test_a_report_has_tables_and_plots(folder: Path, tmp_path: Path, monkeypatch
     table = pd.read_csv(tmp_path / "report" / "preferences.csv")
     assert len(table) == 3 + 3 * 7
     assert (table["low"] <= table["share"]).all()
+    odd = {"good": "a$\\foo$", "weak": "<b>|c|*"}
+    renamed = votes.replace({"first": odd, "second": odd})
+    found = conclusions_of(Study(**{**vars(study), "systems": tuple(odd.values()), "mode": "limited"}), renamed)
+    write_report(found, tmp_path / "odd")
+    assert "\\<b\\>" in (tmp_path / "odd" / "report.md").read_text().partition("## Ranking")[2]
     assert "fixed before the first vote" in (tmp_path / "report" / "report.md").read_text()
     place = copied(folder, tmp_path / "study")
     assert crn(monkeypatch, "study", "report", place) == 2
@@ -633,7 +679,7 @@ ASKS_VOTE = "document.querySelector('#voting').dataset.asks === 'vote'"
 
 
 def wait_for_pair(tab: Page, before: str | None) -> str:
-    """The next pair on the page, which can be voted on; "" at the end."""
+    """The next pair on the page, which can be voted on, of another session if there is one; "" at the end."""
     tab.wait_for_function(
         """(before) => {
             const { pair, asks } = document.querySelector('#voting').dataset;
@@ -641,7 +687,12 @@ def wait_for_pair(tab: Page, before: str | None) -> str:
         }""",
         arg=before,
     )
-    return tab.locator("#voting").get_attribute("data-pair") or "" if tab.locator("#thanks").is_hidden() else ""
+    if tab.locator("#thanks").is_hidden():
+        return tab.locator("#voting").get_attribute("data-pair") or ""
+    if tab.locator("#another").is_hidden():
+        return ""
+    tab.locator("#another").click()
+    return wait_for_pair(tab, before)
 
 
 def practise(tab: Page) -> str:
@@ -738,12 +789,17 @@ def test_a_pair_is_seen_for_as_long_as_planned(
         tab.get_by_role("button", name="I agree").click()
         expect(tab.locator("#limited")).to_be_visible()
         tab.get_by_role("button", name="Start").click()
-        pairs = 1 + sum(map(len, study["sessions"]))
-        for _ in range(pairs):
+        pairs = 1 + len(study["sessions"][0])
+        for number in range(pairs):
             expect(tab.locator("#ready")).to_be_visible()
             tab.keyboard.press("ArrowLeft")  # not yet
             tab.keyboard.press("Space")
             tab.wait_for_function("document.querySelector('#pair').dataset.state === 'shown'")
+            if number == 1:  # a second look, which the vote says
+                tab.reload()
+                expect(tab.locator("#ready")).to_be_visible()
+                tab.keyboard.press("Space")
+                tab.wait_for_function("document.querySelector('#pair').dataset.state === 'shown'")
             tab.keyboard.press("ArrowLeft")  # nor now
             tab.wait_for_function(ASKS_VOTE)
             assert tab.locator("#pair").get_attribute("data-state") == "masked"
@@ -754,7 +810,79 @@ def test_a_pair_is_seen_for_as_long_as_planned(
     assert (table["won"] == 0).all()
     missed = (table["shown_ms"] - 1000 * table["exposure"]).abs()
     assert (missed[~table["off"]] < 35).all()  # a frame has 17 ms, here perhaps more
-    assert table["off"].mean() < 0.5
+    assert table["off"][0]  # of which there was a second look
+    assert table["off"][1:].mean() < 0.5
+    with served(place) as address, httpx.Client(base_url=address) as client:
+        token = client.post("/api/consent", json={}).json()["token"]
+        pair = client.post("/api/next", json={"token": token}).json()
+        ballot = {"token": token, "session": pair["session"], "position": 0, "chosen": "left"}
+        assert client.post("/api/vote", json=ballot).status_code == 422  # without the time that it was seen for
+
+
+def test_one_action_is_one_vote(folder: Path, tmp_path: Path, open_tab: Any) -> None:
+    place = copied(folder, tmp_path / "study")
+    with served(place) as address:
+        tab = open_tab(address)
+        practise(tab)
+        tab.locator("#left").dblclick(delay=20)
+        wait_for_pair(tab, "0/0")
+        expect(tab.locator("#count")).to_contain_text("1 of")
+        tab.keyboard.press("Space")  # for limited time; a picture that was clicked must not take it
+        tab.keyboard.press("Alt+ArrowRight")  # the browser's own
+        tab.wait_for_timeout(400)
+        expect(tab.locator("#count")).to_contain_text("1 of")
+        tab.locator("#right").focus()
+        tab.keyboard.down("Enter")
+        for _ in range(8):
+            tab.keyboard.down("Enter")  # held
+            tab.wait_for_timeout(60)
+        tab.keyboard.up("Enter")
+        wait_for_pair(tab, "0/1")
+        expect(tab.locator("#count")).to_contain_text("2 of")
+    assert [*read_votes(place, Study.load(place))["won"]] == [1, 0]
+
+
+def test_after_a_session_somebody_else_may_take_part(folder: Path, tmp_path: Path, open_tab: Any) -> None:
+    place = copied(folder, tmp_path / "study")
+    study = Study.load(place)
+    with served(place) as address:
+        tab = open_tab(address)
+        practise(tab)
+        for position in range(len(study.sessions[0])):
+            tab.wait_for_function(f"document.querySelector('#voting').dataset.pair === '0/{position}' && {ASKS_VOTE}")
+            tab.wait_for_timeout(220)
+            tab.keyboard.press("ArrowLeft")
+        expect(tab.get_by_role("heading", name="Thank you")).to_be_visible()
+        tab.reload()
+        expect(tab.get_by_role("button", name="Go on")).to_be_visible()
+        tab.get_by_role("button", name="Somebody else").click()
+        practise(tab)  # consents anew
+        expect(tab.locator("#count")).to_contain_text("0 of")
+    assert len(read_votes(place, study)) == len(study.sessions[0])
+
+
+@pytest.mark.parametrize(
+    ("screen", "size"), [((844, 390), (200, 400)), ((1280, 800), (512, 1024)), ((390, 844), (512, 512))]
+)
+def test_both_pictures_are_in_sight(
+    folder: Path, tmp_path: Path, open_tab: Any, screen: tuple[int, int], size: tuple[int, int]
+) -> None:
+    place = copied(folder, tmp_path / "study")
+    study = json.loads((place / "study.json").read_text()) | {"size": size}
+    (place / "study.json").write_text(json.dumps(study))
+    with served(place) as address:
+        tab = open_tab(address, *screen)
+        practise(tab)
+        boxes = [tab.locator(side).bounding_box() for side in ("#left", "#right")]
+        assert all(
+            box and box["y"] >= 0 and box["x"] >= 0 and box["y"] + box["height"] <= screen[1] for box in boxes
+        )  # fmt: skip
+        assert all(box and box["x"] + box["width"] <= screen[0] and box["width"] > 150 for box in boxes)
+        tab.keyboard.press("ArrowLeft")
+        wait_for_pair(tab, "0/0")
+    (width,) = read_votes(place, Study.load(place))["width_px"]
+    assert boxes[0]
+    assert width == pytest.approx(boxes[0]["width"], abs=0.1)
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

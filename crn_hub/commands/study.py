@@ -7,10 +7,11 @@ from cyclopts import App, Parameter
 from cyclopts.validators import Number
 
 from crn_hub.data_options import DataOptions
-from crn_hub.text import one_line
+from crn_hub.text import clause, one_line
 
 study = App(name="study", help="Ask people which of two pictures looks more like a photograph.")
 
+SMALLEST = 16  # pixels of a picture's height or width
 Share = Annotated[float, Parameter(validator=Number(gte=0, lte=1))]
 
 
@@ -76,7 +77,12 @@ def create(
     named = read_systems(systems)
     if len(named) < 2 and not real:
         raise ValueError("--systems: two systems are compared at least, or one with --real.")
-    text = CONSENT if consent is None else consent.read_text(encoding="utf-8").strip()
+    if min(size) < SMALLEST:
+        raise ValueError(f"--size {size[0]} {size[1]}: height and width must be {SMALLEST} pixels or more.")
+    try:
+        text = CONSENT if consent is None else consent.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ValueError(f"--consent {consent}: not readable as a text ({clause(error)}).") from error
     made = create_study(
         named, real, dataset, options, output, title=one_line(title), split=split, layouts=layouts, mode=mode,
         session=session, passing=passing, size=size, seed=seed, consent=text,

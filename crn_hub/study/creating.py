@@ -48,17 +48,17 @@ class PicturesOfFolder:
         files = {file.stem: file for file in sorted(folder.iterdir()) if file.suffix.lower() in SUFFIXES}
         numbers = {int(stem): file for stem, file in files.items() if stem.isdecimal()}
         rows: Any = data.rows
-        names = [rows[column] for column in NAMED_BY if column in getattr(rows, "column_names", ())]
+        columns = [column for column in NAMED_BY if column in getattr(rows, "column_names", ())]
+        names = [rows[column] for column in columns]
         self.name, self.data, self.key = name, data, short_name(str(folder))
         self._files: list[Path] = []
         for row in data.used:
             by_name = (files.get(str(values[row])) for values in names)
             found = next(filter(None, [*by_name, numbers.get(row)]), None)
             if found is None:
-                columns = some((column for column in NAMED_BY if names), 3)
+                or_by = f", or by a column of the data ({some(columns)})" if columns else ""
                 raise ValueError(
-                    f"{folder}: no picture of row {row}; name the files by the rows' numbers, such as {row}.png, or by "
-                    f"a column of the data ({columns})."
+                    f"{folder}: no picture of row {row}; name the files by the rows' numbers, such as {row}.png{or_by}."
                 )
             self._files.append(found)
 

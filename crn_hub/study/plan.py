@@ -5,6 +5,7 @@ side, which is more realistic; tasks of about 110 pairs, some of them sentinels,
 shown against a weak system. Pairs are shown until the vote, or for 1/8 to 8 seconds.
 """
 
+import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -80,6 +81,12 @@ class Study:
         return comparisons_of(self.systems, self.real)
 
     @property
+    def mark(self) -> str:
+        """Tells plans apart, whatever their title."""
+        content = {name: value for name, value in asdict(self).items() if name != "title"}
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
+
+    @property
     def weak(self) -> list[str]:
         """The systems that sentinels show photographs against."""
         sentinels = {name for session in self.sessions for t in session if t.sentinel for name in (t.left, t.right)}
@@ -113,6 +120,9 @@ class Study:
             sessions = tuple(tuple(Trial(**trial) for trial in session) for session in content.pop("sessions"))
             practice = tuple(Trial(**trial) for trial in content.pop("practice"))
             systems, size = tuple(content.pop("systems")), tuple(content.pop("size"))
+            shown = {name for trials in (*sessions, practice) for t in trials for name in (t.left, t.right)}
+            if unknown := sorted(shown - {REAL, *systems}):
+                raise ValueError(f"a pair shows {unknown[0]}, which is none of its systems")
             return cls(systems=systems, size=size, sessions=sessions, practice=practice, **content)
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise ValueError(f"{file}: not readable as a study ({clause(error)}).") from error
@@ -183,14 +193,15 @@ def plan_sessions(
         for row, swap, place in zip(rows.compared, swapped.tolist(), places.tolist(), strict=True):
             exposure = EXPOSURES[place] if mode == "limited" else None
             trials.append(Trial(row, *((second, first) if swap else (first, second)), exposure))
-    sentinels = _sentinels_in(mode, session)
     weak = [second for _, second in combinations(systems, 2)] if mode == "unlimited" else []
     weak = weak or [systems[-1]]
-    parts = np.array_split(rng.permutation(len(trials)), max(1, round(len(trials) / max(1, session - sentinels))))
+    pairs = max(1, session - _sentinels_in(mode, session))  # of a session, without sentinels
+    parts = np.array_split(rng.permutation(len(trials)), max(1, round(len(trials) / pairs)))
     turns = cycle(rows.sentinels)  # over all sessions, so that a row comes back as late as possible
     planned = []
     for part in parts:
         own = [trials[index] for index in part]
+        sentinels = _sentinels_in(mode, round(len(own) * session / pairs))  # few pairs have few sentinels
         places = np.sort(rng.choice(len(own) + sentinels, sentinels, replace=False))
         for place in places.tolist():
             sides = rng.permutation([REAL, rng.choice(weak)]).tolist()

@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -126,11 +126,11 @@ def _p(value: float) -> str:
     return "< 0.0001" if value < 1e-4 else f"{value:.4f}"
 
 
-def _rank_lines(found: Conclusions) -> list[str]:
+def _rank_lines(found: Conclusions, spelt: Callable[[str], str] = str) -> list[str]:
     lines = []
     for place, rank in enumerate(found.ranks, start=1):
         interval = "" if rank.interval is None else f" ({rank.interval[0]:+.2f} to {rank.interval[1]:+.2f})"
-        lines.append(f"{place}. {rank.system}: {rank.strength:+.2f}{interval}")
+        lines.append(f"{place}. {spelt(rank.system)}: {rank.strength:+.2f}{interval}")
     return lines
 
 
@@ -203,7 +203,7 @@ def _markdown(found: Conclusions) -> str:
         "## Ranking",
         "Strengths after Bradley and Terry: the logarithm of the odds of being preferred, relative to the mean; "
         "intervals by a bootstrap over raters.",
-        "\n".join(_rank_lines(found)),
+        "\n".join(_rank_lines(found, escape)),
         "\n\n".join(_further(found)),
         "## Protocol",
         f"{len(study.sessions)} sessions, {study.mode} time, pictures of {study.size[0]} x {study.size[1]} pixels "
@@ -232,6 +232,10 @@ def _save(figure: Any, stem: Path) -> list[Path]:
     return files
 
 
+def _label(preference: Preference, between: str) -> str:
+    return f"{preference.first}{between}over {preference.second}".replace("$", r"\$")  # else matplotlib reads a formula
+
+
 def _plot_preferences(found: Conclusions) -> Any:
     figure = _figure(7, 1.2 + 0.5 * len(found.preferences))
     axes = figure.subplots()
@@ -243,9 +247,7 @@ def _plot_preferences(found: Conclusions) -> Any:
             f"{preference.share:.0%}", (100 * preference.share, place), (0, 7), textcoords="offset points", ha="center"
         )
     axes.axvline(50, color="grey", lw=1, ls="--")
-    axes.set_yticks(
-        range(len(found.preferences)), [f"{one.first}\nover {one.second}" for one in found.preferences], fontsize=9
-    )
+    axes.set_yticks(range(len(found.preferences)), [_label(one, "\n") for one in found.preferences], fontsize=9)
     axes.set(xlim=(-6, 106), ylim=(len(found.preferences) - 0.4, -0.6), xlabel="preferred, % of votes")
     axes.grid(axis="x", alpha=0.3)
     return figure
@@ -259,8 +261,7 @@ def _plot_exposures(found: Conclusions) -> Any:
         shares = np.array([100 * preference.share for _, preference in line])
         bounds = np.array([preference.clustered or preference.interval for _, preference in line]) * 100
         errors = np.abs(bounds.T - shares)
-        first = line[0][1]
-        axes.errorbar(seconds, shares, errors, marker="o", capsize=3, label=f"{first.first} over {first.second}")
+        axes.errorbar(seconds, shares, errors, marker="o", capsize=3, label=_label(line[0][1], " "))
     axes.axhline(50, color="grey", lw=1, ls="--")
     axes.set_xscale("log", base=2)
     ticks = sorted({exposure for line in found.exposures for exposure, _ in line})

@@ -36,15 +36,23 @@ class Rater(BaseModel):
     token: str = Field(max_length=100)
 
 
+class Asking(Rater):
+    """Who wants a pair, and whether they go on after a session."""
+
+    another: bool = False
+
+
 class Ballot(Rater):
     """A vote, as the page sends it; see `Vote`."""
 
-    session: int
-    position: int
+    session: int = Field(ge=0, le=10**6)
+    position: int = Field(ge=0, le=10**6)
     chosen: Sides
     shown_ms: float | None = Field(None, ge=0, le=1e7)
     frame_ms: float | None = Field(None, ge=0, le=1e4)
     response_ms: float | None = Field(None, ge=0, le=1e9)
+    width_px: float | None = Field(None, ge=0, le=1e5)
+    looks: int | None = Field(None, ge=1, le=10**6)
 
 
 class Pages:
@@ -87,6 +95,7 @@ class Pages:
         """What is the same for all raters."""
         study, secret = self.study, self.votes.secret
         return {
+            "study": study.mark,
             "consent": study.facts["consent"],
             "limited": study.mode == "limited",
             "practice": [_shown(trial, f"practice/{n}", secret) for n, trial in enumerate(study.practice)],
@@ -98,15 +107,17 @@ class Pages:
         """A number for somebody who has consented."""
         return {"token": self.votes.new_rater()}
 
-    def next(self, asking: Rater) -> dict[str, Any]:
+    def next(self, asking: Asking) -> dict[str, Any]:
         """The pair that a rater votes on next."""
-        return self._next(self._rater_of(asking))
+        return self._next(self._rater_of(asking), asking.another)
 
     def vote(self, ballot: Ballot) -> dict[str, Any]:
         """Stores a vote, and then says which pair is next."""
         rater = self._rater_of(ballot)
-        if not 0 <= ballot.session < len(self.study.sessions):
+        if ballot.session >= len(self.study.sessions):
             raise HTTPException(409, f"there is no session {ballot.session}.")
+        if self.study.mode == "limited" and None in (ballot.shown_ms, ballot.frame_ms, ballot.looks):
+            raise HTTPException(422, "a vote of a study with limited time says how long the pair was seen.")
         try:
             self.votes.cast(rater, Vote(**ballot.model_dump(exclude={"token"})))
         except ValueError as error:
@@ -128,10 +139,10 @@ class Pages:
             raise HTTPException(401, "nobody has consented under this number.")
         return rater
 
-    def _next(self, rater: str) -> dict[str, Any]:
-        place = self.votes.place_of(rater)
+    def _next(self, rater: str, another: bool = False) -> dict[str, Any]:
+        place = self.votes.place_of(rater, another)
         if place is None:
-            return {"done": True}
+            return {"done": True, "more": self.votes.has_more(rater)}
         (session, position), secret = place, self.votes.secret
         pair = _shown(self.study.sessions[session][position], f"{session}/{position}", secret)
         of = len(self.study.sessions[session])

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import uvicorn
 from fastapi import FastAPI
-from huggingface_hub import CommitScheduler
+from huggingface_hub import CommitScheduler, HfApi
 
 from crn_hub.files import write_text
 from crn_hub.hub.client_errors import push_errors
@@ -38,16 +38,18 @@ class VotesMirror(CommitScheduler):
 
     def __init__(self, folder: Path, votes: Votes, repo_id: str):
         self._votes, self._mirror = votes, folder / MIRROR
+        with push_errors(f"--mirror {repo_id}: the votes could not be copied there"):
+            api = HfApi()
+            api.create_repo(repo_id, repo_type="dataset", private=True, exist_ok=True)
+            is_private = api.repo_info(repo_id, repo_type="dataset").private
+        if not is_private:
+            raise ValueError(f"--mirror {repo_id}: this data set is public; choose a private or a new one.")
         self._mirror.mkdir(exist_ok=True)
         write_text(self._mirror / MANIFEST, (folder / MANIFEST).read_text(encoding="utf-8"))
         with push_errors(f"--mirror {repo_id}: the votes could not be copied there"):
             super().__init__(
-                repo_id=repo_id, repo_type="dataset", folder_path=self._mirror, every=MINUTES, private=True
+                repo_id=repo_id, repo_type="dataset", folder_path=self._mirror, every=MINUTES, private=True, hf_api=api
             )  # fmt: skip
-            is_private = self.api.repo_info(repo_id, repo_type="dataset").private
-        if not is_private:
-            self.stop()
-            raise ValueError(f"--mirror {repo_id}: this data set is public; choose a private or a new one.")
 
     def push_to_hub(self):  # type: ignore[no-untyped-def]  # as the scheduler declares it
         """What the scheduler does every few minutes."""
@@ -76,6 +78,8 @@ def serve_study(folder: Path, host: str, port: int, mirror: str | None) -> None:
     study = Study.load(folder)
     if mirror is not None:
         check_repo_id(mirror)
+        if "/" not in mirror:
+            raise ValueError(f"--mirror {mirror}: must be organisation/name.")
     try:
         listening = socket.create_server((host, port))
     except OSError as error:

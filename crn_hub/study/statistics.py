@@ -31,7 +31,7 @@ class Preference:
         wins: for the first.
         interval: of the first one's share, by Wilson.
         clustered: the same with raters drawn instead of votes (bootstrap); None with fewer than two raters, and where
-            all have voted alike, of which a bootstrap would make an interval without width.
+            all of them have the same share, of which a bootstrap makes an interval without width.
         p: of an exact two-sided binomial test against one half.
         corrected: p corrected for the number of comparisons, by Holm.
     """
@@ -162,12 +162,12 @@ def _won(votes: pd.DataFrame, first: str, second: str) -> pd.Series:
 def _clustered_share(won: pd.Series, seed: int) -> tuple[float, float] | None:
     """The interval of a share when raters are drawn, each with all of their votes."""
     of_rater = won.groupby(level=0).agg(["sum", "count"]).to_numpy()
-    if len(of_rater) < 2 or won.nunique() < 2:
+    if len(of_rater) < 2:
         return None
     rng = np.random.default_rng(seed)
     drawn = rng.multinomial(len(of_rater), np.full(len(of_rater), 1 / len(of_rater)), BOOTSTRAP) @ of_rater
     low, high = _quantiles(drawn[:, 0] / drawn[:, 1])
-    return float(low), float(high)
+    return (float(low), float(high)) if low < high else None
 
 
 def _quantiles(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

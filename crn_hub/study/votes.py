@@ -24,10 +24,11 @@ from crn_hub.text import clause
 
 FILE = "votes.db"
 COPIES = "votes-*.csv"  # tables of other databases of the same study, as `Votes.copy` writes them
-COPIED = ("rater", "session", "position", "chosen", "shown_ms", "frame_ms", "response_ms", "cast_at")
+MEASURED = ("shown_ms", "frame_ms", "response_ms", "width_px", "looks")
+COPIED = ("rater", "session", "position", "chosen", *MEASURED, "cast_at")
 COLUMNS = (
     *("rater", "session", "position", "row", "first", "second", "won", "exposure", "sentinel", "off"),
-    *("shown_ms", "response_ms"),
+    *("shown_ms", "response_ms", "width_px"),
 )
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS secrets (name TEXT PRIMARY KEY, value TEXT NOT NULL);
@@ -38,7 +39,7 @@ CREATE TABLE IF NOT EXISTS sessions (
 );
 CREATE TABLE IF NOT EXISTS votes (
     rater TEXT NOT NULL, session INTEGER NOT NULL, position INTEGER NOT NULL, chosen TEXT NOT NULL,
-    shown_ms REAL, frame_ms REAL, response_ms REAL, cast_at TEXT NOT NULL,
+    shown_ms REAL, frame_ms REAL, response_ms REAL, width_px REAL, looks INTEGER, cast_at TEXT NOT NULL,
     PRIMARY KEY (rater, session, position), FOREIGN KEY (rater, session) REFERENCES sessions
 );
 """
@@ -53,6 +54,8 @@ class Vote:
         shown_ms: for how long the pair was seen, as the page's frames tell; None without a limit.
         frame_ms: how long a frame of that page is.
         response_ms: from the pair's appearance to the vote.
+        width_px: of each picture on the rater's screen, in pixels of the page.
+        looks: how often the pair has been shown: more than once if the page was reloaded.
     """
 
     session: int
@@ -61,6 +64,8 @@ class Vote:
     shown_ms: float | None
     frame_ms: float | None
     response_ms: float | None
+    width_px: float | None = None
+    looks: int | None = None
 
 
 class Votes:
@@ -69,18 +74,33 @@ class Votes:
     Args:
         folder: of the study.
         study: its plan.
+
+    Raises:
+        ValueError: if the file is no database of votes, or has votes for another plan.
     """
 
     def __init__(self, folder: Path, study: Study):
         self._study = study
         self._lock = threading.Lock()
         self._connection = sqlite3.connect(folder / FILE, timeout=30, isolation_level=None, check_same_thread=False)
-        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
-            self._connection.execute(f"PRAGMA {pragma}")
-        self._connection.executescript(SCHEMA)
-        with self._transaction() as run:
-            run("INSERT OR IGNORE INTO secrets VALUES ('pictures', ?)", (secrets.token_hex(32),))
-            self.secret: str = run("SELECT value FROM secrets WHERE name = 'pictures'").fetchone()[0]
+        try:
+            for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+                self._connection.execute(f"PRAGMA {pragma}")
+            self._connection.executescript(SCHEMA)
+            with self._transaction() as run:
+                run("INSERT OR IGNORE INTO secrets VALUES ('pictures', ?)", (secrets.token_hex(32),))
+                if run("SELECT 1 FROM votes LIMIT 1").fetchone() is None:
+                    run("INSERT OR REPLACE INTO secrets VALUES ('plan', ?)", (study.mark,))
+                known: dict[str, str] = dict(run("SELECT name, value FROM secrets").fetchall())
+        except sqlite3.Error as error:
+            self._connection.close()
+            raise ValueError(
+                f"{folder / FILE}: not usable as the database of a study's votes ({clause(error)})."
+            ) from error
+        if known["plan"] != study.mark:
+            self._connection.close()
+            raise ValueError(f"{folder / MANIFEST}: it has been changed since the first vote in {FILE} was cast.")
+        self.secret = known["pictures"]
 
     def close(self) -> None:
         """Ends the connection; all votes are on the disk already."""
@@ -111,10 +131,11 @@ class Votes:
             row = self._connection.execute("SELECT rater FROM raters WHERE token = ?", (_hashed(token),)).fetchone()
         return row[0] if row else None
 
-    def place_of(self, rater: str) -> tuple[int, int] | None:
-        """The session that a rater is in, and the position of the next pair; None if all sessions are done.
+    def place_of(self, rater: str, another: bool = False) -> tuple[int, int] | None:
+        """The session that a rater is in, and the position of the next pair; None at the end.
 
-        A rater who has none, or is through with it, is given the one that the fewest others have been given.
+        A rater who has had none is given the one that the fewest others have been given; one who is through with it,
+        if they want `another`.
         """
         count = len(self._study.sessions)
         with self._transaction() as run:
@@ -130,11 +151,17 @@ class Votes:
                     return session, voted
             given = dict(run("SELECT session, COUNT(*) FROM sessions GROUP BY session").fetchall())
             free = [session for session in range(count) if session not in own]
-            if not free:
+            if not free or (own and not another):
                 return None
             session = min(free, key=lambda one: (given.get(one, 0), one))
             run("INSERT INTO sessions VALUES (?, ?, ?)", (rater, session, _now()))
             return session, 0
+
+    def has_more(self, rater: str) -> bool:
+        """Whether there are sessions that a rater has not been given."""
+        with self._lock:
+            (had,) = self._connection.execute("SELECT COUNT(*) FROM sessions WHERE rater = ?", (rater,)).fetchone()
+        return int(had) < len(self._study.sessions)
 
     def cast(self, rater: str, vote: Vote) -> None:
         """Stores a vote; one that has been stored already is left as it is.
@@ -155,13 +182,9 @@ class Votes:
                 raise ValueError(
                     f"a vote for pair {vote.position} of session {vote.session}, which is not the next one."
                 )
-            run(
-                "INSERT INTO votes VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-                (
-                    rater, vote.session, vote.position, vote.chosen, vote.shown_ms, vote.frame_ms, vote.response_ms,
-                    _now(),
-                ),
-            )  # fmt: skip
+            measured = [getattr(vote, name) for name in MEASURED]
+            values = (rater, vote.session, vote.position, vote.chosen, *measured, _now())
+            run(f"INSERT INTO votes ({', '.join(COPIED)}) VALUES ({', '.join('?' * len(COPIED))})", values)
 
     def cast_votes(self) -> pd.DataFrame:
         """All votes with the columns `COPIED`, in the order in which a rater cast them."""
@@ -174,7 +197,7 @@ class Votes:
     def copy(self, folder: Path) -> None:
         """Writes the votes as a table to a file that no other database writes, if there are new ones."""
         name = COPIES.replace("*", hashlib.sha256(self.secret.encode()).hexdigest()[:8])
-        text = self.cast_votes().to_csv(index=False)
+        text = self.cast_votes().assign(plan=self._study.mark).to_csv(index=False)
         if not (folder / name).is_file() or (folder / name).read_text(encoding="utf-8") != text:
             write_text(folder / name, text)
 
@@ -194,17 +217,16 @@ def read_votes(folder: Path, study: Study) -> pd.DataFrame:
             votes.close()
     for file in sorted(folder.glob(COPIES)):
         try:
-            found.append(pd.read_csv(file, usecols=list(COPIED), dtype={"rater": str}))
+            copy = pd.read_csv(file, usecols=[*COPIED, "plan"], dtype={"rater": str, "plan": str})
         except (ValueError, UnicodeDecodeError) as error:
             raise ValueError(f"{file}: not readable as a copy of votes ({clause(error)}).") from error
+        if (copy.pop("plan") != study.mark).any():
+            raise ValueError(f"{file}: its votes are for another plan than that of {MANIFEST}.")
+        found.append(copy)
     if not found:
         return votes_table(study, pd.DataFrame(columns=COPIED))
     # The copies of a database may lie beside it: a vote counts once.
-    together = pd.concat(found).drop_duplicates(["rater", "session", "position"])
-    try:
-        return votes_table(study, together)
-    except IndexError:
-        raise ValueError(f"{folder}: its votes are for pairs that {MANIFEST} doesn't have.") from None
+    return votes_table(study, pd.concat(found).drop_duplicates(["rater", "session", "position"]))
 
 
 def votes_table(study: Study, cast: pd.DataFrame) -> pd.DataFrame:
@@ -213,22 +235,21 @@ def votes_table(study: Study, cast: pd.DataFrame) -> pd.DataFrame:
     Args:
         study: the plan.
         cast: as `Votes.cast_votes` gives them.
-
-    Raises:
-        IndexError: if the study has no such pairs.
     """
     records = []
-    for vote in cast.itertuples():
+    for vote in cast.astype(dict.fromkeys(MEASURED, float)).itertuples():
         trial = study.sessions[vote.session][vote.position]
-        missed = None if trial.exposure is None else abs(vote.shown_ms - 1000 * trial.exposure)
+        # An exposure that the page couldn't measure is NaN, which is not within a frame either.
+        is_seen = trial.exposure is None or (
+            abs(vote.shown_ms - 1000 * trial.exposure) <= vote.frame_ms and vote.looks <= 1
+        )
         records.append(
             {
                 "rater": vote.rater, "session": vote.session, "position": vote.position, "row": trial.row,
                 "first": trial.left, "second": trial.right, "won": int(vote.chosen == "left"),
                 "exposure": float("nan") if trial.exposure is None else trial.exposure,
-                # An exposure that the page couldn't measure is NaN, which is not within a frame either.
-                "sentinel": trial.sentinel, "off": missed is not None and not missed <= vote.frame_ms,
-                "shown_ms": vote.shown_ms, "response_ms": vote.response_ms,
+                "sentinel": trial.sentinel, "off": not is_seen, "shown_ms": vote.shown_ms,
+                "response_ms": vote.response_ms, "width_px": vote.width_px,
             }
         )  # fmt: skip
     table = pd.DataFrame(records, columns=COLUMNS)

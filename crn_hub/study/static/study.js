@@ -6,7 +6,7 @@ const SECTIONS = ["welcome", "explain", "voting", "thanks"];
 const FRAMES = 20; // intervals by which the length of a frame is judged
 const RETRY = 2000; // milliseconds
 
-const TOKEN = "study/token", PRACTISED = "study/practised"; // in the browser's storage
+const SOONEST = 200; // milliseconds of a pair without limit before which nobody has chosen: the second of two clicks
 
 let about, token;
 let waiting = null; // called with "left", "right" or "ready" when the rater has chosen that
@@ -40,18 +40,21 @@ async function ask(path, body) {
 
 const askJson = async (path, body) => (await ask(path, body)).json();
 
-/* Where storage is forbidden, as in some frames of other sites, a reload begins anew. */
-function recall(key) {
+/* What the browser keeps of this study. Where storage is forbidden, as in some frames of other sites, a reload begins
+   anew. */
+const keyOf = (name) => "study/" + about.study + "/" + name;
+
+function recall(name) {
   try {
-    return localStorage.getItem(key);
+    return localStorage.getItem(keyOf(name));
   } catch {
     return null;
   }
 }
 
-function remember(key, value) {
+function remember(name, value) {
   try {
-    localStorage.setItem(key, value);
+    localStorage.setItem(keyOf(name), value);
   } catch {
     // See above.
   }
@@ -126,6 +129,7 @@ function answerTo(question, answers) {
       if (!answers.includes(answer)) return false;
       waiting = null;
       $("voting").dataset.asks = "";
+      document.activeElement?.blur(); // a key that is held would choose in the next pair, too
       done(answer);
       return true;
     };
@@ -139,31 +143,44 @@ async function whenReady() {
   $("ready").hidden = true;
 }
 
+/* How often the pair at a place has been shown; more than once if the page was reloaded. */
+function countLook(place) {
+  const [before, count] = (recall("looks") ?? "").split(" ");
+  const looks = before === place ? Number(count) + 1 : 1;
+  remember("looks", place + " " + looks);
+  return looks;
+}
+
 /* Shows a pair and returns the vote on it. */
 async function judge(pair, done, of, practice) {
-  $("voting").dataset.pair = practice ? "practice" : pair.session + "/" + pair.position;
+  const place = practice ? "practice" : pair.session + "/" + pair.position;
+  $("voting").dataset.pair = place;
   $("count").textContent = practice ? "practice " + (done + 1) + " of " + of : done + " of " + of;
   $("bar").max = of;
   $("bar").value = done;
   await load(pair);
   drawMasks();
   const frame = pair.exposure === null ? null : (await Promise.all([frameLength(), whenReady()]))[0];
+  const looks = countLook(place);
   const { begun, shown } = await expose(pair.exposure, frame);
   for (const key of Object.values(pair.following ?? {})) fetchPicture(key).catch(() => {}); // `load` asks again
+  if (pair.exposure === null) await pause(SOONEST);
   const chosen = await answerTo("vote", ["left", "right"]);
   $("pair").dataset.state = "blank";
-  return { chosen, shown_ms: shown, frame_ms: frame, response_ms: performance.now() - begun };
+  const { width } = $("left").getBoundingClientRect();
+  return { chosen, shown_ms: shown, frame_ms: frame, response_ms: performance.now() - begun, width_px: width, looks };
 }
 
 async function practise() {
   const { practice } = about;
   for (const [number, pair] of practice.entries()) await judge(pair, number, practice.length, true);
-  remember(PRACTISED, token);
+  remember("practised", token);
 }
 
-async function vote() {
-  let pair = await askJson("api/next", { token });
-  const begins = !pair.done && pair.position === 0 && recall(PRACTISED) !== token;
+/* All pairs of a session, or what is left of it; returns whether there are more sessions. */
+async function vote(another) {
+  let pair = await askJson("api/next", { token, another });
+  const begins = !pair.done && pair.position === 0 && recall("practised") !== token;
   if (begins) {
     show("explain");
     await new Promise((done) => { $("start").onclick = done; });
@@ -175,13 +192,30 @@ async function vote() {
     const ballot = await judge(pair, pair.position, pair.of, false);
     pair = await askJson("api/vote", { token, session: pair.session, position: pair.position, ...ballot });
   }
+  return pair.more;
+}
+
+/* Thanks; returns whether the rater wants another session. If not, somebody else takes part. */
+function thank(more) {
   show("thanks");
+  $("more").hidden = !more;
+  return new Promise((done) => {
+    $("another").onclick = () => {
+      show("voting"); // whose next pair is on its way
+      done(true);
+    };
+    $("other").onclick = () => done(false);
+  });
 }
 
 function listen() {
-  for (const side of ["left", "right"]) $(side).onclick = () => waiting?.(side);
+  for (const side of ["left", "right"]) {
+    $(side).onclick = () => waiting?.(side);
+    $(side).onmousedown = (event) => event.preventDefault(); // no focus, which would take the next space for a click
+  }
   $("ready").onclick = () => waiting?.("ready");
   document.addEventListener("keydown", (event) => {
+    if (event.altKey || event.ctrlKey || event.metaKey || event.shiftKey) return; // the browser's own
     const side = { ArrowLeft: "left", ArrowRight: "right", " ": "ready" }[event.key];
     if (side && !event.repeat && waiting?.(side)) event.preventDefault();
   });
@@ -197,16 +231,18 @@ async function start() {
   $("limited").hidden = !about.limited;
   $("ready").hidden = true;
   listen();
-  token = recall(TOKEN);
+  token = recall("token");
+  let another = false;
   for (;;) {
     if (!token) {
       show("welcome");
       await new Promise((done) => { $("agree").onclick = done; });
       token = (await askJson("api/consent", {})).token;
-      remember(TOKEN, token);
+      remember("token", token);
     }
     try {
-      return await vote();
+      another = await thank(await vote(another));
+      if (!another) token = null;
     } catch (error) {
       if (error.status === 409) continue; // another tab has voted in the meantime: the server says what comes next
       if (error.status === 401) token = null; // of another study at the same address
