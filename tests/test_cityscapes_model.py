@@ -104,7 +104,7 @@ def test_demo_opens_with_the_palette_of_the_19_classes(
         assert tab.locator(".lp-chip span:nth-of-type(2)").all_inner_texts() == [*CITYSCAPES.names, "unlabelled"]
         expect(tab.locator("#facts")).to_contain_text("19 classes")
         expect(tab.locator(".lp-output")).to_have_count(converted.num_images)
-        tab.locator("#controls input[type=file]").set_input_files(official_files(street, tmp_path)[0])
+        tab.locator("#open-layout input[type=file]").set_input_files(official_files(street, tmp_path)[0])
         settled(tab, 1)
         expect(tab.locator(".lp-notes li")).to_contain_text("raw Cityscapes ids were converted to train ids")
         assert np.array_equal(plane(tab), street)
