@@ -75,7 +75,7 @@ def test_shapes_and_base_size() -> None:
 def test_refinement_module_normalises_each_sample_over_all_its_channels() -> None:
     module = RefinementModule(3, 5)
     normalised: list[torch.Tensor] = []
-    module.norm2.register_forward_hook(lambda _module, _inputs, output: normalised.append(output.detach()))
+    module.norm2.register_forward_hook(lambda _module, _inputs, output: normalised.append(output.detach().clone()))
     module(torch.randn(2, 3, 8, 8) * 7 + 3)
     assert torch.allclose(normalised[0].mean(dim=(1, 2, 3)), torch.zeros(2), atol=1e-5)
     assert torch.allclose(normalised[0].std(dim=(1, 2, 3)), torch.ones(2), atol=0.01)

@@ -59,17 +59,22 @@ class RefinementModule(nn.Module):
         The first module has only the layout. Before the layout's classes may come the colours of its regions (3
         channels). The noise is two planes (B, 1, H, W), or none.
         """
-        x = layout
-        if before is not None:
+        if before is None:
+            x = self.conv1(layout)
+        else:
+            # The convolution of features and layout together, as the sum of one of each: nothing needs to be put side
+            # by side in memory, and training needs no gradient for the layout.
             before = F.interpolate(before, layout.shape[-2:], mode="bilinear", align_corners=True)
-            x = torch.cat([before, layout.to(before.dtype)], dim=1)
-        x = self.norm1(self.conv1(x))
+            of_features, of_layout = self.conv1.weight.split([before.shape[1], layout.shape[1]], dim=1)
+            x = F.conv2d(before, of_features, padding=1)
+            x.add_(F.conv2d(layout.to(before.dtype), of_layout, padding=1))
+        x = self.norm1(x)
         if noise:
-            x = x + self.noise1[:, None, None] * noise[0]
-        x = self.norm2(self.conv2(F.leaky_relu(x, 0.2)))
+            x.addcmul_(self.noise1[:, None, None], noise[0])
+        x = self.norm2(self.conv2(F.leaky_relu_(x, 0.2)))
         if noise:
-            x = x + self.noise2[:, None, None] * noise[1]
-        return F.leaky_relu(x, 0.2)
+            x.addcmul_(self.noise2[:, None, None], noise[1])
+        return F.leaky_relu_(x, 0.2)
 
 
 def _noise_weights(channels: int) -> Tensor:
@@ -307,13 +312,14 @@ class CRN(HubModel):
                 raise ValueError("this network takes no colours of regions.")
             return None
         if colors is None:
-            return torch.einsum("bnhw,nc->bchw", one_hot, self.default_colors.to(one_hot.dtype))
+            colors = torch.einsum("bnhw,nc->bchw", one_hot, self.default_colors.to(one_hot.dtype))
+            return self._laid_out(colors)
         wanted = (len(one_hot), 3, *self.size)
         if not isinstance(colors, Tensor):
             raise ValueError(f"colors must be a tensor, floating point {wanted}, not {type(colors).__name__}.")
         if tuple(colors.shape) != wanted or not colors.is_floating_point():
             raise ValueError(f"colors must be floating point {wanted}, not {colors.dtype} {tuple(colors.shape)}.")
-        return colors.to(one_hot)
+        return self._laid_out(colors.to(one_hot))
 
     def _planes(self, batch: int, noise: Sequence[Tensor] | None) -> list[Tensor]:
         """The planes of noise, in the type and on the device of the weights; [] if the network takes none."""

@@ -191,7 +191,16 @@ class HubModel(nn.Module, ABC):
     def _one_hot(self, ids: Tensor) -> Tensor:
         """Ids as `forward` takes them -> (B, n + 1, H, W), in the type of the weights."""
         check_ids(ids, self.size, len(self.classes))
-        return one_hot(ids, len(self.classes), next(self.to_images.parameters()).dtype)
+        return self._laid_out(one_hot(ids, len(self.classes), next(self.to_images.parameters()).dtype))
+
+    @staticmethod
+    def _laid_out(inputs: Tensor) -> Tensor:
+        """The inputs (B, C, H, W) as the device likes them in memory; what is computed from them follows.
+
+        On a CPU a network takes half the time if the channels of a pixel lie together (benchmarks/synthesis.py). On a
+        GPU it depends on card and precision, which is why `--channels_last` is an option of training.
+        """
+        return inputs.contiguous(memory_format=torch.channels_last) if inputs.device.type == "cpu" else inputs
 
     def _run(self, block: Callable[..., Tensor], *inputs: Any) -> Tensor:
         """Runs a part of the network; with gradient checkpointing, its inner features aren't kept."""
