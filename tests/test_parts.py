@@ -14,7 +14,7 @@ from torch import Tensor
 from crn_hub import CRN, ClassSet
 from crn_hub.data import PairDataset, scene_rows
 from crn_hub.losses import PerceptualLoss
-from crn_hub.losses.texture import TEXTURE_LAYERS, TextureLoss
+from crn_hub.losses.texture import TEXTURE_LAYERS, TextureLoss, _Places
 from crn_hub.pictures import from_255
 from crn_hub.region_colors import JITTER, SMALLEST, class_colors, region_colors
 from crn_hub.scenes import street_scene
@@ -255,6 +255,22 @@ def test_textures_in_other_places_cost_less_than_none(loss: TextureLoss) -> None
     assert float(loss(*seen(texture, texture, ids))[0]) == pytest.approx(0, abs=1e-5)
     assert terms["moved"]["conv1_2"] > 0.9 * terms["flat"]["conv1_2"]
     assert terms["moved"]["texture"] < 0.3 * terms["flat"]["texture"]
+
+
+def test_cpu_and_gpu_compare_the_same_values(loss: TextureLoss) -> None:
+    """The CPU sorts group by group, a GPU all groups in one table."""
+    rng = np.random.default_rng(0)
+    counts = rng.integers(0, 60, (3, 5)) * rng.integers(0, 2, (3, 5))
+    counts[0, 0], counts[1, 1] = 5000, 9  # more than are compared, and the fewest
+    places = _Places.draw(counts, None, rng)
+    one, other = (torch.randn(places.indices.shape[1], 4, requires_grad=True) for _ in range(2))
+    slots = torch.from_numpy(places.indices[1])
+    in_table = (places._table(one, slots) - places._table(other, slots)).abs().sum(dim=(0, 2))
+    in_groups = places.distances(one, other, slots)
+    assert len(in_groups) == len(places.sizes) > 3
+    assert torch.allclose(in_groups, in_table, rtol=1e-5)
+    gradients = [torch.autograd.grad(found.square().sum(), (one, other)) for found in (in_table, in_groups)]
+    assert all(torch.allclose(a, b, rtol=1e-4) for a, b in zip(*gradients, strict=True))
 
 
 def test_terms_add_up_and_the_weight_grows_at_first(loss: TextureLoss) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from crn_hub.losses.loss import Loss, Seen
@@ -152,15 +153,21 @@ def _texture_distance(
     # A GPU takes longer to begin these small operations than to do them: what the CPU can prepare goes over at once.
     chosen, slots, samples, groups = _to(masks, places.indices)
     place = inside.flatten(2).flatten(0, 1).nonzero()[chosen, 1]  # row * width + column
-    image = best.flatten()[groups]
-    projections = _to(masks, directions)
-    one, other = (
-        places.sorted(projections @ features.T, slots)
-        for features in (images.flatten(3)[samples, image, :, place], photographs.flatten(2)[samples, :, place])
+    image = samples * images.shape[1] + best.flatten()[groups]
+    projections = _to(masks, directions).T
+    apart = places.distances(
+        _features_at(images.flatten(0, 1), image, place) @ projections,
+        _features_at(photographs, samples, place) @ projections,
+        slots,
     )
     units = photographs.abs().mean(dim=(1, 2, 3)).clamp(min=1e-6)  # of the distance, (B,)
-    weights = _to(masks, places.weights) / units[:, None]  # (B, G)
-    return ((one - other).abs().sum(dim=(0, 2)) * weights).sum()
+    return (apart * (_to(masks, places.weights) / units[:, None])).sum()
+
+
+def _features_at(features: Tensor, samples: Tensor, places: Tensor) -> Tensor:
+    """(N, C, h, w), and M numbers of samples and of places in them -> (M, C)."""
+    rows = features.permute(0, 2, 3, 1).flatten(0, 2)  # copies nothing: the features are channels_last
+    return F.embedding(samples * (features.shape[-2] * features.shape[-1]) + places, rows)
 
 
 @dataclass(frozen=True)
@@ -208,14 +215,32 @@ class _Places:
         weights[samples, np.arange(len(groups))] = shares / sizes / PROJECTIONS / len(counts)
         return cls(indices, sizes, weights)
 
-    def sorted(self, values: Tensor, slots: Tensor) -> Tensor:
-        """(P, M) -> (P, G, most), the values of each group in order, at the end of each row one and the same number.
+    def distances(self, one: Tensor, other: Tensor, slots: Tensor) -> Tensor:
+        """(M, P) twice, M places on P projections -> (G,): how far the values of each group are apart, in order.
+
+        That is the sum over projections and over pairs of the k-th smallest values of one and the other.
+        """
+        if one.device.type == "cpu":
+            apart = (self._in_order(one) - self._in_order(other)).abs().sum(dim=0)
+            return torch.stack([group.sum() for group in apart.split(self.sizes.tolist())])
+        return (self._table(one, slots) - self._table(other, slots)).abs().sum(dim=(0, 2))
+
+    def _in_order(self, values: Tensor) -> Tensor:
+        """(M, P) -> (P, M), the values of each group in order. NumPy sorts several times as fast as PyTorch here."""
+        rows = values.T.contiguous()
+        starts = np.cumsum(self.sizes)[:-1]
+        groups = np.split(rows.detach().numpy(), starts, axis=1)
+        order = [start + np.argsort(group, axis=1) for start, group in zip([0, *starts], groups, strict=True)]
+        return rows.gather(1, torch.from_numpy(np.concatenate(order, axis=1)))
+
+    def _table(self, values: Tensor, slots: Tensor) -> Tensor:
+        """(M, P) -> (P, G, most), the values of each group in order, at the end of each row one and the same number.
 
         One call sorts all groups.
         """
         most = int(self.sizes.max())
-        table = values.new_full((len(values), len(self.sizes) * most), torch.finfo(values.dtype).max)
-        table[:, slots] = values
+        table = values.new_full((values.shape[1], len(self.sizes) * most), torch.finfo(values.dtype).max)
+        table[:, slots] = values.T
         return table.unflatten(1, (len(self.sizes), most)).sort(dim=2).values
 
 

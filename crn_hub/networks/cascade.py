@@ -7,6 +7,7 @@ what people have: order of concatenation, aligned corners, area averaging, order
 import reprlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any, TypeVar, cast, overload
 
 import numpy as np
@@ -75,6 +76,12 @@ class RefinementModule(nn.Module):
         if noise:
             x.addcmul_(self.noise2[:, None, None], noise[1])
         return F.leaky_relu_(x, 0.2)
+
+
+@lru_cache(maxsize=24)  # all planes of a seed for the largest networks: a painter's seed stays the same
+def _noise_plane(seed: int, index: int, size: tuple[int, int]) -> np.ndarray:
+    """The plane of noise at a normalisation, counted from the coarsest; not to be written to."""
+    return np.random.default_rng((seed, index)).standard_normal(size, np.float32)
 
 
 def _noise_weights(channels: int) -> Tensor:
@@ -186,8 +193,7 @@ class CRN(HubModel):
             raise ValueError("noise is for one layout or more, not for none.")
         planes = []
         for index, size in enumerate(size for size in self._sizes for _ in range(2)):
-            drawn = {s: np.random.default_rng((s, index)).standard_normal(size, np.float32) for s in {*seeds}}
-            planes.append(torch.from_numpy(np.stack([drawn[s] for s in seeds]))[:, None])
+            planes.append(torch.from_numpy(np.stack([_noise_plane(one, index, size) for one in seeds]))[:, None])
         return planes
 
     # -- styles --------------------------------------------------------------------------------------
