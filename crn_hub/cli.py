@@ -7,6 +7,7 @@ from cyclopts import App, CycloptsError, Parameter
 from huggingface_hub.utils import logging as hub_logging
 from safetensors import SafetensorError
 
+from crn_hub.commands.benchmark import benchmark
 from crn_hub.commands.convert_tf import convert_tf
 from crn_hub.commands.dataset import dataset
 from crn_hub.commands.evaluate import evaluate
@@ -17,7 +18,7 @@ from crn_hub.commands.synthesize import synthesize
 from crn_hub.commands.train_segmenter import train_segmenter
 from crn_hub.text import one_line
 
-COMMANDS = (synthesize, segment, convert_tf, dataset, train_segmenter, evaluate, study, info)
+COMMANDS = (synthesize, segment, convert_tf, dataset, train_segmenter, evaluate, study, benchmark, info)
 
 app = App(
     name="crn",

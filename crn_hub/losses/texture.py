@@ -59,7 +59,7 @@ class TextureLoss(Loss):
             given = perceptual.features_of(images)
             errors = perceptual.errors(given, wanted, masks)
             loss, terms = perceptual.total(errors)
-            texture = self._distance(given, wanted, masks, perceptual.best(errors))
+            texture = self.distance(given, wanted, masks, perceptual.best(errors))
         return loss + texture, {**terms, "texture": texture.detach()}
 
     def _image_by_image(
@@ -77,14 +77,14 @@ class TextureLoss(Loss):
             with torch.enable_grad():
                 image = image.requires_grad_()
                 given = perceptual.features_of(image)
-                of_image = self._distance(given, wanted, masks, torch.zeros_like(best), best == number)
+                of_image = self.distance(given, wanted, masks, torch.zeros_like(best), best == number)
                 part = (share[..., None] * perceptual.errors(given, wanted, masks)).sum() + of_image
             gradients += torch.autograd.grad(part, image)
             texture += of_image.detach()
         total = WithGradient.apply(images, loss + texture, torch.cat(gradients, dim=1))
         return total, {**terms, "texture": texture}
 
-    def _distance(
+    def distance(
         self,
         given: list[Tensor],
         wanted: list[Tensor],
