@@ -60,22 +60,24 @@ class RefinementModule(nn.Module):
         The first module has only the layout. Before the layout's classes may come the colours of its regions (3
         channels). The noise is two planes (B, 1, H, W), or none.
         """
-        if before is None:
-            x = self.conv1(layout)
-        else:
-            # The convolution of features and layout together, as the sum of one of each: nothing needs to be put side
-            # by side in memory, and training needs no gradient for the layout.
-            before = F.interpolate(before, layout.shape[-2:], mode="bilinear", align_corners=True)
-            of_features, of_layout = self.conv1.weight.split([before.shape[1], layout.shape[1]], dim=1)
-            x = F.conv2d(before, of_features, padding=1)
-            x.add_(F.conv2d(layout.to(before.dtype), of_layout, padding=1))
-        x = self.norm1(x)
+        x = self.norm1(self.conv1(layout) if before is None else self._both(before, layout))
         if noise:
             x.addcmul_(self.noise1[:, None, None], noise[0])
         x = self.norm2(self.conv2(F.leaky_relu_(x, 0.2)))
         if noise:
             x.addcmul_(self.noise2[:, None, None], noise[1])
         return F.leaky_relu_(x, 0.2)
+
+    def _both(self, before: Tensor, layout: Tensor) -> Tensor:
+        """The first convolution, of the features of the module before at twice their size and the layout together."""
+        before = F.interpolate(before, layout.shape[-2:], mode="bilinear", align_corners=True)
+        layout = layout.to(before.dtype)
+        if layout.device.type != "cpu":
+            return self.conv1(torch.cat([before, layout], dim=1))
+        # Convolved apart and added, the two need not be put side by side in memory, and training computes no gradient
+        # for the layout: less time on a CPU (benchmarks/peers.py), but more operations, each of which a GPU begins.
+        of_features, of_layout = self.conv1.weight.split([before.shape[1], layout.shape[1]], dim=1)
+        return F.conv2d(before, of_features, padding=1).add_(F.conv2d(layout, of_layout, padding=1))
 
 
 @lru_cache(maxsize=24)  # all planes of a seed for the largest networks: a painter's seed stays the same
