@@ -20,7 +20,7 @@ from typing import Annotated
 import numpy as np
 from cyclopts import App, Parameter
 from cyclopts.validators import Number
-from playwright.sync_api import Browser, Error, sync_playwright
+from playwright.sync_api import Browser, sync_playwright
 from tqdm import tqdm
 
 from crn_hub.cli import run
@@ -101,20 +101,22 @@ def first_photograph(browser: Browser, folder: Path) -> float:
         [sys.executable, "app.py"], cwd=folder, env=environment(folder) | address, stdout=subprocess.DEVNULL
     )
     try:
-        while True:
-            try:
-                tab.goto(f"http://127.0.0.1:{port}/")
-                break
-            except Error:  # it doesn't listen yet
-                if process.poll() is not None or time.perf_counter() - began > LONGEST:
-                    raise
-                time.sleep(0.05)
+        while not listens(port):
+            if process.poll() is not None or time.perf_counter() - began > LONGEST:
+                raise RuntimeError(f"{folder}/app.py doesn't answer within {LONGEST} s; run it by itself to see why.")
+            time.sleep(0.02)
+        tab.goto(f"http://127.0.0.1:{port}/")
         tab.wait_for_selector(".lp[data-ready='1'][data-shown]", timeout=1000 * LONGEST)
         return time.perf_counter() - began
     finally:
         tab.close()
         process.terminate()
         process.wait(30)
+
+
+def listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 if __name__ == "__main__":

@@ -17,11 +17,13 @@ from crn_hub.box import resolve
 from crn_hub.classes import ClassSet
 from crn_hub.networks import CRN, HubModel
 from crn_hub.scenes import street_scene
+from crn_hub.synthesis import resize_ids
 from crn_hub.training.cost import peak_memory
 from crn_hub.training.paper_settings import PAPER_SETTINGS
 
 Precision = Literal["float32", "bfloat16", "float16"]
 PROFILED = 5  # photographs
+SCENE = (256, 512)  # (height, width) of the street whose layout and photograph are used
 
 # Operations by what they do; what is in no list is "the rest".
 PARTS = {
@@ -99,7 +101,7 @@ def load(name: str, device: torch.device, precision: Precision = "float32") -> H
 
 def layout_for(model: HubModel) -> np.ndarray:
     """A street of the model's size, uint8 ids; which class is what doesn't matter here."""
-    return street_scene(0, model.size)[0] % len(model.classes)
+    return resize_ids(street_scene(0, SCENE)[0] % len(model.classes), model.size).copy()
 
 
 def measure_synthesis(

@@ -8,11 +8,13 @@ import torch
 from tqdm import tqdm
 
 from crn_hub.benchmark.machine import describe, device_of_choice, median, wait_for
-from crn_hub.benchmark.synthesis import load
+from crn_hub.benchmark.synthesis import SCENE, load
+from crn_hub.classes import ClassSet
 from crn_hub.data import PairDataset, scene_rows
 from crn_hub.losses import PerceptualLoss
 from crn_hub.losses.texture import TEXTURE_LAYERS, TextureLoss
 from crn_hub.networks import CRN, HubModel
+from crn_hub.scenes import SCENE_CLASSES
 from crn_hub.vgg import load_features
 
 LEARNING_RATE = 1e-6  # the weights stay about as they are
@@ -67,7 +69,7 @@ def _parts(name: str, rounds: int, device: torch.device) -> dict[str, float]:
         texture = TextureLoss(perceptual, TEXTURE_WEIGHT, TEXTURE_LAYERS, seed=0)
         texture.begin_step(0, 1.0)
     optimizer = torch.optim.Adam(model.parameters(), LEARNING_RATE)
-    data = PairDataset(scene_rows(rounds + 1, model.size)[0], model.classes, model.size)
+    data = PairDataset(scene_rows(rounds + 1, SCENE)[0], ClassSet.load(SCENE_CLASSES), model.size)
     found: dict[str, list[float]] = {}
     for number in tqdm(range(rounds + 1), desc=f"steps of {name}", leave=False):
         laps = _step(model, perceptual, texture, optimizer, data, number, device)
@@ -100,7 +102,7 @@ def _step(
         began = now
 
     row = data[number]
-    ids, photograph = row["ids"][None].to(device), row["photograph"][None].to(device)
+    ids, photograph = (row["ids"][None] % len(model.classes)).to(device), row["photograph"][None].to(device)
     lap("data")
     given: list[object] = []
     if isinstance(model, CRN) and (model.region_colors or model.noise_planes):

@@ -87,6 +87,11 @@ def _noise_plane(seed: int, index: int, size: tuple[int, int]) -> np.ndarray:
 
 
 def _noise_weights(channels: int) -> Tensor:
+    weights = torch.empty(channels)
+    if (
+        weights.is_meta
+    ):  # of a network that is being loaded; to compute with it would import PyTorch's compiler, a second
+        return weights
     return NOISE_AT_FIRST * (2 * torch.randint(0, 2, (channels,)) - 1)
 
 
