@@ -212,7 +212,7 @@ def test_the_module_is_the_command() -> None:
         ),
         ("from crn_hub import CRN", {"torchvision", "datasets", "gradio", "transformers", "pandas", "scipy.cluster"}),
         ("import crn_hub.demo", {"torchvision", "datasets", "transformers"}),
-        ("from crn_hub import CRN; CRN.from_pretrained()", {"torch._dynamo", "datasets", "matplotlib"}),
+        ("from crn_hub import CRN; CRN.from_pretrained()", {"torch._dynamo", "sympy", "datasets", "matplotlib"}),
     ],
 )
 def test_nobody_waits_for_imports_that_they_do_not_need(code: str, needless: set[str]) -> None:

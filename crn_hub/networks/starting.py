@@ -25,6 +25,8 @@ def start_alike(output_weights: list[Tensor]) -> None:
         output_weights: the parameters of the output layer, each (3, K, ...); changed in place.
     """
     for images in output_weights:
+        if images.is_meta:  # a network is being loaded; to compute with it would import SymPy
+            continue
         images.lerp_(images[:, :1].clone().expand_as(images), 1 - IMAGE_SPREAD)
 
 
