@@ -10,6 +10,7 @@ from crn_hub.pictures import resize_picture
 from crn_hub.text import one_line
 
 MARGIN, HEAD, LEFT = 4, 22, 90  # pixels of a sheet; LEFT: at least
+GAP = 2  # pixels between the pictures of `tiled`
 HIDDEN_COLOR = (225, 225, 225)
 JPEG_QUALITY = 90  # of the pictures in the HTML
 
@@ -54,6 +55,16 @@ def _fitting(text: str, width: int, font: ImageFont.ImageFont | ImageFont.FreeTy
     while text and font.getlength(f"{text}…") > width:
         text = text[:-1]
     return f"{text}…"
+
+
+def tiled(lines: Sequence[Sequence[Image.Image]]) -> Image.Image:
+    """Pictures of one size in lines of equal length, with narrow white gaps."""
+    width, height = lines[0][0].size
+    sheet = Image.new("RGB", (len(lines[0]) * (width + GAP) + GAP, len(lines) * (height + GAP) + GAP), "white")
+    for row, line in enumerate(lines):
+        for column, picture in enumerate(line):
+            sheet.paste(picture, (GAP + column * (width + GAP), GAP + row * (height + GAP)))
+    return sheet
 
 
 def inline(picture: Image.Image) -> str:

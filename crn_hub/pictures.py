@@ -125,6 +125,11 @@ def compose(photographs: Sequence[Image.Image], choice: np.ndarray) -> Image.Ima
     return Image.fromarray(picked)
 
 
+def few_colors(plot: Image.Image) -> Image.Image:
+    """A plot with 256 colours, which look like its own: a file of a third of the size."""
+    return plot.convert("RGB").quantize(256, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
+
+
 def save_picture(picture: Image.Image, file: Path) -> None:
     """Writes a PNG that appears whole or not at all; makes its folder if necessary."""
     file.parent.mkdir(parents=True, exist_ok=True)

@@ -16,6 +16,7 @@ from crn_hub.benchmark.machine import Limits, describe, median, take_turns
 from crn_hub.benchmark.report import tables, write_report
 from crn_hub.benchmark.synthesis import layout_for, load, measure_synthesis
 from crn_hub.benchmark.training import measure_training
+from crn_hub.pictures import few_colors
 
 CPU = torch.device("cpu")
 HALVES = {"bfloat16": 4, "float16": 2}  # the largest difference from float32, of 255
@@ -108,6 +109,16 @@ def test_what_is_measured_adds_up_and_is_written(small: str, tmp_path: Path) -> 
     assert f"| {1000 * steps[0].median:.3g}"[:5] in text
     with Image.open(tmp_path / "out" / "time.png") as picture:
         assert picture.width > 1000
+
+
+def test_plots_keep_their_colours() -> None:
+    """Also of a heat map, whose colours change little by little."""
+    ramp = np.linspace(0, 255, 400).astype(np.uint8)
+    pixels = np.full((200, 400, 3), 255, np.uint8)
+    pixels[50:150] = np.stack([ramp, 255 - ramp, np.full_like(ramp, 90)], axis=-1)
+    found = few_colors(Image.fromarray(pixels))
+    assert found.mode == "P"
+    assert np.abs(np.asarray(found.convert("RGB"), np.int16) - pixels).max() <= 16
 
 
 def test_several_images_and_networks_without_colours_are_trained_too(tmp_path: Path) -> None:

@@ -212,6 +212,7 @@ def test_the_module_is_the_command() -> None:
         ),
         ("from crn_hub import CRN", {"torchvision", "datasets", "gradio", "transformers", "pandas", "scipy.cluster"}),
         ("import crn_hub.demo", {"torchvision", "datasets", "transformers"}),
+        ("import train_accelerate", {"torchvision", "datasets", "transformers", "matplotlib", "torch._dynamo"}),
         ("from crn_hub import CRN; CRN.from_pretrained()", {"torch._dynamo", "sympy", "datasets", "matplotlib"}),
     ],
 )

@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 from huggingface_hub import ModelCard
-from PIL import Image
+from PIL import Image, ImageColor
 from safetensors.torch import load_file, save_file
 from support import ROOT
 from support.data_folders import bad_folder
@@ -26,7 +26,7 @@ from support.evaluations import CAMVID, FILES, evaluate, results, run, stamps
 from crn_hub import CRN
 from crn_hub.box import MODEL_IN_THE_BOX
 from crn_hub.metrics.summary import RATIOS
-from crn_hub.picture_grids import draw_grid
+from crn_hub.picture_grids import draw_grid, tiled
 from crn_hub.vgg import VGG16_IN_THE_BOX
 
 
@@ -174,6 +174,16 @@ def test_for_publication_photographs_of_other_sources_than_camvid_are_left_out(
     same = [np.array_equal(own[tile, photographs:], public[tile, photographs:]) for tile in tiles]
     assert sorted(grey) == [False, False, True, True]
     assert same == [not hidden for hidden in grey]
+
+
+def test_tiles_lie_in_lines_with_white_gaps() -> None:
+    three = ("red", "lime", "blue")
+    sheet = np.asarray(tiled([[Image.new("RGB", (8, 4), color) for color in line] for line in (three, three[::-1])]))
+    assert sheet.shape == (2 * 6 + 2, 3 * 10 + 2, 3)
+    colors = [tuple(sheet[y, x].tolist()) for y in (2, 8) for x in (2, 12, 22)]
+    assert colors == [ImageColor.getrgb(color) for color in (*three, *three[::-1])]
+    assert (sheet[[0, 1, 6, 7, 12, 13]] == 255).all()
+    assert (sheet[:, [0, 1, 10, 11, 20, 21, 30, 31]] == 255).all()
 
 
 def test_a_grid_makes_room_for_its_labels_and_leaves_out_empty_columns() -> None:

@@ -15,7 +15,7 @@ from crn_hub.benchmark.synthesis import MachineLimits, SynthesisCost
 from crn_hub.benchmark.training import TrainingCost
 from crn_hub.files import appearing_in
 from crn_hub.hub.card import escape, markdown_table
-from crn_hub.pictures import save_picture
+from crn_hub.pictures import few_colors, save_picture
 from crn_hub.text import one_line, three_digits
 
 COLORS = ("#8cb0d9", "#f5b26b", "#9fd0cb", "#8fc387", "#f0dc7f", "#cfa9cb", "#c3a58f", "#d0c8c6", "#f08b8d", "#b4d7d3")
@@ -80,7 +80,7 @@ def picture(photographs: Sequence[SynthesisCost], steps: Sequence[TrainingCost])
         axes.set_title(title, loc="left", size=11)
     drawn = BytesIO()
     figure.savefig(drawn, format="png")
-    return Image.open(drawn).convert("RGB")
+    return few_colors(Image.open(drawn))
 
 
 class Bar(NamedTuple):

@@ -22,7 +22,7 @@ from crn_hub.training.cost import peak_memory
 from crn_hub.training.paper_settings import PAPER_SETTINGS
 
 Precision = Literal["float32", "bfloat16", "float16"]
-PROFILED = 5  # photographs
+PROFILED = 1.0  # seconds of photographs whose operations are looked at, but one photograph at least
 SCENE = (256, 512)  # (height, width) of the street whose layout and photograph are used
 
 # Operations by what they do; what is in no list is "the rest".
@@ -190,12 +190,13 @@ def _parts(model: HubModel, layout: np.ndarray, whole: float, device: torch.devi
     ids = torch.from_numpy(layout[None]).to(device)
     inputs = model._inputs(None, None, 0)
     on_gpu = device.type == "cuda"
+    count = max(1, round(PROFILED / whole))
     activities = [ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if on_gpu else [])]
     with torch.inference_mode():
         given = inputs(layout[None])
         model(ids, *given)
         with profile(activities=activities) as profiled:
-            for _ in range(PROFILED):
+            for _ in range(count):
                 model(ids, *given)
     names = {f"aten::{operation}": part for part, operations in PARTS.items() for operation in operations}
     weights = dict.fromkeys([*PARTS, REST], 0.0)
@@ -206,7 +207,7 @@ def _parts(model: HubModel, layout: np.ndarray, whole: float, device: torch.devi
         "network": lambda: _run(model, ids, given),
         "inputs": lambda: inputs(layout[None]),
     }
-    shares = {name: median(taken) for name, taken in take_turns(calls, PROFILED, device, "its parts").items()}
+    shares = {name: median(taken) for name, taken in take_turns(calls, count, device, "its parts").items()}
     other = max(0.0, shares["whole"] - shares["network"] - shares["inputs"])
     parts = {
         INPUTS: shares["inputs"],

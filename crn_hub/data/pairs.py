@@ -9,7 +9,6 @@ import numpy as np
 import torch
 from PIL import Image
 from torch.utils.data import Dataset
-from torchvision.transforms.functional import adjust_brightness, adjust_contrast, adjust_saturation
 from tqdm import tqdm
 
 from crn_hub.classes import ClassSet, Finding, LayoutError, LayoutReading
@@ -123,8 +122,7 @@ class PairDataset(Dataset[dict[str, Any]]):
             pixels, ids = pixels[:, ::-1].copy(), ids[:, ::-1].copy()
         photograph = torch.from_numpy(pixels).permute(2, 0, 1).contiguous()
         if jitter.any():
-            for adjust, by in zip((adjust_brightness, adjust_contrast, adjust_saturation), jitter, strict=True):
-                photograph = adjust(photograph, 1 + by)
+            photograph = _jittered(photograph, jitter)
         pair = {"photograph": from_255(photograph), "ids": torch.from_numpy(ids), "row": row}
         if self.with_colors:
             pixels = photograph.permute(1, 2, 0).numpy()
@@ -273,6 +271,16 @@ def _one_was_turned(ids: np.ndarray, is_photograph: bool) -> Finding:
         f"the {turned} was turned or mirrored as its EXIF says, and the {other} has no such entry; look at them "
         "together.",
     )
+
+
+def _jittered(photograph: torch.Tensor, jitter: np.ndarray) -> torch.Tensor:
+    """Brightness, contrast and saturation of a photograph changed by these shares."""
+    from torchvision.transforms import functional  # takes a second, for which training without jitter need not wait
+
+    adjustments = functional.adjust_brightness, functional.adjust_contrast, functional.adjust_saturation
+    for adjust, by in zip(adjustments, jitter, strict=True):
+        photograph = adjust(photograph, 1 + by)
+    return photograph
 
 
 def _crop_of_aspect(

@@ -13,7 +13,7 @@ from PIL import Image
 from crn_hub.metrics.evaluation import OTHERS, PHOTOGRAPHS, Evaluation
 from crn_hub.metrics.summary import RATIOS
 from crn_hub.metrics.table import columns_of, titles_of
-from crn_hub.pictures import save_picture
+from crn_hub.pictures import few_colors, save_picture
 from crn_hub.text import one_line
 
 GREYS = {PHOTOGRAPHS: "0.6", OTHERS: "0.75"}  # everything else has a colour
@@ -160,4 +160,4 @@ def _shown(name: str) -> str:
 def _drawn(figure: Figure) -> Image.Image:
     drawn = BytesIO()
     figure.savefig(drawn, format="png")
-    return Image.open(drawn).convert("RGB")
+    return few_colors(Image.open(drawn))

@@ -9,7 +9,7 @@ import os
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -17,9 +17,6 @@ import torch.nn.functional as F
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
-from torchvision.models import mobilenet_v3_large, mobilenet_v3_small
-from torchvision.models._utils import IntermediateLayerGetter
-from torchvision.models.segmentation import LRASPP
 
 from crn_hub.classes import UNLABELLED, ClassSet
 from crn_hub.files import appearing_in
@@ -28,16 +25,30 @@ from crn_hub.hub.source import TEXT_BYTES, Source, short_name
 from crn_hub.pictures import from_255
 from crn_hub.text import clause, some
 
+if TYPE_CHECKING:
+    from torchvision.models.segmentation import LRASPP
+
 CONFIG, WEIGHTS, MAX_BYTES = "config.json", "model.safetensors", 2**26  # the small network has 13 MB
 # The small networks by their names in config.json: the backbone, which of its layers have features of 1/8 and 1/16 of
 # the size, and their numbers of channels. The former is torchvision's `lraspp_mobilenet_v3_large`.
 NETWORKS = {
-    "lraspp_mobilenet_v3_large": (mobilenet_v3_large, {"4": "low", "16": "high"}, (40, 960)),
-    "lraspp_mobilenet_v3_small": (mobilenet_v3_small, {"2": "low", "12": "high"}, (24, 576)),
+    "lraspp_mobilenet_v3_large": ("mobilenet_v3_large", {"4": "low", "16": "high"}, (40, 960)),
+    "lraspp_mobilenet_v3_small": ("mobilenet_v3_small", {"2": "low", "12": "high"}, (24, 576)),
 }
 LARGE, SMALL = NETWORKS
 MASKS_OF_QUERIES = ("mask2former", "maskformer")  # model types that predict masks, each with a class
 NORM_MOMENTUM = 0.1  # torchvision's 0.01 suits training for many thousands of steps
+
+
+def _lr_aspp(architecture: str, num_classes: int) -> "LRASPP":
+    """One of `NETWORKS`, with fresh weights."""
+    from torchvision import models  # takes a second, for which training with other losses need not wait
+    from torchvision.models._utils import IntermediateLayerGetter
+    from torchvision.models.segmentation import LRASPP
+
+    name, layers, channels = NETWORKS[architecture]
+    backbone = IntermediateLayerGetter(getattr(models, name)(weights=None, dilated=True).features, return_layers=layers)
+    return LRASPP(backbone, *channels, num_classes=num_classes)
 
 
 class Segmenter(nn.Module, ABC):
@@ -119,9 +130,7 @@ class SmallSegmenter(Segmenter):
         super().__init__(name, classes, own_classes.translation_to(classes)[: len(own_classes)], list(size))
         self.own_classes, self.size, self.training_record = own_classes, size, training or {}
         self.architecture = architecture
-        make, layers, channels = NETWORKS[architecture]
-        backbone = IntermediateLayerGetter(make(weights=None, dilated=True).features, return_layers=layers)
-        self.network = LRASPP(backbone, *channels, num_classes=len(own_classes))
+        self.network = _lr_aspp(architecture, len(own_classes))
         for module in self.network.modules():
             if isinstance(module, nn.BatchNorm2d):
                 module.momentum = NORM_MOMENTUM

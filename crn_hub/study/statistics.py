@@ -98,7 +98,9 @@ def preferences(votes: pd.DataFrame, comparisons: Sequence[tuple[str, str]], see
             found.append((first, second, won, test.pvalue, (float(interval.low), float(interval.high))))
     if not found:
         return []
-    corrected = multipletests([p for *_, p, _ in found], method="holm")[1]
+    values = [p for *_, p, _ in found]
+    # One value needs no correction, and multipletests takes a while: it collects garbage.
+    corrected = multipletests(values, method="holm")[1] if len(values) > 1 else values
     return [
         Preference(
             first, second, len(won), int(won.sum()), interval, _clustered_share(won, seed), float(p), float(holm)

@@ -6,11 +6,10 @@ from contextlib import contextmanager
 import torch
 from PIL import Image
 from torch import Tensor
-from torchvision.transforms.functional import pil_to_tensor, to_pil_image
-from torchvision.utils import make_grid
 
 from crn_hub.losses import Loss
 from crn_hub.networks import CRN, HubModel
+from crn_hub.picture_grids import tiled
 from crn_hub.pictures import to_pixels
 
 
@@ -43,22 +42,20 @@ def validation_loss(model: HubModel, loss: Loss, pairs: list[dict[str, Tensor]])
 
 def sample_grid(model: HubModel, pairs: list[dict[str, Tensor]]) -> Image.Image:
     """One row per pair: layout | the k outputs | photograph."""
-    tiles = []
+    lines = []
     with _as_in_use(model):
         for pair in pairs:
             outputs = to_pixels(_images(model, pair)[0])  # (K, H, W, 3)
             layout = model.classes.to_colors(pair["ids"].numpy())
-            tiles += [
-                torch.from_numpy(p.copy()).permute(2, 0, 1) for p in (layout, *outputs, to_pixels(pair["photograph"]))
-            ]
-    return to_pil_image(make_grid(tiles, nrow=model.num_images + 2, pad_value=255))
+            lines.append([Image.fromarray(pixels) for pixels in (layout, *outputs, to_pixels(pair["photograph"]))])
+    return tiled(lines)
 
 
 def style_grid(model: CRN, pairs: list[dict[str, Tensor]]) -> Image.Image:
     """One row per pair: layout | what the network makes of it in each of the model's styles."""
-    tiles = []
+    lines = []
     for pair in pairs:
         ids = pair["ids"].numpy()
         photographs = [model.synthesize(ids, num_images=1, style=style)[0] for style in model.styles]
-        tiles += [pil_to_tensor(p) for p in (Image.fromarray(model.classes.to_colors(ids)), *photographs)]
-    return to_pil_image(make_grid(tiles, nrow=len(model.styles) + 1, pad_value=255))
+        lines.append([model.classes.to_image(ids), *photographs])
+    return tiled(lines)
