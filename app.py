@@ -13,7 +13,9 @@ def main() -> int:
     from crn_hub import HubModel
     from crn_hub.box import BOX, resolve
     from crn_hub.demo import launch
+    from crn_hub.memory import keep_freed_memory
 
+    keep_freed_memory()
     # A browser is opened only if there is a display, and never on a Space or in CI.
     display = sys.platform in ("darwin", "win32") or "DISPLAY" in os.environ or "WAYLAND_DISPLAY" in os.environ
     try:

@@ -18,6 +18,7 @@ from crn_hub import CRN, HubModel
 from crn_hub.cli import run as run_command
 from crn_hub.files import write_text
 from crn_hub.hub.model_folder import SAMPLES, STYLES
+from crn_hub.memory import keep_freed_memory
 from crn_hub.pictures import save_picture
 from crn_hub.text import clause
 from crn_hub.training.arguments import Arguments
@@ -47,6 +48,7 @@ def main(args: Arguments = Arguments()) -> None:  # noqa: B008 - cyclopts takes 
 
     Example: accelerate launch train_accelerate.py --dataset_name org/streets --resolution 256
     """
+    keep_freed_memory()
     if args.dry_run:
         rehearse(args, train)
     elif (run := prepare(args)).finished:

@@ -31,6 +31,7 @@ from crn_hub.benchmark.synthesis import layout_for, load
 from crn_hub.box import BOX
 from crn_hub.cli import run
 from crn_hub.hub.card import markdown_table
+from crn_hub.memory import keep_freed_memory
 from crn_hub.networks.cascade import RefinementModule
 from crn_hub.text import three_digits
 
@@ -97,6 +98,7 @@ def main(
     rounds
         How often each is timed.
     """
+    keep_freed_memory()  # as commands and demo do
     threads = threads or torch.get_num_threads()
     torch.set_num_threads(threads)
     network = load(model, CPU)

@@ -19,6 +19,7 @@ from crn_hub.classes import ClassSet
 from crn_hub.classes.layout_files import Layout
 from crn_hub.cli import run
 from crn_hub.hub.card import markdown_table
+from crn_hub.memory import keep_freed_memory
 from crn_hub.text import three_digits
 
 BASE = (4, 8)  # of the model in the box: (height, width) of the first module
@@ -36,6 +37,7 @@ def main(*, rounds: Annotated[int, Parameter(validator=Number(gte=1))] = 8) -> N
     rounds
         How often each is timed.
     """
+    keep_freed_memory()  # as commands and demo do
     device = device_of_choice()
     cases = [
         *((factor, 1, 1) for factor in FACTORS),

@@ -15,6 +15,7 @@ from torch.profiler import ProfilerActivity, profile
 from crn_hub.benchmark.machine import Limits, describe, device_of_choice, median, take_turns
 from crn_hub.box import resolve
 from crn_hub.classes import ClassSet
+from crn_hub.memory import keep_freed_memory
 from crn_hub.networks import CRN, HubModel
 from crn_hub.scenes import street_scene
 from crn_hub.synthesis import resize_ids
@@ -166,6 +167,7 @@ def memory_of(name: str, precision: Precision, threads: int) -> int:
 
 
 def _peak(name: str, precision: Precision, threads: int) -> int:
+    keep_freed_memory()  # as commands do
     torch.set_num_threads(threads)
     device = device_of_choice()
     model = load(name, device, precision)

@@ -56,9 +56,11 @@ def benchmark(
     from crn_hub.benchmark.training import measure_training
     from crn_hub.box import BOX
     from crn_hub.files import check_folder
+    from crn_hub.memory import keep_freed_memory
 
     as_stored: Precision = "float32"
     wanted = [*dict.fromkeys(precision or [as_stored])]
+    keep_freed_memory()
     names = [*dict.fromkeys(models or [BOX])]
     if output is not None:
         check_folder("--output", output)

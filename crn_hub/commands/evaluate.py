@@ -7,6 +7,7 @@ from cyclopts import Parameter
 from cyclopts.validators import Number
 
 from crn_hub.data_options import DataOptions
+from crn_hub.memory import keep_freed_memory
 
 
 def evaluate(
@@ -72,6 +73,7 @@ def evaluate(
         raise ValueError(
             "--blind shows the photograph of every row, and --for-publication leaves some out; give one of them."
         )
+    keep_freed_memory()
     try:  # takes seconds, and other commands don't need it
         from crn_hub.data import hidden_rows
         from crn_hub.metrics.blind_sheet import write_blind_sheet

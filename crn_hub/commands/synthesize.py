@@ -10,6 +10,7 @@ from cyclopts.validators import Number
 
 from crn_hub.box import resolve
 from crn_hub.files import check_folder
+from crn_hub.memory import keep_freed_memory
 from crn_hub.text import one_line
 
 
@@ -56,6 +57,7 @@ def synthesize(
     seed
         Of details, and of the colours that a style gives to regions.
     """
+    keep_freed_memory()
     from crn_hub.classes import LayoutError, read_layout  # takes seconds, and --help doesn't need it
     from crn_hub.networks.hub_model import HubModel
     from crn_hub.pictures import save_picture

@@ -8,6 +8,7 @@ from cyclopts.validators import Number
 
 from crn_hub.data_options import DataOptions
 from crn_hub.files import check_new_folder
+from crn_hub.memory import keep_freed_memory
 from crn_hub.text import one_line
 
 
@@ -50,6 +51,7 @@ def train_segmenter(
     backbone
         MobileNetV3-Large (3.2 million parameters with the rest) or -Small (1.1 million).
     """
+    keep_freed_memory()
     from crn_hub.segmentation.segmenter_training import (  # takes seconds, and other commands don't need it
         make_segmenter,
     )
