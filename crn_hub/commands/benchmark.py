@@ -24,7 +24,7 @@ def benchmark(
 ) -> None:
     """Measure what a model's photographs cost here, beside what this machine can do at most.
 
-    Example: crn benchmark box paper-256p --threads 1 2 --training --output benchmark
+    Example: crn benchmark box paper-256p --threads 1 2 --training --output speed
 
     All models take turns, so that other work on the machine slows them alike. Prints tables; the time is that from a
     layout to its photographs, "times the limit" is that time over what the network's arithmetic would take at the rate
