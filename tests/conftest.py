@@ -1,5 +1,6 @@
 """Fixtures for all tests."""
 
+import gc
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +14,13 @@ pytest_plugins = [
     "support.hub_client",
     "support.painting_hand",
 ]  # their fixtures
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _few_objects_to_search() -> None:
+    """Garbage collection leaves alone what is there already: libraries have so many objects that it takes minutes."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session", autouse=True)
