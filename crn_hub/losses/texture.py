@@ -166,7 +166,7 @@ def _texture_distance(
 
 def _features_at(features: Tensor, samples: Tensor, places: Tensor) -> Tensor:
     """(N, C, h, w), and M numbers of samples and of places in them -> (M, C)."""
-    rows = features.permute(0, 2, 3, 1).flatten(0, 2)  # copies nothing: the features are channels_last
+    rows = features.permute(0, 2, 3, 1).flatten(0, 2)  # a view, if the features are channels_last
     return F.embedding(samples * (features.shape[-2] * features.shape[-1]) + places, rows)
 
 

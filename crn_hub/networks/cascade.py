@@ -69,7 +69,7 @@ class RefinementModule(nn.Module):
         return F.leaky_relu_(x, 0.2)
 
     def _both(self, before: Tensor, layout: Tensor) -> Tensor:
-        """The first convolution, of the features of the module before at twice their size and the layout together."""
+        """The first convolution, of layout and features; these come from the module before and grow to its size."""
         before = F.interpolate(before, layout.shape[-2:], mode="bilinear", align_corners=True)
         layout = layout.to(before.dtype)
         if layout.device.type != "cpu":
@@ -88,10 +88,8 @@ def _noise_plane(seed: int, index: int, size: tuple[int, int]) -> np.ndarray:
 
 def _noise_weights(channels: int) -> Tensor:
     weights = torch.empty(channels)
-    if (
-        weights.is_meta
-    ):  # of a network that is being loaded; to compute with it would import PyTorch's compiler, a second
-        return weights
+    if weights.is_meta:
+        return weights  # a network is being loaded; to compute with these would import PyTorch's compiler: a second
     return NOISE_AT_FIRST * (2 * torch.randint(0, 2, (channels,)) - 1)
 
 

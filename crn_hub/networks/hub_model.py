@@ -197,8 +197,8 @@ class HubModel(nn.Module, ABC):
     def _laid_out(inputs: Tensor) -> Tensor:
         """The inputs (B, C, H, W) as the device likes them in memory; what is computed from them follows.
 
-        On a CPU a network takes half the time if the channels of a pixel lie together (benchmarks/synthesis.py). On a
-        GPU it depends on card and precision, which is why `--channels_last` is an option of training.
+        On a CPU most networks are faster if the channels of a pixel lie together (docs/speed.md). On a GPU it depends
+        on card and precision, which is why `--channels_last` is an option of training.
         """
         return inputs.contiguous(memory_format=torch.channels_last) if inputs.device.type == "cpu" else inputs
 
