@@ -11,6 +11,7 @@ import resource
 import subprocess
 import sys
 import threading
+from statistics import median
 from typing import Annotated
 
 import numpy as np
@@ -20,7 +21,7 @@ from cyclopts.validators import Number
 from tqdm import tqdm
 
 from crn_hub import CRN, ClassSet, HubModel
-from crn_hub.benchmark.machine import describe, median, take_turns
+from crn_hub.benchmark.machine import describe, take_turns
 from crn_hub.benchmark.synthesis import layout_for, load
 from crn_hub.cli import run
 from crn_hub.hub.card import markdown_table

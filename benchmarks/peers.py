@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
+from statistics import median
 from typing import Annotated, Any
 
 import numpy as np
@@ -26,7 +27,7 @@ from torch.nn import functional
 from tqdm import tqdm
 
 from crn_hub import CRN
-from crn_hub.benchmark.machine import Limits, describe, median, take_turns
+from crn_hub.benchmark.machine import Limits, describe, take_turns
 from crn_hub.benchmark.synthesis import layout_for, load
 from crn_hub.box import BOX
 from crn_hub.cli import run

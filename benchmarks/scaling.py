@@ -6,6 +6,7 @@ Networks like the model in the box with random weights, by turns; milliseconds f
 one.
 """
 
+from statistics import median
 from typing import Annotated
 
 import torch
@@ -13,7 +14,7 @@ from cyclopts import App, Parameter
 from cyclopts.validators import Number
 
 from crn_hub import CRN
-from crn_hub.benchmark.machine import Call, Limits, describe, device_of_choice, median, take_turns
+from crn_hub.benchmark.machine import Call, Limits, describe, device_of_choice, take_turns
 from crn_hub.benchmark.synthesis import layout_for
 from crn_hub.classes import ClassSet
 from crn_hub.classes.layout_files import Layout

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from statistics import median
 
 import torch
 import torch.nn.functional as F
@@ -98,8 +99,3 @@ class Limits:
     def bandwidth(seconds: Mapping[str, list[float]]) -> float:
         """GB/s, read and written."""
         return 2 * 4 * COPIED / median(seconds["copy"]) / 1e9
-
-
-def median(seconds: list[float]) -> float:
-    """The median of what `take_turns` measured of one call."""
-    return float(torch.tensor(seconds, dtype=torch.float64).quantile(0.5))

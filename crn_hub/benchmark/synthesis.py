@@ -6,13 +6,14 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 from typing import Any, Literal
 
 import numpy as np
 import torch
 from torch.profiler import ProfilerActivity, profile
 
-from crn_hub.benchmark.machine import Limits, describe, device_of_choice, median, take_turns
+from crn_hub.benchmark.machine import Limits, describe, device_of_choice, take_turns
 from crn_hub.box import resolve
 from crn_hub.classes import ClassSet
 from crn_hub.memory import keep_freed_memory

@@ -3,11 +3,12 @@
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import median
 
 import torch
 from tqdm import tqdm
 
-from crn_hub.benchmark.machine import describe, device_of_choice, median, wait_for
+from crn_hub.benchmark.machine import describe, device_of_choice, wait_for
 from crn_hub.benchmark.synthesis import SCENE, load
 from crn_hub.classes import ClassSet
 from crn_hub.data import PairDataset, scene_rows
