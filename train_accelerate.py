@@ -9,6 +9,7 @@ curves and training_log.jsonl. Everything before the first step is in crn_hub/tr
 state are in crn_hub/training/stage_run.py.
 """
 
+import os
 from contextlib import nullcontext
 
 from cyclopts import App, Parameter
@@ -29,6 +30,7 @@ from crn_hub.training.paper_settings import apply_preset
 from crn_hub.training.preparation import Run, prepare
 from crn_hub.training.rehearsal import rehearse
 from crn_hub.training.rows import GRID_ROWS, LEFT_OUT
+from crn_hub.training.run_lock import RunLock
 from crn_hub.training.signals import StopRequest
 from crn_hub.training.stage_run import StageRun
 from crn_hub.training.stages import Stage
@@ -49,12 +51,14 @@ def main(args: Arguments = Arguments()) -> None:  # noqa: B008 - cyclopts takes 
     Example: accelerate launch train_accelerate.py --dataset_name org/streets --resolution 256
     """
     keep_freed_memory()
-    if args.dry_run:
-        rehearse(args, train)
-    elif (run := prepare(args)).finished:
-        push_again(run)
-    else:
-        train(run)
+    is_main = os.environ.get("RANK", "0") == "0"  # there is no accelerator to ask yet
+    with RunLock(args.output_dir) if is_main else nullcontext():
+        if args.dry_run:
+            rehearse(args, train)
+        elif (run := prepare(args)).finished:
+            push_again(run)
+        else:
+            train(run)
 
 
 def train(run: Run) -> list[StageCost]:

@@ -1,5 +1,6 @@
 """Files and folders that appear whole or not at all, and checks of a folder before anything is written there."""
 
+import errno
 import os
 import tempfile
 from collections.abc import Iterator
@@ -8,6 +9,12 @@ from pathlib import Path
 
 # How the names of drafts begin or end, for those who clear away what a killed process has left.
 SAVING, PART = ".saving-", ".part"
+
+# What file systems answer when they don't offer something.
+UNSUPPORTED = (errno.EINVAL, errno.ENOTSUP, errno.ENOSYS, errno.EBADF, errno.EACCES, errno.EPERM)
+
+LFS_POINTER = "only a pointer of git LFS; with git-lfs installed, `git lfs pull` in its folder fetches the file itself"
+_POINTER = b"version https://git-lfs.github.com/spec/"  # how such files begin
 
 
 @contextmanager
@@ -22,7 +29,8 @@ def appearing(file: Path, drafts: Path | None = None) -> Iterator[Path]:
         OSError: if nothing can be written there.
     """
     # Each draft has a name of its own, because another process may be writing the same file.
-    opened, name = tempfile.mkstemp(prefix=f".{file.name}.", suffix=PART, dir=drafts or file.parent)
+    # Only the beginning of the file's name, which may be as long as a name can be.
+    opened, name = tempfile.mkstemp(prefix=f".{file.name[:40]}.", suffix=PART, dir=drafts or file.parent)
     os.close(opened)
     draft = Path(name)
     try:
@@ -59,6 +67,36 @@ def appearing_in(folder: Path) -> Iterator[Path]:
             target = folder / file.relative_to(draft)
             target.parent.mkdir(parents=True, exist_ok=True)
             file.replace(target)
+
+
+def is_lfs_pointer(file: str | os.PathLike[str]) -> bool:
+    """Whether git has left a pointer in the place of a file, because git LFS was not installed when it was cloned."""
+    with open(file, "rb") as opened:
+        return opened.read(len(_POINTER)) == _POINTER
+
+
+def to_the_disk(path: Path) -> None:
+    """Waits until a file, or what a folder says of its files, will outlive a power failure, where that can be had.
+
+    Windows and some network file systems refuse it for folders, and a few for files.
+
+    Raises:
+        OSError: if the disk is full or fails.
+    """
+    # Windows wants to be able to write to the file, and opens no folder.
+    try:
+        opened = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
+    except PermissionError:
+        if path.is_dir():
+            return
+        raise
+    try:
+        os.fsync(opened)
+    except OSError as error:
+        if error.errno not in UNSUPPORTED:
+            raise
+    finally:
+        os.close(opened)
 
 
 def write_text(file: Path, text: str) -> None:

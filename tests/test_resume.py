@@ -88,7 +88,7 @@ def two_stages(tmp_path_factory: pytest.TempPathFactory) -> Run:
         # Between accelerate's part of the third checkpoint and its model.
         ("crn_hub.networks.cascade:CRN.save_pretrained", 3, "before"),
         ("crn_hub.training.checkpoints:_discard", 2, "before"),  # written, but the oldest is still there
-        ("shutil:rmtree", 5, "after"),  # while old ones are removed
+        ("shutil:rmtree", 7, "after"),  # while old ones are removed
         ("crn_hub.networks.cascade:CRN.save_pretrained", 6, "before"),  # trained, but the model is not saved
     ],
 )
@@ -100,6 +100,7 @@ def test_killed_and_resumed_is_like_never_killed(
     die(arguments, at, count, when)
     assert not (tmp_path / "run" / "model.safetensors").exists()
     done = train(*arguments)
+    assert "ended without a word; taken over" in done.stdout
     assert ("resumed from" in done.stdout) == (not (at.endswith("backward") and count == 1))
     assert_same(whole, tmp_path / "run")
 
@@ -272,11 +273,12 @@ def test_progress_that_cannot_be_used_is_one_line(
 
 
 def test_only_a_runs_own_leftovers_are_cleared_away(tmp_path: Path) -> None:
-    own = [".training_log.jsonl.k3x0q_9a.part", ".left_out_rows.txt.abcdefgh.part", ".probe"]
+    own = [".training_log.jsonl.k3x0q_9a.part", ".left_out_rows.txt.abcdefgh.part"]
     others = [".thesis.part", "training_log.jsonl.part", "left_out_rows.txt"]
     for name in (*own, *others):
         (tmp_path / name).write_text("")
-    (tmp_path / ".saving-x").mkdir()
+    for name in (".saving-x", ".probe-x", ".checkpoint-draft"):
+        (tmp_path / name).mkdir()
     clear_leftovers(tmp_path)
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(others)
 
@@ -331,7 +333,7 @@ def test_no_room_for_a_checkpoint_is_found_before_the_first_step(one_stage: Run,
     )
     assert done.returncode == 1
     assert "GB can be written there" in done.stderr.splitlines()[-1]
-    assert list((tmp_path / "run").iterdir()) == []
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_folder_that_cannot_be_written_is_found_before_the_first_step(tmp_path: Path) -> None:
@@ -394,10 +396,15 @@ def replaced(arguments: list[str], change: list[str]) -> list[str]:
 
 
 def test_settings_that_changed_are_reported(one_stage: Run, tmp_path: Path) -> None:
+    """A data folder may have another name, if its rows are the same; and a checkpoint is found by its name alone."""
     common, _ = one_stage
     die([*common, "--output_dir", str(tmp_path / "run")], "accelerate:Accelerator.backward", 7, "before")
+    renamed = shutil.copytree(common[common.index("--dataset_name") + 1], tmp_path / "renamed")
     done = train(
-        *replaced(common, ["--learning_rate", "0.001"]),
-        *["--resume_from_checkpoint", "latest", "--output_dir", tmp_path / "run"],
+        *replaced(common, ["--learning_rate", "0.001", "--dataset_name", str(renamed)]),
+        *["--resume_from_checkpoint", "checkpoint-2", "--output_dir", tmp_path / "run"],
     )
-    assert "settings that have changed: learning_rate 0.0003 -> 0.001" in done.stdout
+    assert "checkpoint-2 at step 2" in done.stdout
+    (changed,) = [line for line in done.stdout.splitlines() if line.startswith("settings that have changed: ")]
+    assert "dataset_name streets -> renamed" in changed
+    assert "learning_rate 0.0003 -> 0.001" in changed

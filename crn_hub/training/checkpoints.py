@@ -7,19 +7,21 @@ renamed before it is removed: every folder called checkpoint-* is whole, and onc
 import json
 import os
 import shutil
+import tempfile
 from pathlib import Path
 from typing import Any, TypedDict
 
 from accelerate import Accelerator
 
-from crn_hub.files import PART, SAVING, check_folder
+from crn_hub.box import MODEL_OF_CHECKPOINT
+from crn_hub.files import PART, SAVING, UNSUPPORTED, check_folder, to_the_disk
 from crn_hub.networks import HubModel
-from crn_hub.text import clause
+from crn_hub.text import clause, some
 from crn_hub.training.log import LOG
 from crn_hub.training.rows import LEFT_OUT
 
-DRAFT, DISCARDED, PROBE = ".checkpoint-draft", ".checkpoint-discarded", ".probe"
-PROGRESS, MODEL = "progress.json", "model"
+DRAFT, DISCARDED, PROBE = ".checkpoint-draft", ".checkpoint-discarded", ".probe-"
+PROGRESS, MODEL = "progress.json", MODEL_OF_CHECKPOINT
 VERSION = 2  # of the contents of progress.json
 
 
@@ -56,7 +58,8 @@ def find_checkpoint(output_dir: Path, asked: str | None) -> Path | None:
 
     Args:
         output_dir: the folder of the run.
-        asked: a checkpoint's folder; "latest" for the last of the run, if it has one yet; None for a new run.
+        asked: a checkpoint's folder, or its name in the folder of the run; "latest" for the last of the run, if it has
+            one yet; None for a new run.
 
     Raises:
         FileExistsError: if a new run would write over an earlier one.
@@ -73,10 +76,11 @@ def find_checkpoint(output_dir: Path, asked: str | None) -> Path | None:
         return None
     if asked == "latest":
         return there[-1] if there else None
-    checkpoint = Path(asked)
-    if not (checkpoint / PROGRESS).is_file():
-        raise FileNotFoundError(f"--resume_from_checkpoint {checkpoint} is not a checkpoint of this script.")
-    return checkpoint
+    for checkpoint in (Path(asked), output_dir / asked):
+        if (checkpoint / PROGRESS).is_file():
+            return checkpoint
+    names = f"; {output_dir} holds {some(path.name for path in there)}" if there else ""
+    raise FileNotFoundError(f"--resume_from_checkpoint {asked} is not a checkpoint of this script{names}.")
 
 
 def what_is_safe(output_dir: Path) -> str:
@@ -94,7 +98,7 @@ def read_progress(checkpoint: Path, facts: dict[str, Any]) -> Progress:
         ValueError: if it cannot be read, or belongs to a run with other `facts`; each difference is named.
     """
     try:
-        progress: Progress = json.loads((checkpoint / PROGRESS).read_text())
+        progress: Progress = json.loads((checkpoint / PROGRESS).read_text(encoding="utf-8"))
         version, before = progress.get("version", 1), dict(progress["facts"])
         if version == VERSION and (missing := Progress.__required_keys__ - progress.keys()):
             raise KeyError(*sorted(missing))
@@ -134,9 +138,9 @@ def save_checkpoint(
         accelerator.wait_for_everyone()  # each process has a file of its own there
         if accelerator.is_main_process:
             model.save_pretrained(draft / MODEL)
-            (draft / PROGRESS).write_text(json.dumps(progress))
+            (draft / PROGRESS).write_text(json.dumps(progress), encoding="utf-8")
             for path in (*draft.rglob("*"), draft):
-                _to_the_disk(path)  # before it becomes a checkpoint, in case the power fails
+                to_the_disk(path)  # before it becomes a checkpoint, in case the power fails
     except Exception as error:  # OSError, or what safetensors and PyTorch turn it into
         if accelerator.is_main_process:
             shutil.rmtree(draft, ignore_errors=True)
@@ -151,21 +155,13 @@ def _publish(draft: Path, final: Path, limit: int | None) -> None:
     if final.exists():  # of the same step, when an earlier checkpoint was resumed
         _discard(final)
     draft.rename(final)
-    _to_the_disk(final.parent)
+    to_the_disk(final.parent)
     for other in checkpoints(final.parent):
         if _step_of(other) > _step_of(final):
             _discard(other)  # of the run as it went before an earlier checkpoint was resumed
     if limit is not None:
         for old in checkpoints(final.parent)[:-limit]:
             _discard(old)
-
-
-def _to_the_disk(path: Path) -> None:
-    opened = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(opened)
-    finally:
-        os.close(opened)
 
 
 def _discard(checkpoint: Path) -> None:
@@ -178,9 +174,10 @@ def _discard(checkpoint: Path) -> None:
 
 def clear_leftovers(output_dir: Path) -> None:
     """Removes what an interrupted run has left half-written or half-removed, and nothing else."""
-    for file in (output_dir / PROBE, *(f for name in (LOG, LEFT_OUT) for f in output_dir.glob(f".{name}.*{PART}"))):
+    for file in (f for name in (LOG, LEFT_OUT) for f in output_dir.glob(f".{name}.*{PART}")):
         file.unlink(missing_ok=True)
-    for leftover in (output_dir / DRAFT, output_dir / DISCARDED, *output_dir.glob(f"{SAVING}*")):
+    begun = (folder for name in (SAVING, PROBE) for folder in output_dir.glob(f"{name}*"))
+    for leftover in (output_dir / DRAFT, output_dir / DISCARDED, *begun):
         shutil.rmtree(leftover, ignore_errors=True)
 
 
@@ -211,17 +208,9 @@ def check_room(output_dir: Path, parameters: int, limit: int | None) -> None:
     """
     checkpoint = 16 * parameters
     needed = checkpoint * max(1, (limit or 1) + 1 - len(checkpoints(output_dir)))  # one more during writing
-    probe = output_dir / PROBE
     try:
         output_dir.mkdir(parents=True, exist_ok=True)
-        try:
-            with probe.open("wb") as file:
-                if hasattr(os, "posix_fallocate"):
-                    os.posix_fallocate(file.fileno(), 0, 8 * parameters)  # the largest file, Adam's averages
-                else:
-                    file.write(bytes(8))
-        finally:
-            probe.unlink(missing_ok=True)
+        _try_to_save(output_dir, 8 * parameters)  # the largest file, Adam's averages
         free = shutil.disk_usage(output_dir).free
     except OSError as error:
         raise OSError(
@@ -232,3 +221,25 @@ def check_room(output_dir: Path, parameters: int, limit: int | None) -> None:
             f"--output_dir {output_dir}: {free / 1e9:.2g} GB are free there, but checkpoints need {needed / 1e9:.2g} "
             "GB; make room, give another folder or a smaller --checkpoints_total_limit."
         )
+
+
+def _try_to_save(output_dir: Path, size: int) -> None:
+    """Does with a file of `size` bytes what is done with a checkpoint; file systems differ in what they can."""
+    probe = Path(tempfile.mkdtemp(prefix=PROBE, dir=output_dir))  # each process has one
+    renamed = probe.with_name(f"{probe.name}-renamed")
+    try:
+        with (probe / "file").open("wb") as file:
+            file.write(bytes(8))
+            if hasattr(os, "posix_fallocate"):
+                try:
+                    os.posix_fallocate(file.fileno(), 0, size)
+                except OSError as error:
+                    if error.errno not in UNSUPPORTED:
+                        raise
+        for path in (probe / "file", probe):
+            to_the_disk(path)
+        probe.rename(renamed)
+        to_the_disk(output_dir)
+    finally:
+        for folder in (probe, renamed):
+            shutil.rmtree(folder, ignore_errors=True)

@@ -1,9 +1,9 @@
 """What a run costs: time, memory, hardware."""
 
 import platform
-import resource
 from dataclasses import dataclass
 
+import psutil
 import torch
 from accelerate import Accelerator
 
@@ -38,5 +38,9 @@ def peak_memory(device: torch.device) -> int:
     """Bytes: of the GPU if the run is on one, else of this process."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated()
+    if platform.system() == "Windows":
+        return int(psutil.Process().memory_info().peak_wset)
+    import resource  # Windows has none
+
     kilobytes_or_bytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return kilobytes_or_bytes * (1 if platform.system() == "Darwin" else 1024)

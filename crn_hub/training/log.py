@@ -32,6 +32,7 @@ class TrainingLog:
         self.terms = terms
         self.file, self.curves, self.writes = output_dir / LOG, output_dir / CURVES, writes
         self._points = array("d")  # step, loss and terms of each step; a run may have a million
+        self._drawn = 0  # how many of them the curves show
         self._changes: list[int] = []  # steps at which a stage or new loss weights begin
         self._height = 0
         self._validated: list[tuple[float, float]] = []  # step, loss
@@ -39,14 +40,14 @@ class TrainingLog:
         for entry in entries:
             self._keep(entry)
         if writes:
-            with appearing(self.file) as draft, draft.open("w") as log:
+            with appearing(self.file) as draft, draft.open("w", encoding="utf-8") as log:
                 log.writelines(json.dumps(entry) + "\n" for entry in entries)
 
     def add(self, entry: dict[str, Any]) -> None:
         """Appends what is known of one step: its "step", "height", "loss", a value for each of `terms`, ..."""
         self._keep(entry)
         if self.writes:
-            with self.file.open("a") as log:
+            with self.file.open("a", encoding="utf-8") as log:
                 log.write(json.dumps(entry) + "\n")
 
     def _keep(self, entry: dict[str, Any]) -> None:
@@ -63,8 +64,9 @@ class TrainingLog:
 
     def draw(self) -> None:
         """Draws the loss curves: training and held-out rows, and the terms; vertical lines mark where stages begin."""
-        if not self.writes:
+        if not self.writes or self._drawn == len(self._points):
             return
+        self._drawn = len(self._points)
         from matplotlib.figure import Figure  # takes seconds, which startup need not wait for
 
         steps, *lines = np.array(self._points).reshape(-1, 2 + len(self.terms)).T
@@ -98,7 +100,7 @@ class TrainingLog:
 def _read_entries(file: Path, last_step: int) -> Iterator[dict[str, Any]]:
     if not file.is_file():
         return
-    with file.open() as lines:
+    with file.open(encoding="utf-8") as lines:
         for line in lines:
             try:
                 entry = json.loads(line)

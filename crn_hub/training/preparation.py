@@ -14,7 +14,6 @@ import torch
 from accelerate import Accelerator, DataLoaderConfiguration
 from huggingface_hub import HfApi
 
-from crn_hub.box import resolve
 from crn_hub.classes import ClassSet
 from crn_hub.data import LabelSurvey
 from crn_hub.hub.client_errors import push_errors
@@ -25,6 +24,7 @@ from crn_hub.networks import CRN, HubModel
 from crn_hub.networks.fixed_size import FixedSizeNetwork
 from crn_hub.training.arguments import Arguments
 from crn_hub.training.checkpoints import check_room, clear_leftovers, find_checkpoint
+from crn_hub.training.launching import check_processes, check_way_of_training
 from crn_hub.training.resumption import Resumption, facts_of, find_resumption, has_finished, settings_of
 from crn_hub.training.rows import TrainingRows, load_training_rows
 from crn_hub.training.stages import Stage, StagePlan, plan_only_stage, plan_stages, settle
@@ -130,12 +130,14 @@ def prepare(args: Arguments, rehearsed_steps: int | None = None, quiet: bool = F
     """
     args, system = complete(args), SYSTEMS[args.system]
     check_trackers(args.report_to)
+    check_way_of_training()
     accelerator = _make_accelerator(args)
+    check_processes(accelerator)
     _check_arguments(args, system, accelerator)
     _use_device(args, accelerator)
     hub_id = hub_name(args)
     checkpoint = find_checkpoint(args.output_dir, args.resume_from_checkpoint)
-    start = system.generator.from_pretrained(resolve(args.init_from)) if args.init_from is not None else None
+    start = system.generator.from_pretrained(args.init_from) if args.init_from is not None else None
     num_images = args.num_images or (start.num_images if start and system.loss.several_images else 1)
     plans = _plan(args, system, start)
     trained_modules = _read_train_modules(args.train_modules, len(plans[0].widths), start)

@@ -4,7 +4,6 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import replace
 
 from crn_hub.networks import HubModel
@@ -31,7 +30,6 @@ def rehearse(args: Arguments, train: Callable[[Run], list[StageCost]]) -> None:
     find_checkpoint(args.output_dir, args.resume_from_checkpoint)
     check_trackers(args.report_to)
     hub_name(args)
-    made = [path for path in (args.output_dir, *args.output_dir.parents) if not path.exists()]
     folder = args.output_dir / ".dry-run"
     trial = replace(
         args, output_dir=folder, checkpointing_steps=1, validation_steps=1, push_to_hub=False, report_to=(),
@@ -51,9 +49,6 @@ def rehearse(args: Arguments, train: Callable[[Run], list[StageCost]]) -> None:
     finally:
         if is_main:
             shutil.rmtree(folder, ignore_errors=True)
-            for path in made:
-                with suppress(OSError):  # not empty, because somebody else has written there
-                    path.rmdir()
     run.accelerator.end_training()
     run.accelerator.print("\n".join(_report(args, costs, preparation)))
 

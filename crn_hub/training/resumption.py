@@ -72,7 +72,6 @@ def facts_of(
     first_pairs = [*rows.data.decode(rows.data.used[0]), *rows.held_out.decode(rows.held_out.used[0])]
     return {
         "system": args.system,
-        "data": public(args.dataset_name),
         "rows": rows.count,
         "rows_left_out": left_out,
         "checksum_of_two_rows": zlib.crc32(b"".join(array.tobytes() for array in first_pairs)),

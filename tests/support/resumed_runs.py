@@ -41,7 +41,7 @@ def assert_same(whole: Path, other: Path) -> None:
 
 # Processes forked from one that has done the slow imports and nothing else.
 FORKED = multiprocessing.get_context("forkserver")
-FORKED.set_forkserver_preload(["train_accelerate", "datasets"])
+FORKED.set_forkserver_preload(["train_accelerate", "datasets", "torch._dynamo", "matplotlib.figure"])
 
 
 def die(arguments: list[str], at: str, count: int, when: str) -> None:
