@@ -23,7 +23,7 @@ from playwright.sync_api import Page, sync_playwright
 from tqdm import tqdm
 
 from crn_hub import HubModel
-from crn_hub.box import BOX, resolve
+from crn_hub.box import BOX
 from crn_hub.cli import run
 from crn_hub.demo import launch
 
@@ -49,7 +49,7 @@ def main(model: str = BOX, *, strokes: Annotated[int, Parameter(validator=Number
     browser_path = next(filter(None, map(shutil.which, BROWSERS)), None)
     if browser_path is None:
         raise FileNotFoundError(f"no browser: none of {', '.join(BROWSERS)} is in PATH.")
-    network = HubModel.from_pretrained(resolve(model))
+    network = HubModel.from_pretrained(model)
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]

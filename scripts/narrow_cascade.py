@@ -12,7 +12,6 @@ from pathlib import Path
 import torch
 
 from crn_hub import CRN
-from crn_hub.box import resolve
 
 
 @torch.no_grad()
@@ -48,9 +47,7 @@ def narrow(model: CRN, widths: Sequence[int]) -> CRN:
 def main() -> None:
     if len(sys.argv) < 4 or Path(sys.argv[2]).exists() or not all(width.isdigit() for width in sys.argv[3:]):
         sys.exit("usage: python scripts/narrow_cascade.py MODEL OUTPUT WIDTH..., where OUTPUT doesn't exist yet")
-    narrow(CRN.from_pretrained(resolve(sys.argv[1])), [int(width) for width in sys.argv[3:]]).save_pretrained(
-        sys.argv[2]
-    )
+    narrow(CRN.from_pretrained(sys.argv[1]), [int(width) for width in sys.argv[3:]]).save_pretrained(sys.argv[2])
 
 
 if __name__ == "__main__":

@@ -94,7 +94,11 @@ def list_pictures(folder: str, pictures: dict[str, dict[str, list[int]]], file: 
         pictures: by their paths in the folder, the rows whose photographs each shows: data set/split -> row numbers.
         file: the list.
     """
-    listed = {name: rows for name, rows in json.loads(file.read_text()).items() if not name.startswith(f"{folder}/")}
+    listed = {
+        name: rows
+        for name, rows in json.loads(file.read_text(encoding="utf-8")).items()
+        if not name.startswith(f"{folder}/")
+    }
     listed |= {f"{folder}/{name}": rows for name, rows in pictures.items()}
     lines = ",\n".join(f"  {json.dumps(name)}: {json.dumps(rows)}" for name, rows in sorted(listed.items()))
     file.write_text(f"{{\n{lines}\n}}\n")

@@ -14,7 +14,7 @@ import torch
 from support import ROOT
 
 from crn_hub import CRN, ClassSet
-from crn_hub.box import BOX, MODEL_IN_THE_BOX, SEGMENTER_IN_THE_BOX, resolve
+from crn_hub.box import BOX, MODEL_IN_THE_BOX, resolve
 from crn_hub.classes import read_layout
 from crn_hub.data import PairDataset, hidden_rows, load_rows
 from crn_hub.fingerprint import fingerprint
@@ -215,7 +215,7 @@ def test_commands_know_it_as_box(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 def test_the_segmenter_finds_what_is_in_photographs_held_out_of_its_training(streets: Path) -> None:
     rows = load_rows(str(streets)).held_out.select(range(0, 122, 6))
     data = PairDataset(rows, ClassSet.streets(), (192, 384))
-    scores = validate_segmenter(load_segmenter(str(SEGMENTER_IN_THE_BOX), None), data)
+    scores = validate_segmenter(load_segmenter(BOX, None), data)
     assert scores["pixel_accuracy"] > 0.65
     assert scores["class_iou"]["road"] > 0.7
     assert scores["class_iou"]["sky"] > 0.6

@@ -5,19 +5,31 @@ After each test, failed or not, the client's cache holds whole files only.
 
 import io
 import json
+import re
 import sys
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from huggingface_hub import HfApi, snapshot_download
 from PIL import Image
 from safetensors.numpy import save
-from support.hub_client import Client, contents, facts, load, push, refusal, saved_model
+from support.hub_client import (
+    Client,
+    contents,
+    facts,
+    load,
+    push,
+    refusal,
+    saved_model,
+    small_model,
+    without_token,
+)
 from support.hub_server import TOKEN, HubServer
 
 from crn_hub import CRN, ClassSet, LayoutError
@@ -257,9 +269,74 @@ def test_private_repo_needs_the_token(hub: HubServer, client: Client, tmp_path: 
     hub.repos["models", "org/secret"].private = True
     message = refusal(FileNotFoundError, client, load, "org/secret", token=False)
     assert message == (
-        "org/secret: no such folder, and no such repo on the Hub, or a private one that this token may not see."
+        "org/secret: no such folder, and no such repo on the Hub, or a private one, which nobody sees without a token."
+    )
+    message = refusal(FileNotFoundError, client, without_token, load, "org/secret")
+    assert message == (
+        "org/secret: no such folder, and no such repo on the Hub, or a private one, for which `hf auth login` is "
+        "needed first."
     )
     assert client(load, "org/secret", token=TOKEN) == facts(model)
+
+
+def test_a_folder_within_a_repo_or_a_folder(hub: HubServer, client: Client, tmp_path: Path) -> None:
+    model = saved_model(tmp_path / "runs" / "last", seed=5)
+    hub.commit(
+        "models", "org/runs", {f"runs/last/{name}": data for name, data in contents(tmp_path / "runs/last").items()}
+    )
+    assert client(load, "org/runs", subfolder="runs/last") == facts(model)
+    assert client(load, str(tmp_path), subfolder="runs/last/") == facts(model)
+    message = refusal(FileNotFoundError, client, load, "org/runs", subfolder="runs/first")
+    assert message == "org/runs: the repo on the Hub holds no runs/first/config.json."
+    message = refusal(FileNotFoundError, client, load, str(tmp_path), subfolder="runs")
+    assert message == f"{tmp_path}: the folder holds no runs/config.json."
+    for outside in ("../runs", "/runs"):
+        message = refusal(ValueError, client, load, str(tmp_path), subfolder=outside)
+        assert message == f"subfolder must be a folder within {tmp_path}, not {outside!r}."
+
+
+def test_a_checkpoint_of_a_run_stands_for_its_model(tmp_path: Path) -> None:
+    model = saved_model(tmp_path / "run" / "checkpoint-500" / "model", seed=5)
+    (tmp_path / "run" / "checkpoint-500" / "progress.json").write_text("{}")
+    assert facts(CRN.from_pretrained(tmp_path / "run" / "checkpoint-500")) == facts(model)
+
+
+def test_box_is_the_model_that_comes_with_the_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    model = saved_model(tmp_path / "box")
+    assert facts(CRN.from_pretrained("box")) == facts(CRN.from_pretrained())
+    assert facts(CRN.from_pretrained("./box")) == facts(model)
+
+
+@pytest.mark.parametrize(
+    ("call", "arguments", "advice"),
+    [
+        (CRN.from_pretrained, {"torch_dtype": torch.float16}, "convert the model that is returned: .to(torch.float16)"),
+        (CRN.from_pretrained, {"device_map": "auto"}, 'name one device, as in map_location="cuda"; a network fits on'),
+        (CRN.save_pretrained, {"push_to_hub": True}, "call push_to_hub(repo_id, folder=save_directory) afterwards."),
+        (CRN.push_to_hub, {"safe_serialization": True}, "leave it out; weights are always safetensors."),
+    ],
+)
+def test_arguments_of_other_libraries_get_advice(
+    tmp_path: Path, call: Callable[..., Any], arguments: dict[str, Any], advice: str
+) -> None:
+    first = () if call == CRN.from_pretrained else (small_model(),)
+    with pytest.raises(TypeError, match=re.escape(f"has no argument '{next(iter(arguments))}': {advice}")):
+        call(*first, tmp_path / "model", **arguments)
+    with pytest.raises(TypeError, match=r"has no argument 'verbose'\."):
+        call(*first, tmp_path / "model", verbose=True)
+    assert not (tmp_path / "model").exists()
+
+
+def test_pointers_of_git_lfs_are_named(tmp_path: Path) -> None:
+    saved_model(tmp_path)
+    pointer = b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n"
+    (tmp_path / "model.safetensors").write_bytes(pointer)
+    message = refusal(ValueError, CRN.from_pretrained, tmp_path)
+    assert message == (
+        f"{tmp_path}: model.safetensors is only a pointer of git LFS; with git-lfs installed, `git lfs pull` in its "
+        "folder fetches the file itself."
+    )
 
 
 def test_wrong_token(hub: HubServer, client: Client, tmp_path: Path) -> None:

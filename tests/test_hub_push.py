@@ -8,7 +8,18 @@ from typing import Any
 
 import pytest
 from huggingface_hub import HfApi
-from support.hub_client import EDITED_CARD, MODEL_FILES, Client, facts, load, push, refusal, saved_model, small_model
+from support.hub_client import (
+    EDITED_CARD,
+    MODEL_FILES,
+    Client,
+    facts,
+    load,
+    push,
+    refusal,
+    saved_model,
+    small_model,
+    without_token,
+)
 from support.hub_server import USER, HubServer
 
 from crn_hub import CRN, ClassSet
@@ -179,6 +190,23 @@ def test_private_model_needs_a_token(hub: HubServer, client: Client, tmp_path: P
     with unchanged(hub, "org/private"):
         message = refusal(ConnectionError, client, push, tmp_path, "org/private", token=False)
     assert message.startswith("org/private: could not be pushed: the Hub answered 401")
+
+
+def test_a_push_without_having_signed_in_says_how(hub: HubServer, client: Client, tmp_path: Path) -> None:
+    saved_model(tmp_path)
+    message = refusal(ConnectionError, client, without_token, push, tmp_path, "org/unsigned")
+    assert message.startswith("org/unsigned: could not be pushed: the Hub answered 401 ")
+    assert message.endswith("; `hf auth login` is needed first.")
+
+
+def test_a_push_may_be_a_pull_request(hub: HubServer, client: Client, tmp_path: Path) -> None:
+    saved_model(tmp_path / "first", seed=1)
+    second = saved_model(tmp_path / "second", seed=2)
+    client(push, tmp_path / "first", "org/proposals")
+    before = hub.repos["models", "org/proposals"].files
+    assert client(push, tmp_path / "second", "org/proposals", create_pr=True).endswith("org/proposals/discussions/1")
+    assert hub.repos["models", "org/proposals"].files == before
+    assert client(load, "org/proposals", revision="refs/pr/1") == facts(second)
 
 
 def test_private_push_to_a_public_repo_is_refused(hub: HubServer, client: Client, tmp_path: Path) -> None:

@@ -19,7 +19,6 @@ from datasets import DatasetDict
 from PIL import Image
 
 from crn_hub import CRN
-from crn_hub.box import resolve
 from crn_hub.classes import ClassSet, read_layout
 from crn_hub.commands.evaluate import evaluate
 from crn_hub.data import PairDataset, find_classes, hidden_rows, load_rows, spread
@@ -111,7 +110,7 @@ def main() -> None:
     output.mkdir(parents=True, exist_ok=True)
     if len({Path(name).name for name in names}) < len(names):
         sys.exit(f"{' '.join(names)}: two models have the same name; rename a folder")
-    models = {Path(name).name: CRN.from_pretrained(resolve(name)) for name in names}
+    models = {Path(name).name: CRN.from_pretrained(name) for name in names}
     try_painted(models, load_segmenter(segmenter, next(iter(models.values())).classes), output)
     draw_held_out(data, models, output / "held-out.jpg")
     evaluate(names, dataset=data, segmenter=segmenter, output=output / "evaluation", for_publication=True)

@@ -35,7 +35,7 @@ def describe(device: torch.device, threads: int) -> str:
 def _cpu_name() -> str:
     """As the system calls it; its architecture if that isn't known."""
     listing = Path("/proc/cpuinfo")
-    lines = listing.read_text().splitlines() if listing.is_file() else []
+    lines = listing.read_text(encoding="utf-8").splitlines() if listing.is_file() else []
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     return (names or [platform.processor() or platform.machine()])[0]
 

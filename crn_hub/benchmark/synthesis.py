@@ -14,7 +14,6 @@ import torch
 from torch.profiler import ProfilerActivity, profile
 
 from crn_hub.benchmark.machine import Limits, describe, device_of_choice, take_turns
-from crn_hub.box import resolve
 from crn_hub.classes import ClassSet
 from crn_hub.memory import keep_freed_memory
 from crn_hub.networks import CRN, HubModel
@@ -97,7 +96,7 @@ def load(name: str, device: torch.device, precision: Precision = "float32") -> H
         num_images: Any = preset["num_images"]
         model: HubModel = CRN(ClassSet.cityscapes(), widths, num_images=num_images).eval()
     else:
-        model = HubModel.from_pretrained(resolve(name))
+        model = HubModel.from_pretrained(name)
     return model.to(device, getattr(torch, precision))
 
 
@@ -175,7 +174,7 @@ def _peak(name: str, precision: Precision, threads: int) -> int:
     model.synthesize(layout_for(model))
     status = Path("/proc/self/status")  # of this process alone; the other way counts what its parent had
     if device.type == "cpu" and platform.system() == "Linux":
-        peak = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
+        peak = next(line for line in status.read_text(encoding="utf-8").splitlines() if line.startswith("VmHWM"))
         return 1024 * int(peak.split()[1])
     return peak_memory(device)
 

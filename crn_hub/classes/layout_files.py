@@ -17,6 +17,7 @@ from PIL import Image
 from crn_hub.classes.class_set import UNLABELLED, ClassSet, Color, LayoutError, check_integers, in_pixels, pack
 from crn_hub.classes.decoding import Pixels, decode
 from crn_hub.classes.presets import CITYSCAPES_LABEL_IDS, LAST_CITYSCAPES_LABEL_ID, PRESETS
+from crn_hub.files import LFS_POINTER, is_lfs_pointer
 from crn_hub.text import clause
 
 Layout = str | os.PathLike[str] | Image.Image | np.ndarray | BinaryIO
@@ -136,6 +137,8 @@ def read_layout(
     except Image.DecompressionBombError as error:
         raise LayoutError(f"{source}: more pixels than the {max_pixels:,} allowed ({clause(error)}).") from None
     except Image.UnidentifiedImageError:
+        if isinstance(layout, str | os.PathLike) and is_lfs_pointer(layout):
+            raise LayoutError(f"{source} is {LFS_POINTER}.") from None
         advice = f"use files of the formats {', '.join(FORMATS)}, with ids of 8, 16 or 32 bits"
         raise LayoutError(f"{source}: not a picture that can be read; {advice}.") from None
     except (OSError, SyntaxError, ValueError) as error:

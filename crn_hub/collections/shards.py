@@ -137,7 +137,7 @@ def finish_shards(output: Path, facts: dict[str, Any]) -> None:
     """Records that all is done, with what `write_shards` returned, and removes what is only needed to resume."""
     if not (output / WORK).is_dir():
         return
-    made = {"identity": (output / WORK / IDENTITY).read_text(), "facts": facts}
+    made = {"identity": (output / WORK / IDENTITY).read_text(encoding="utf-8"), "facts": facts}
     write_text(output / MADE, json.dumps(made))
     for file in (output / WORK).iterdir():
         file.unlink()
@@ -344,7 +344,7 @@ def _made_before(output: Path, identity: str) -> dict[str, Any]:
         FileExistsError: if it is another one.
     """
     with suppress(OSError, ValueError, KeyError):
-        made = json.loads((output / MADE).read_text())
+        made = json.loads((output / MADE).read_text(encoding="utf-8"))
         if made["identity"] == identity:
             facts: dict[str, Any] = made["facts"]
             return facts
@@ -361,7 +361,7 @@ def _begin(work: Path, identity: str) -> None:
     """
     mark = work / IDENTITY
     if work.is_dir():
-        if not mark.is_file() or mark.read_text() != identity:
+        if not mark.is_file() or mark.read_text(encoding="utf-8") != identity:
             raise FileExistsError(
                 f"--output {work.parent}: holds the beginning of another data set, of other files or made with other "
                 "options; remove it, or choose a new folder."
@@ -377,7 +377,7 @@ def _facts_of(work: Path, output: Path, shard: Shard) -> dict[str, Any] | None:
     """What is known of a shard that has been written; None if it hasn't."""
     if (output / DATA / shard.name).is_file():
         with suppress(OSError, ValueError):
-            facts: dict[str, Any] = json.loads((work / f"{shard.name}.json").read_text())
+            facts: dict[str, Any] = json.loads((work / f"{shard.name}.json").read_text(encoding="utf-8"))
             return facts
     return None
 

@@ -1,6 +1,6 @@
 """`crn info`: a model on one screen."""
 
-from crn_hub.box import BOX, resolve
+from crn_hub.box import BOX
 
 
 def info(model: str, /) -> None:
@@ -16,4 +16,4 @@ def info(model: str, /) -> None:
     from crn_hub.model_summary import print_info  # takes seconds, and --help doesn't need it
     from crn_hub.networks.hub_model import HubModel
 
-    print_info(None if model == BOX else model, HubModel.from_pretrained(resolve(model)))
+    print_info(None if model == BOX else model, HubModel.from_pretrained(model))

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from crn_hub.box import BOX, resolve_segmenter
+from crn_hub.box import BOX
 from crn_hub.files import check_folder
 from crn_hub.text import some
 
@@ -58,7 +58,7 @@ def segment(
         raise FileNotFoundError(f"{some(missing)}: no such file.")
     for photograph in photographs:
         check_photograph(photograph)  # all of them before the first one, which may take a while
-    network = load_segmenter(resolve_segmenter(segmenter), None if classes is None else ClassSet.load(classes))
+    network = load_segmenter(segmenter, None if classes is None else ClassSet.load(classes))
     for photograph in tqdm(photographs, unit="photograph", disable=len(photographs) == 1):
         file = output / f"{photograph.stem}.png"
         save_picture(network.classes.to_image(label_photograph(network, photograph)), file)

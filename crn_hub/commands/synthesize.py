@@ -8,7 +8,6 @@ from typing import Annotated
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
-from crn_hub.box import resolve
 from crn_hub.files import check_folder
 from crn_hub.memory import keep_freed_memory
 from crn_hub.text import one_line
@@ -62,7 +61,7 @@ def synthesize(
     from crn_hub.networks.hub_model import HubModel
     from crn_hub.pictures import save_picture
 
-    network = HubModel.from_pretrained(resolve(model))
+    network = HubModel.from_pretrained(model)
     # No name of a style is a number.
     chosen = int(style) if style is not None and re.fullmatch("[0-9]{1,4}", style) else style
     network.check_choice(chosen, seed)

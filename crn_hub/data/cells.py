@@ -9,6 +9,7 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from crn_hub.classes import LayoutError
+from crn_hub.files import LFS_POINTER, is_lfs_pointer
 from crn_hub.pictures import is_turned, read_photograph
 from crn_hub.text import clause
 
@@ -76,6 +77,8 @@ def _named(content: bytes | None, path: str | None) -> PictureFile | None:
 
 def _from_path(path: str) -> Content:
     if os.path.isfile(path):
+        if is_lfs_pointer(path):
+            raise LayoutError(f"{clause(path)} is {LFS_POINTER}")
         return Path(path)
     if "::" in path or "://" in path:  # inside an archive, or elsewhere
         from datasets.utils.file_utils import xopen

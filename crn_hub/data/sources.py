@@ -12,7 +12,8 @@ from huggingface_hub.errors import GatedRepoError, HFValidationError, Repository
 from crn_hub.classes import ClassSet, LayoutError
 from crn_hub.data.two_folders import find_two_folders, pair_rows
 from crn_hub.data_options import DataOptions
-from crn_hub.hub.client_errors import GATED, client_error, reason
+from crn_hub.files import LFS_POINTER, is_lfs_pointer
+from crn_hub.hub.client_errors import GATED, client_error, reason, unseen
 from crn_hub.hub.source import TEXT_BYTES, Source
 from crn_hub.text import clause
 
@@ -144,6 +145,9 @@ def _load_files(files: dict[str, list[str]]) -> Any:
         _MODULE_TO_METADATA_FILE_NAMES,
     )
 
+    for file in (file for of_split in files.values() for file in of_split):
+        if "://" not in file and is_lfs_pointer(file):
+            raise ValueError(f"{Path(file).name} is {LFS_POINTER}")
     listed = DataFilesDict({split: DataFilesList(of_split, [()] * len(of_split)) for split, of_split in files.items()})
     if not files:
         raise ValueError("no file of a kind that holds data")
@@ -156,11 +160,17 @@ def _load_files(files: dict[str, list[str]]) -> Any:
 
 def _explained(name: str, error: Exception, options: DataOptions) -> Exception:
     """An error of the datasets library as one of one sentence."""
+    from datasets.config import HF_DATASETS_CACHE
     from datasets.exceptions import DatasetNotFoundError
 
     failure, text, cause = client_error(error), str(error), error
     while isinstance(cause.__cause__, Exception):  # the outermost one often says no more than that there was an error
         cause = cause.__cause__
+    if isinstance(cause, OSError) and (cache := str(HF_DATASETS_CACHE)) in str(cause.filename or cause):
+        return OSError(
+            f"{name}: the datasets library cannot write to its cache, {cache} ({cause.strerror or clause(cause)}); "
+            "make room there, or set HF_DATASETS_CACHE to a folder of your own."
+        )
     # On one path the library drops the client's error and keeps only its message.
     if isinstance(failure, GatedRepoError) or "is a gated dataset on the Hub" in text:
         return ConnectionError(f"{name}: could not be fetched from the Hub: {GATED}.")
@@ -178,9 +188,7 @@ def _explained(name: str, error: Exception, options: DataOptions) -> Exception:
     if isinstance(failure, RepositoryNotFoundError) or (
         failure is None and isinstance(error, DatasetNotFoundError | FileNotFoundError | HFValidationError)
     ):
-        return FileNotFoundError(
-            f"{name}: no such folder, and no such data set on the Hub, or a private one that this token may not see."
-        )
+        return FileNotFoundError(f"{name}: no such folder, and no such data set on the Hub, or {unseen()}.")
     if failure is not None:
         return ConnectionError(f"{name}: could not be fetched from the Hub: {reason(failure)}.")
     return ValueError(f"{name}: cannot be read as a data set ({reason(error)}).")

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from huggingface_hub import get_token
 from huggingface_hub.errors import (
     BadRequestError,
     EntryNotFoundError,
@@ -17,6 +18,15 @@ from huggingface_hub.utils import httpx
 from crn_hub.text import clause
 
 GATED = "access must be requested on its page on the Hub first"
+
+
+def unseen(token: str | bool | None = None) -> str:
+    """What a repo may be that the Hub says is not there, with the token that the client was given."""
+    if token is False:
+        return "a private one, which nobody sees without a token"
+    if token is None and get_token() is None:
+        return "a private one, for which `hf auth login` is needed first"
+    return "a private one that this token may not see"
 
 
 def reason(error: BaseException) -> str:
@@ -33,7 +43,8 @@ def reason(error: BaseException) -> str:
         return GATED
     if isinstance(error, HfHubHTTPError):
         said = f" ({clause(error.server_message)})" if error.server_message else ""
-        return f"the Hub answered {error.response.status_code} {error.response.reason_phrase}{said}"
+        login = "; `hf auth login` is needed first" if error.response.status_code == 401 and get_token() is None else ""
+        return f"the Hub answered {error.response.status_code} {error.response.reason_phrase}{said}{login}"
     first_sentence = re.split(r"(?<=[.!?])\s", str(error).strip(), maxsplit=1)[0]  # the others give advice
     return clause(re.sub(r" \(\S+/\S+\)", "", first_sentence)) or type(error).__name__  # without addresses
 

@@ -24,6 +24,7 @@ def push_model(
     token: str | None = None,
     commit_message: str | None = None,
     revision: str | None = None,
+    create_pr: bool = False,
 ) -> str:
     """Uploads a model; arguments, address returned and errors are those of `HubModel.push_to_hub`."""
     check_repo_id(repo_id)
@@ -70,8 +71,9 @@ def push_model(
                 commit_message=commit_message,
                 revision=revision,
                 parent_commit=repo.sha,
+                create_pr=create_pr,
             )
-    return str(commit)
+    return str(commit.pr_url or commit)
 
 
 def _copy_card_and_pictures(folder: Path, draft: Path) -> None:

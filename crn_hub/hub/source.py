@@ -7,7 +7,7 @@ models--ORG--NAME/snapshots/COMMIT/FILE, and the commit of each branch and tag i
 
 import os
 from contextlib import suppress
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from huggingface_hub import (
@@ -29,8 +29,8 @@ from huggingface_hub.errors import (
 )
 from huggingface_hub.utils import httpx, validate_repo_id
 
-from crn_hub.files import appearing
-from crn_hub.hub.client_errors import reason
+from crn_hub.files import LFS_POINTER, appearing, is_lfs_pointer
+from crn_hub.hub.client_errors import reason, unseen
 
 TEXT_BYTES = 2**20  # the most that a description, a card or a record may have; they are a few kilobytes
 
@@ -47,11 +47,12 @@ class Source:
         name: a folder or a Hub id.
         kind: "model" or "dataset", for the Hub.
         revision: a branch, a tag or a commit's id on the Hub; "main" by default.
+        subfolder: the folder within it that the files are in, such as "checkpoints/last".
         token, cache_dir, force_download, local_files_only: as in `huggingface_hub.hf_hub_download`.
 
     Raises:
         FileNotFoundError: if the name is empty, or that of a file.
-        ValueError: if the revision is not a text, or empty.
+        ValueError: if the revision is not a text, or empty, or the subfolder leads out of the folder.
     """
 
     def __init__(
@@ -60,6 +61,7 @@ class Source:
         *,
         kind: str = "model",
         revision: str | None = None,
+        subfolder: str = "",
         token: str | bool | None = None,
         cache_dir: str | os.PathLike[str] | None = None,
         force_download: bool = False,
@@ -71,7 +73,10 @@ class Source:
             raise FileNotFoundError(f"{name}: a file, where the name of a folder or a Hub id is needed.")
         if revision is not None and (not isinstance(revision, str) or not revision):
             raise ValueError(f"revision must be the name of a branch or tag or a commit's id, not {revision!r}.")
-        self.name, self.kind = name, kind
+        parts = PurePosixPath(subfolder).parts
+        if ".." in parts or subfolder.startswith("/"):
+            raise ValueError(f"subfolder must be a folder within {name}, not {subfolder!r}.")
+        self.name, self.kind, self._subfolder = name, kind, "".join(f"{part}/" for part in parts)
         self.revision = revision or "main"
         self.folder = Path(name) if os.path.isdir(name) else None
         self._commit: str | None = None
@@ -130,11 +135,13 @@ class Source:
             ValueError: if the file is too long.
         """
         if self.folder is None:
-            path = self._fetch_from_hub(file, max_bytes)
+            path = self._fetch_from_hub(self._subfolder + file, max_bytes)
         else:
-            path = self.folder / file
+            path = self.folder / self._subfolder / file
             if not path.is_file():
-                raise FileNotFoundError(f"{self.name}: the folder holds no {file}{_hint(file)}.")
+                raise FileNotFoundError(f"{self.name}: the folder holds no {self._subfolder}{file}{_hint(file)}.")
+            if is_lfs_pointer(path):
+                raise ValueError(f"{self.name}: {file} is {LFS_POINTER}.")
         self._check_size(file, path.stat().st_size, max_bytes)
         return path
 
@@ -162,8 +169,7 @@ class Source:
             raise ConnectionError(f"{self.name}: {file} could not be fetched from the Hub: {reason(error)}.") from error
         except RepositoryNotFoundError as error:
             raise FileNotFoundError(
-                f"{self.name}: no such folder, and no such repo on the Hub, "
-                "or a private one that this token may not see."
+                f"{self.name}: no such folder, and no such repo on the Hub, or {unseen(self._options['token'])}."
             ) from error
         except RevisionNotFoundError as error:
             raise FileNotFoundError(f"{self.name}: the repo has no revision {self.revision!r}.") from error

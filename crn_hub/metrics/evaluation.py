@@ -105,7 +105,7 @@ def evaluate(
         meter = Meter(class_set, load_features(perceptual_net), labeller, device)
         on_rows = []
         for shown, (name, network) in zip(_display_names([*networks]), networks.items(), strict=True):
-            of_network, folder = data.at_size(network.size), None if name == BOX else Path(name)
+            of_network, folder = data.at_size(network.size), None if name == BOX else Path(resolve(name))
             on_rows.append(ModelOnRows(shown, folder, network.to(device), of_network, size))
             if isinstance(network, CRN) and network.region_colors:
                 on_rows.append(ModelOnRows(f"{shown}, own colours", None, network, of_network, size, own_colors=True))
@@ -139,7 +139,7 @@ def _load_models(names: Sequence[str]) -> dict[str, HubModel]:
     for name in names:
         folder = resolve(name)
         distinct.setdefault(os.path.realpath(folder) if os.path.isdir(folder) else name, name)
-    return {name: HubModel.from_pretrained(resolve(name)) for name in distinct.values()}
+    return {name: HubModel.from_pretrained(name) for name in distinct.values()}
 
 
 def _choose_size(sizes: dict[str, tuple[int, int]], requested: tuple[int, int] | None) -> tuple[int, int]:

@@ -17,6 +17,7 @@ from torch.utils.checkpoint import checkpoint
 from crn_hub.box import BOX, resolve
 from crn_hub.classes import ClassSet, Layout, LayoutWarning, read_layout
 from crn_hub.hub.card import ModelDescription
+from crn_hub.hub.foreign_arguments import refuse_unknown
 from crn_hub.hub.loading import WeightsFile, check_device, load_model
 from crn_hub.hub.model_folder import CONFIG
 from crn_hub.hub.pushing import push_model
@@ -376,12 +377,14 @@ class HubModel(nn.Module, ABC):
         pretrained_model_name_or_path: str | os.PathLike[str] | None = None,
         *,
         revision: str | None = None,
+        subfolder: str = "",
         token: str | bool | None = None,
         cache_dir: str | os.PathLike[str] | None = None,
         force_download: bool = False,
         local_files_only: bool = False,
         map_location: str | torch.device = "cpu",
         max_parameters: int = MAX_PARAMETERS,
+        **unknown: Any,
     ) -> Model:
         """Loads a model from a local folder or the Hub; without a name, the one that comes with the package.
 
@@ -390,7 +393,9 @@ class HubModel(nn.Module, ABC):
         weights' size and header against config.json.
 
         Args:
-            pretrained_model_name_or_path: a folder or a Hub id.
+            pretrained_model_name_or_path: a folder, a Hub id, the folder of a training checkpoint, or "box" for the
+                model that comes with the package.
+            subfolder: the folder within a folder or repo that the files are in.
             revision, token, cache_dir, force_download, local_files_only: as in `huggingface_hub.hf_hub_download`.
             map_location: the device for the model.
             max_parameters: refuse larger models before their weights are fetched.
@@ -400,12 +405,15 @@ class HubModel(nn.Module, ABC):
             ConnectionError: the Hub could not be reached or refused.
             ValueError: config.json or the tensors are not those of such a network, or there is no such device; the
                 message names what is wrong.
+            TypeError: there is no such argument.
         """
+        refuse_unknown("from_pretrained", unknown)
         check_device(map_location)
-        name = resolve(BOX) if pretrained_model_name_or_path is None else str(pretrained_model_name_or_path)
+        name = resolve(BOX if pretrained_model_name_or_path is None else str(pretrained_model_name_or_path))
         source = Source(
             name,
             revision=revision,
+            subfolder=subfolder,
             token=token,
             cache_dir=cache_dir,
             force_download=force_download,
@@ -413,7 +421,9 @@ class HubModel(nn.Module, ABC):
         )
         return load_model(cls, source, max_parameters).to(map_location).eval()
 
-    def save_pretrained(self, save_directory: str | os.PathLike[str], *, repo_id: str | None = None) -> None:
+    def save_pretrained(
+        self, save_directory: str | os.PathLike[str], *, repo_id: str | None = None, **unknown: Any
+    ) -> None:
         """Writes config.json, model.safetensors, training.json (if known) and README.md, unless people edited that.
 
         The card shows the pictures in the folder's `samples` and the class colours, which are written to `swatches`;
@@ -424,8 +434,9 @@ class HubModel(nn.Module, ABC):
         Raises:
             FileExistsError: a file is where the folder should be.
             OSError: the folder cannot be written.
-            TypeError: `training_record` cannot be written as JSON.
+            TypeError: `training_record` cannot be written as JSON, or there is no such argument.
         """
+        refuse_unknown("save_pretrained", unknown)
         save_model(self, Path(save_directory), repo_id)
 
     def save_card(self, save_directory: str | os.PathLike[str]) -> None:
@@ -446,6 +457,8 @@ class HubModel(nn.Module, ABC):
         token: str | None = None,
         commit_message: str | None = None,
         revision: str | None = None,
+        create_pr: bool = False,
+        **unknown: Any,
     ) -> str:
         """Uploads the model in one commit, to a repo and a branch that are made if need be.
 
@@ -462,14 +475,17 @@ class HubModel(nn.Module, ABC):
             token: of the Hub; by default the one that `hf auth login` keeps.
             commit_message: the title of the commit; "Upload" and the name of the class by default.
             revision: the branch, "main" by default; a new one starts from "main".
+            create_pr: propose the commit as a pull request, for a repo of somebody else.
 
         Returns:
-            The address of the commit.
+            The address of the commit, or of the pull request.
 
         Raises:
             ValueError: the id is invalid, the commit has no title, the repo is public although a private one is asked
                 for, or the Hub refuses the card.
             FileNotFoundError: there is no such `folder`.
             ConnectionError: the Hub could not be reached or refused, or the repo was changed during the push.
+            TypeError: there is no such argument.
         """
-        return push_model(self, repo_id, folder, private, token, commit_message, revision)
+        refuse_unknown("push_to_hub", unknown)
+        return push_model(self, repo_id, folder, private, token, commit_message, revision, create_pr)

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from crn_hub.box import BOX, resolve_segmenter
+from crn_hub.box import BOX
 from crn_hub.classes import ClassSet
 from crn_hub.pictures import Photograph, read_photograph, resize_picture
 from crn_hub.segmentation.segmenters import Segmenter, load_segmenter
@@ -57,4 +57,4 @@ def label_photograph(network: Segmenter, photograph: Photograph) -> np.ndarray:
 
 @lru_cache(KEPT)
 def _loaded(name: str, classes: ClassSet | None) -> Segmenter:
-    return load_segmenter(resolve_segmenter(name), classes)
+    return load_segmenter(name, classes)

@@ -18,6 +18,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from crn_hub.box import resolve_segmenter
 from crn_hub.classes import UNLABELLED, ClassSet
 from crn_hub.files import appearing_in
 from crn_hub.hub.client_errors import client_error, reason
@@ -225,7 +226,7 @@ def load_segmenter(name: str, classes: ClassSet | None) -> Segmenter:
     """A segmentation network made by `crn train-segmenter`, or a checkpoint of the transformers library.
 
     Args:
-        name: a folder or a Hub id.
+        name: a folder, a Hub id, or "box" for the network that comes with the package.
         classes: the classes of its output, matched by name; None for those of a network made by `crn train-segmenter`.
 
     Raises:
@@ -233,6 +234,7 @@ def load_segmenter(name: str, classes: ClassSet | None) -> Segmenter:
         ConnectionError: if the Hub could not be reached or refused.
         ValueError: if it is not a segmentation network, knows none of the classes, or needs to be told which.
     """
+    name = resolve_segmenter(name)
     with Source(name) as source:
         try:
             config = json.loads(source.fetch(CONFIG, TEXT_BYTES).read_text(encoding="utf-8"))

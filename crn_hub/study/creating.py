@@ -10,7 +10,6 @@ import torch
 from PIL import Image
 from tqdm import tqdm
 
-from crn_hub.box import resolve
 from crn_hub.data import LabelReader, PairDataset, check_rows, find_classes
 from crn_hub.data_options import DataOptions
 from crn_hub.files import check_folder
@@ -154,7 +153,7 @@ def _source(name: str, where: str, data: PairDataset, size: tuple[int, int]) -> 
     folder = Path(where)
     if folder.is_dir() and not (folder / "config.json").is_file():
         return PicturesOfFolder(name, folder, data)
-    network = HubModel.from_pretrained(resolve(where))
+    network = HubModel.from_pretrained(where)
     if network.size[0] * size[1] != network.size[1] * size[0]:
         print(
             f"warning: {name} makes images of {network.size[0]} x {network.size[1]} pixels (height x width), shown at "

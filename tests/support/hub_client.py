@@ -42,6 +42,13 @@ def load(name: str, **options: Any) -> dict[str, Any]:
     return facts(CRN.from_pretrained(name, **options))
 
 
+def without_token(function: Callable[..., Any], *args: Any, **options: Any) -> Any:
+    """Calls one of these functions as somebody who hasn't signed in."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("HF_TOKEN")
+        return function(*args, **options)
+
+
 def load_and_measure(name: str, kind: type[Exception]) -> tuple[str, int]:
     """What is wrong with a model, and by how many bytes the attempt raised the peak of the process's memory."""
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

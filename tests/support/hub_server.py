@@ -419,8 +419,13 @@ class HubServer:
                         raise _refusal(404, "EntryNotFound", "A file with this name doesn't exist")
                 case unknown:
                     raise HTTPException(400, f"this Hub knows no {unknown}.")
+        url, pull_request = self._url(kind, f"{org}/{name}"), {}
+        if request.query_params.get("create_pr") == "1":
+            number = 1 + sum(name.startswith("refs/pr/") for name in repo.branches)
+            branch, pull_request = f"refs/pr/{number}", {"pullRequestUrl": f"{url}/discussions/{number}"}
+            repo.branches[branch] = last
         commit = repo.add_commit(title, files, branch)
-        return {"commitOid": commit.id, "commitUrl": f"{self._url(kind, f'{org}/{name}')}/commit/{commit.id}"}
+        return {"commitOid": commit.id, "commitUrl": f"{url}/commit/{commit.id}", **pull_request}
 
     async def _repo_info(
         self, request: Request, kind: str, org: str, name: str, revision: str = "main"
