@@ -5,7 +5,7 @@ import tempfile
 import threading
 from collections import OrderedDict
 
-from crn_hub.box import BOX, resolve
+from crn_hub.box import BOX
 from crn_hub.classes import ClassSet
 from crn_hub.demo.painting import check_size
 from crn_hub.hub.source import check_repo_id
@@ -68,7 +68,7 @@ class Models:
 
     def _fetch(self, name: str) -> HubModel:
         if self.folders or name == BOX:
-            network = HubModel.from_pretrained(resolve(name), max_parameters=MAX_PARAMETERS)
+            network = HubModel.from_pretrained(name, max_parameters=MAX_PARAMETERS)
         else:
             check_repo_id(name)
             if os.path.exists(name):

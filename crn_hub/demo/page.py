@@ -18,6 +18,7 @@ from crn_hub.classes import INDICES, LABEL_IDS, PRESETS
 from crn_hub.demo.actions import Actions, facts_html
 from crn_hub.demo.models import Models
 from crn_hub.demo.painter import STATIC, LabelPainter
+from crn_hub.demo.serving import calls_to_oneself_without_proxy, is_interactive, is_shared
 from crn_hub.demo.starting_layouts import EXAMPLES, has_streets, thumbnails
 from crn_hub.hub.card import PAPER_URL
 from crn_hub.networks import HubModel
@@ -101,34 +102,37 @@ def build(model: HubModel, folders: bool = False) -> gr.Blocks:
 
 
 def launch(model: HubModel, **options: Any) -> tuple[gr.Blocks, str]:
-    """Serves the page of `model`; `options` as for gradio's `Blocks.launch`.
+    """Serves the page of `model`, also in a notebook; `options` as for gradio's `Blocks.launch`.
 
     Visitors may name folders of this machine as models only if they use it themselves: if the page is served on a
-    loopback address, and not by a Space.
+    loopback address, and neither by a Space nor under a public address, which gradio makes if `share=True` is given,
+    and by default in hosted notebooks.
 
     Returns:
-        The page and its address; not before the server has stopped, unless `prevent_thread_lock=True` is given.
+        The page and its address; not before the server has stopped, unless `prevent_thread_lock=True` is given or
+        Python is interactive.
     """
     host = options.get("server_name") or os.environ.get("GRADIO_SERVER_NAME") or "127.0.0.1"
-    page = build(model, folders=host in ("127.0.0.1", "localhost", "::1") and "SPACE_ID" not in os.environ)
-    returns = options.pop("prevent_thread_lock", False)
-    _, address, _ = page.launch(
-        theme=_theme(),
-        css_paths=[STATIC / "page.css", STATIC / "painter.css"],
-        footer_links=["api"],
-        max_file_size=MAX_FILE_SIZE,
-        app_kwargs={"max_body_size": MAX_BODY_SIZE},
-        share=False,
-        run_history=False,
-        state_session_capacity=MAX_SESSIONS,
-        ssr_mode=False,
-        prevent_thread_lock=True,
-        **options,
-    )
+    share = is_shared() if options.get("share") is None else options["share"]
+    is_own = host in ("127.0.0.1", "localhost", "::1") and not share and "SPACE_ID" not in os.environ
+    page = build(model, folders=is_own)
+    returns = options.pop("prevent_thread_lock", False) or is_interactive()
+    looks_and_limits: dict[str, Any] = {
+        "theme": _theme(),
+        "css_paths": [STATIC / "page.css", STATIC / "painter.css"],
+        "footer_links": ["api"],
+        "max_file_size": MAX_FILE_SIZE,
+        "app_kwargs": {"max_body_size": MAX_BODY_SIZE},
+        "run_history": False,
+        "state_session_capacity": MAX_SESSIONS,
+        "ssr_mode": False,
+    }
+    with calls_to_oneself_without_proxy(host):
+        _, address, shared = page.launch(**{**looks_and_limits, **options, "share": share, "prevent_thread_lock": True})
     _warm_up(address)
     if not returns:
         page.block_thread()
-    return page, address
+    return page, shared or address
 
 
 def _warm_up(address: str) -> None:
