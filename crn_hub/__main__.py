@@ -1,5 +1,18 @@
-"""`python -m crn_hub` is the crn command."""
+"""The crn command, also `python -m crn_hub`."""
 
-from crn_hub.cli import main
+import signal
+import sys
 
-main()
+
+def main() -> None:
+    """Entry point of `crn`."""
+    try:  # imports take a while, too
+        from crn_hub.cli import app, run
+    except KeyboardInterrupt:
+        print("crn: interrupted.", file=sys.stderr)
+        sys.exit(128 + signal.SIGINT)
+    run(app)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,6 +1,8 @@
-"""The `crn` command (also `python -m crn_hub`), and how every command of the project ends."""
+"""The commands of `crn`, and how every command of the project ends."""
 
+import io
 import os
+import signal
 import sys
 
 from cyclopts import App, CycloptsError, Parameter
@@ -30,22 +32,32 @@ for command in COMMANDS:
 
 
 def run(command: App) -> None:
-    """Runs a command line. Exit code 0, or one line on stderr and 2 (usage, bad input) or 1 (failure)."""
+    """Runs a command line. Exit code 0, or one line on stderr and 2 (usage, bad input), 1 (failure) or 130 (Ctrl-C)."""
+    print_in_any_encoding()
+    command.suppress_keyboard_interrupt = False  # cyclopts would end it without a word
     if "HF_HUB_VERBOSITY" not in os.environ:
         hub_logging.set_verbosity_error()  # so that no warning about a retry precedes our one line
     try:
         command(sys.argv[1:], exit_on_error=False, print_error=False)
+        sys.stdout.flush()
+    except KeyboardInterrupt:
+        _end(command, "interrupted.", 128 + signal.SIGINT)
+    except BrokenPipeError:  # whoever read what is printed, such as `head`, has ended
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python would complain once more
+        sys.exit(128 + 13)  # as SIGPIPE ends others
     except (CycloptsError, ValueError, FileNotFoundError, FileExistsError) as error:
-        _end(command, error, 2)
+        _end(command, one_line(str(error)), 2)
     except (OSError, RuntimeError, SafetensorError, MemoryError) as error:
-        _end(command, error, 1)
+        _end(command, one_line(str(error)) or "out of memory.", 1)
 
 
-def _end(command: App, error: Exception, code: int) -> None:
-    print(f"{command.name[0]}: {one_line(str(error)) or 'out of memory.'}", file=sys.stderr)
+def print_in_any_encoding() -> None:
+    """Lets characters that a terminal or a file cannot have be printed as \\u2192 and the like, instead of failing."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _end(command: App, said: str, code: int) -> None:
+    print(f"{command.name[0]}: {said}", file=sys.stderr)
     sys.exit(code)
-
-
-def main() -> None:
-    """Entry point of `crn`."""
-    run(app)

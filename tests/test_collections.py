@@ -205,7 +205,7 @@ def test_shards_have_the_size_that_the_hub_likes(
 
 
 SMALL_SHARDS = """
-from crn_hub.cli import main
+from crn_hub.__main__ import main
 from crn_hub.collections import shards
 
 shards.SHARD_BYTES = 5_000
@@ -215,7 +215,7 @@ if __name__ == "__main__":
 
 SLOWLY = """
 import time
-from crn_hub.cli import main
+from crn_hub.__main__ import main
 from crn_hub.collections import shards
 
 shards.SHARD_BYTES = 14_000
