@@ -7,33 +7,37 @@ import os
 import sys
 import tempfile
 from pathlib import Path
+from urllib.request import getproxies
 
-NUMBERS = {"GRADIO_SERVER_PORT": (0, 65535), "GRADIO_NUM_PORTS": (1, 65535)}  # gradio's settings: least, most
+NUMBERS = {"GRADIO_SERVER_PORT": 65535, "GRADIO_NUM_PORTS": 65535}  # gradio's settings, from 1 to this
+PROXIES = ("http", "https", "socks5", "socks5h")  # kinds that the clients know
 
 
 def check_settings() -> None:
     """Checks settings that gradio reads when it is imported, or only when a visitor has come.
 
     Raises:
-        ValueError: if a setting that should be a number is none, or out of range.
-        OSError: if the folder for temporary files can't be written to.
+        ValueError: if a setting that should be a number is none, or out of range, or a proxy of an unknown kind.
+        OSError: if the folder for the files of visitors can't be written to.
     """
-    for name, (least, most) in NUMBERS.items():
-        text = os.environ.get(name, str(least))
-        if not text.isdecimal() or not least <= int(text) <= most:
-            raise ValueError(f"{name} is {text!r}; it must be a number from {least} to {most}.")
-    folder = os.environ.get("GRADIO_TEMP_DIR")
+    for name, most in NUMBERS.items():
+        text = os.environ.get(name, "1")
+        if not text.isdecimal() or not 1 <= int(text) <= most:
+            raise ValueError(f"{name} is {text!r}; it must be a number from 1 to {most}.")
+    for scheme, address in getproxies().items():
+        kind = address.partition("://")[0]
+        if scheme in ("http", "https", "all") and "://" in address and kind not in PROXIES:
+            raise ValueError(f"{scheme}_proxy names a proxy of the kind {kind!r}; known are {', '.join(PROXIES)}.")
+    folder = Path(os.environ.get("GRADIO_TEMP_DIR") or Path(tempfile.gettempdir(), "gradio"))
     try:
-        if folder is not None:
-            Path(folder).mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            pass
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder) as file:
+            file.write(bytes(2**16))
+            file.flush()
     except OSError as error:
-        where = f"GRADIO_TEMP_DIR {folder}" if folder is not None else "the folder for temporary files"
-        name = "TMPDIR" if folder is None else "GRADIO_TEMP_DIR"
         raise OSError(
-            f"{where}: nothing can be written there ({error.strerror or error}), where files of visitors are kept; set "
-            f"{name} to another folder."
+            f"{folder}: nothing can be written there ({error.strerror or error}), where files of visitors are kept; "
+            "set GRADIO_TEMP_DIR to another folder."
         ) from error
 
 
@@ -43,21 +47,23 @@ def main() -> int:
     # A browser is opened only if there is a display, and never on a Space or in CI.
     display = sys.platform in ("darwin", "win32") or "DISPLAY" in os.environ or "WAYLAND_DISPLAY" in os.environ
     try:
-        from crn_hub.cli import print_in_any_encoding
-
-        print_in_any_encoding()
         check_settings()
         from crn_hub import HubModel
         from crn_hub.box import BOX
+        from crn_hub.cli import printing_never_fails
         from crn_hub.demo import launch
         from crn_hub.memory import keep_freed_memory
 
         keep_freed_memory()
-        model = HubModel.from_pretrained(os.environ.get("CRN_MODEL") or BOX)
-        launch(model, inbrowser=display and not os.environ.keys() & {"SPACE_ID", "CI"})
+        with printing_never_fails():
+            model = HubModel.from_pretrained(os.environ.get("CRN_MODEL") or BOX)
+            launch(model, inbrowser=display and not os.environ.keys() & {"SPACE_ID", "CI"})
     except (OSError, ValueError) as error:  # a setting, no model, or no free port
         print(f"app.py: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:  # before the page is served
+        print("app.py: interrupted.", file=sys.stderr)
+        return 130
     return 0
 
 

@@ -10,7 +10,12 @@ state are in crn_hub/training/stage_run.py.
 """
 
 import os
-from contextlib import nullcontext
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+
+if signal.getsignal(signal.SIGINT) == signal.default_int_handler and __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # imports take seconds, and end without a traceback
 
 from cyclopts import App, Parameter
 from tqdm import tqdm
@@ -67,16 +72,24 @@ def train(run: Run) -> list[StageCost]:
     model, costs, stop = run.start, [], StopRequest()
     with stop if not run.is_rehearsal else nullcontext():  # a rehearsal has nothing to save
         for stage in run.stages[run.resumption.progress["stage"] if run.resumption else 0 :]:
-            try:
+            with failures_say_what_is_safe(run):
                 model, cost = train_stage(run, stage, model, log, stop)
-            except OSError as error:  # usually a full disk, for which the file doesn't matter
-                raise OSError(
-                    f"--output_dir {run.output_dir}: {clause(error)}; {what_is_safe(run.output_dir)}."
-                ) from error
             costs.append(cost)
-    assert model is not None  # a run has at least one stage
-    finish(run, model, log)
+        assert model is not None  # a run has at least one stage
+        with failures_say_what_is_safe(run):
+            finish(run, model, log)  # a signal waits for it: of the last steps there is no checkpoint
     return costs
+
+
+@contextmanager
+def failures_say_what_is_safe(run: Run) -> Iterator[None]:
+    """Adds to an OSError, which is usually of a full disk, what of the run is on the disk already."""
+    try:
+        yield
+    except ConnectionError:  # the Hub's, once the model is saved
+        raise
+    except OSError as error:
+        raise OSError(f"--output_dir {run.output_dir}: {clause(error)}; {what_is_safe(run.output_dir)}.") from error
 
 
 def train_stage(

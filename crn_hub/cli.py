@@ -4,6 +4,9 @@ import io
 import os
 import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Any, TextIO, cast
 
 from cyclopts import App, CycloptsError, Parameter
 from huggingface_hub.utils import logging as hub_logging
@@ -33,29 +36,65 @@ for command in COMMANDS:
 
 def run(command: App) -> None:
     """Runs a command line. Exit code 0, or one line on stderr and 2 (usage, bad input), 1 (failure) or 130 (Ctrl-C)."""
-    print_in_any_encoding()
+    if signal.getsignal(signal.SIGINT) == signal.SIG_DFL:  # so that imports end without a traceback
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     command.suppress_keyboard_interrupt = False  # cyclopts would end it without a word
     if "HF_HUB_VERBOSITY" not in os.environ:
         hub_logging.set_verbosity_error()  # so that no warning about a retry precedes our one line
+    with printing_never_fails():
+        try:
+            command(sys.argv[1:], exit_on_error=False, print_error=False)
+        except KeyboardInterrupt:
+            _end(command, "interrupted.", 128 + signal.SIGINT)
+        except (CycloptsError, ValueError, FileNotFoundError, FileExistsError) as error:
+            _end(command, one_line(str(error)), 2)
+        except (OSError, RuntimeError, SafetensorError, MemoryError) as error:
+            _end(command, one_line(str(error)) or "out of memory.", 1)
+
+
+@contextmanager
+def printing_never_fails() -> Iterator[None]:
+    """Lets nothing that is printed end a command.
+
+    What an encoding lacks is printed as \\u2192 and the like; where nobody reads, or there is no room, it is lost.
+    """
+    before = sys.stdout, sys.stderr
+    sys.stdout, sys.stderr = (cast(TextIO, _Unfailing(stream or open(os.devnull, "w"))) for stream in before)  # noqa: SIM115
     try:
-        command(sys.argv[1:], exit_on_error=False, print_error=False)
+        yield
+    finally:
         sys.stdout.flush()
-    except KeyboardInterrupt:
-        _end(command, "interrupted.", 128 + signal.SIGINT)
-    except BrokenPipeError:  # whoever read what is printed, such as `head`, has ended
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python would complain once more
-        sys.exit(128 + 13)  # as SIGPIPE ends others
-    except (CycloptsError, ValueError, FileNotFoundError, FileExistsError) as error:
-        _end(command, one_line(str(error)), 2)
-    except (OSError, RuntimeError, SafetensorError, MemoryError) as error:
-        _end(command, one_line(str(error)) or "out of memory.", 1)
+        sys.stdout, sys.stderr = before
 
 
-def print_in_any_encoding() -> None:
-    """Lets characters that a terminal or a file cannot have be printed as \\u2192 and the like, instead of failing."""
-    for stream in (sys.stdout, sys.stderr):
+class _Unfailing:
+    """A stream to write to, whose failures don't matter."""
+
+    def __init__(self, stream: TextIO):
+        self._stream = stream
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def write(self, text: str) -> int:
+        try:
+            return self._stream.write(text)
+        except OSError:
+            self._give_up()
+            return len(text)
+
+    def flush(self) -> None:
+        try:
+            self._stream.flush()
+        except OSError:
+            self._give_up()
+
+    def _give_up(self) -> None:
+        """Lets what comes, and what has not been written yet, go nowhere."""
+        with suppress(OSError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), self._stream.fileno())
 
 
 def _end(command: App, said: str, code: int) -> None:

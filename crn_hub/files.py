@@ -7,11 +7,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from safetensors import SafetensorError
+
+from crn_hub.text import clause
+
 # How the names of drafts begin or end, for those who clear away what a killed process has left.
 SAVING, PART = ".saving-", ".part"
 
 # What file systems answer when they don't offer something.
 UNSUPPORTED = (errno.EINVAL, errno.ENOTSUP, errno.ENOSYS, errno.EBADF, errno.EACCES, errno.EPERM)
+
+OF_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS)
 
 LFS_POINTER = "only a pointer of git LFS; with git-lfs installed, `git lfs pull` in its folder fetches the file itself"
 _POINTER = b"version https://git-lfs.github.com/spec/"  # how such files begin
@@ -34,11 +40,24 @@ def appearing(file: Path, drafts: Path | None = None) -> Iterator[Path]:
     os.close(opened)
     draft = Path(name)
     try:
-        yield draft
-        draft.chmod(0o644)  # mkstemp makes it private
-        draft.replace(file)
+        with _failures_name(file):
+            yield draft
+            draft.chmod(0o644)  # mkstemp makes it private
+            draft.replace(file)
     finally:
         draft.unlink(missing_ok=True)
+
+
+@contextmanager
+def _failures_name(path: Path) -> Iterator[None]:
+    """Adds the file or folder to failures of the disk that don't name any."""
+    try:
+        yield
+    except (OSError, SafetensorError) as error:
+        is_nameless = isinstance(error, SafetensorError) or (error.filename is None and error.errno in OF_THE_DISK)
+        if not is_nameless:
+            raise
+        raise OSError(f"{path}: cannot be written ({clause(error)}).") from error
 
 
 @contextmanager
@@ -53,7 +72,8 @@ def appearing_in(folder: Path) -> Iterator[Path]:
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
     is_new = not folder.exists()
-    with tempfile.TemporaryDirectory(dir=folder.parent if is_new else folder, prefix=SAVING) as temporary:
+    temporary_folder = tempfile.TemporaryDirectory(dir=folder.parent if is_new else folder, prefix=SAVING)
+    with _failures_name(folder), temporary_folder as temporary:
         draft = Path(temporary) / "draft"  # the temporary folder itself is private
         draft.mkdir()
         yield draft

@@ -31,7 +31,6 @@ def print_info(name: str | None, model: HubModel) -> None:
         name: where `model` came from, as for `HubModel.from_pretrained`; None for the model in the box.
         model: the loaded model.
     """
-    sys.stdout.reconfigure(errors="replace")  # type: ignore[union-attr]  # names may be in any script
     console = Console(width=None if sys.stdout.isatty() else PIPE_WIDTH, markup=False, highlight=False, emoji=False)
     training = summarise_training(model.training_record)
     with console.capture() as capture:

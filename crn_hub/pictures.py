@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from PIL import ExifTags, Image, ImageOps
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
-from crn_hub.files import appearing
+from crn_hub.files import LFS_POINTER, appearing, is_lfs_pointer
 from crn_hub.text import clause
 
 if TYPE_CHECKING:  # torch takes a second, and whoever reads pictures may not need it
@@ -59,7 +59,7 @@ def read_photograph(photograph: Photograph, called: str = "the photograph") -> n
     except FileNotFoundError as error:
         raise ValueError(f"{clause(photograph)}: no such file.") from error
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise ValueError(f"{clause(photograph)}: not readable as a photograph ({clause(error)}).") from error
+        raise _unreadable(photograph, error) from error
     return _in_rgb(opened, clause(photograph))
 
 
@@ -69,7 +69,13 @@ def check_photograph(file: Path) -> None:
         with Image.open(file):
             pass
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise ValueError(f"{clause(file)}: not readable as a photograph ({clause(error)}).") from error
+        raise _unreadable(file, error) from error
+
+
+def _unreadable(file: str | os.PathLike[str], error: Exception) -> ValueError:
+    if isinstance(error, UnidentifiedImageError) and is_lfs_pointer(file):
+        return ValueError(f"{clause(file)} is {LFS_POINTER}.")
+    return ValueError(f"{clause(file)}: not readable as a photograph ({clause(error)}).")
 
 
 def is_turned(picture: Image.Image) -> bool:

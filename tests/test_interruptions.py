@@ -8,6 +8,7 @@ import os
 import random
 import shutil
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -16,6 +17,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from support import ROOT
+from support.browsing import free_port
 from support.data_folders import write_folder
 from support.hub_client import saved_model
 from support.interrupted import Ended, crn_apart, crn_without_rights
@@ -176,3 +179,19 @@ def test_run_twice(
     ended = crn_apart(*commands[name](tmp_path / "output"))
     assert ended.code == (2 if name == "convert-tf" else 0), ended.stderr
     assert_results(name, tmp_path / "output", whole[name][0])
+
+
+@pytest.mark.parametrize("script", ["train_accelerate.py", "app.py", "crn_hub"])
+def test_ctrl_c_while_libraries_are_imported_leaves_no_traceback(script: str, tmp_path: Path) -> None:
+    command = ["-m", script] if script == "crn_hub" else [str(ROOT / script)]
+    for seconds in (0.15, 0.6):
+        process = subprocess.Popen(
+            [sys.executable, *command], stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True, cwd=tmp_path,
+            env=os.environ | {"PYTHONPATH": str(ROOT), "CI": "1", "GRADIO_SERVER_PORT": str(free_port())},
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+        )  # fmt: skip
+        time.sleep(seconds)
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=60)
+        assert "Traceback" not in err
+        assert err.count("\n") <= 1

@@ -133,3 +133,25 @@ def test_whoever_reads_may_stop_reading() -> None:
         said = process.stderr.read()
     assert process.returncode in (0, 141)
     assert said == b""
+
+
+def full() -> int:
+    return os.open("/dev/full", os.O_WRONLY)
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
+def test_printing_where_there_is_no_room_or_nobody_reads(tmp_path: Path) -> None:
+    """Of a run of days, too, whose log fills its disk or whose terminal is gone."""
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1", "ACCELERATE_USE_CPU": "true"}
+    reading, writing = os.pipe()
+    os.close(reading)
+    train_script = [sys.executable, str(ROOT / "train_accelerate.py"), *SHORT, "--output_dir"]
+    for number, stream in enumerate((full(), writing)):
+        done = subprocess.run(
+            [*train_script, str(tmp_path / str(number))], env=environment, stdout=stream, stderr=stream
+        )
+        os.close(stream)
+        assert done.returncode == 0
+        assert (tmp_path / str(number) / "model.safetensors").is_file()
+    closed = f"{sys.executable} -m crn_hub info box >&- 2>&-"
+    assert subprocess.run(closed, shell=True, env=environment).returncode == 0

@@ -160,7 +160,7 @@ def test_a_signal_saves_first(one_stage: Run, tmp_path: Path, number: signal.Sig
     assert process.returncode == 128 + number, err[-2000:]
     (checkpoint,) = folder.glob("checkpoint-*")
     assert f"stopped by {number.name}: {checkpoint.name} is saved" in out
-    assert f"{number.name}: saving a checkpoint after this step" in err
+    assert f"{number.name}: what is trained is being saved" in err
     assert "Traceback" not in err
     train(*common, "--output_dir", folder, "--resume_from_checkpoint", "latest")
     assert_same(whole, folder)
@@ -181,10 +181,29 @@ def test_the_end_of_the_launcher_saves_too(one_stage: Run, tmp_path: Path) -> No
     wait_for(lambda: logged(folder) >= 3, launcher)
     launcher.terminate()
     _, err = launcher.communicate()  # ends when the training has ended
-    assert "SIGTERM: saving a checkpoint after this step" in err
+    assert "SIGTERM: what is trained is being saved" in err
     assert len(list(folder.glob("checkpoint-*"))) == 1
     train(*common, "--output_dir", folder, "--resume_from_checkpoint", "latest")
     assert_same(whole, folder)
+
+
+def test_a_signal_after_the_last_step_waits_for_the_model(
+    one_stage: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Of the last steps there is no checkpoint."""
+    common, whole = one_stage
+    save = CRN.save_pretrained
+
+    def interrupted(model: CRN, folder: Path, **options: object) -> None:
+        if Path(folder).name == "run":
+            os.kill(os.getpid(), signal.SIGINT)
+        save(model, folder, **options)
+
+    monkeypatch.setattr(CRN, "save_pretrained", interrupted)
+    said = train(*common, "--output_dir", tmp_path / "run").stdout
+    assert "the model is in" in said
+    assert "SIGINT: what is trained is being saved" in capfd.readouterr().err
+    assert_same(whole, tmp_path / "run")
 
 
 def test_a_later_second_signal_ends_at_once() -> None:

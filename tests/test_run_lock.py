@@ -141,10 +141,13 @@ def test_processes_that_know_nothing_of_one_another_are_refused(tmp_path: Path) 
     assert not (tmp_path / "run").exists()
 
 
-def test_srun_without_a_launcher_in_each_task_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("SLURM_STEP_NUM_TASKS", "4")
+def test_mpirun_of_processes_that_do_not_find_one_another_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("crn_hub.training.launching.COUNTS", ("OF_THIS_TEST",))  # accelerate knows all real ones
+    monkeypatch.setenv("OF_THIS_TEST", "4")
     line = fails(*SHORT, "--output_dir", tmp_path / "run")
-    assert "has started 4 processes (SLURM_STEP_NUM_TASKS)" in line
+    assert "has started 4 processes (OF_THIS_TEST)" in line
     assert not (tmp_path / "run").exists()
 
 

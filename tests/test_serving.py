@@ -133,10 +133,17 @@ def test_here_nothing_is_shared_unasked() -> None:
 @pytest.mark.parametrize(
     ("environment", "message"),
     [
-        ({"GRADIO_SERVER_PORT": "http"}, "GRADIO_SERVER_PORT is 'http'; it must be a number from 0 to 65535."),
-        ({"GRADIO_SERVER_PORT": "70000"}, "GRADIO_SERVER_PORT is '70000'; it must be a number from 0 to 65535."),
+        ({"GRADIO_SERVER_PORT": "http"}, "GRADIO_SERVER_PORT is 'http'; it must be a number from 1 to 65535."),
+        ({"GRADIO_SERVER_PORT": "70000"}, "GRADIO_SERVER_PORT is '70000'; it must be a number from 1 to 65535."),
+        (
+            {"all_proxy": "socks://127.0.0.1:9"},
+            "all_proxy names a proxy of the kind 'socks'; known are http,",
+        ),
         ({"GRADIO_NUM_PORTS": "0"}, "GRADIO_NUM_PORTS is '0'; it must be a number from 1 to 65535."),
-        ({"GRADIO_TEMP_DIR": "FILE"}, "GRADIO_TEMP_DIR FILE: nothing can be written there (File exists), where files"),
+        (
+            {"GRADIO_TEMP_DIR": "FILE"},
+            "FILE: nothing can be written there (File exists), where files of visitors",
+        ),
     ],
 )
 def test_settings_that_cannot_be_used_are_one_line(tmp_path: Path, environment: dict[str, str], message: str) -> None:

@@ -166,7 +166,8 @@ def _explained(name: str, error: Exception, options: DataOptions) -> Exception:
     failure, text, cause = client_error(error), str(error), error
     while isinstance(cause.__cause__, Exception):  # the outermost one often says no more than that there was an error
         cause = cause.__cause__
-    if isinstance(cause, OSError) and (cache := str(HF_DATASETS_CACHE)) in str(cause.filename or cause):
+    cache, place = Path(HF_DATASETS_CACHE), Path(str(getattr(cause, "filename", None) or ""))
+    if isinstance(cause, OSError) and (place in cache.parents or cache in (place, *place.parents)):
         return OSError(
             f"{name}: the datasets library cannot write to its cache, {cache} ({cause.strerror or clause(cause)}); "
             "make room there, or set HF_DATASETS_CACHE to a folder of your own."

@@ -10,16 +10,10 @@ from contextlib import suppress
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from huggingface_hub import (
-    _CACHED_NO_EXIST,
-    get_cached_repo_tree,
-    hf_hub_download,
-    is_offline_mode,
-    try_to_load_from_cache,
-)
+import huggingface_hub
+from huggingface_hub import _CACHED_NO_EXIST, hf_hub_download, is_offline_mode, try_to_load_from_cache
 from huggingface_hub.constants import HF_HUB_CACHE
 from huggingface_hub.errors import (
-    CachedRepoTreeNotFoundError,
     EntryNotFoundError,
     GatedRepoError,
     HFValidationError,
@@ -27,10 +21,10 @@ from huggingface_hub.errors import (
     RepositoryNotFoundError,
     RevisionNotFoundError,
 )
-from huggingface_hub.utils import httpx, validate_repo_id
+from huggingface_hub.utils import validate_repo_id
 
 from crn_hub.files import LFS_POINTER, appearing, is_lfs_pointer
-from crn_hub.hub.client_errors import reason, unseen
+from crn_hub.hub.client_errors import httpx, reason, unseen
 
 TEXT_BYTES = 2**20  # the most that a description, a card or a record may have; they are a few kilobytes
 
@@ -61,7 +55,7 @@ class Source:
         *,
         kind: str = "model",
         revision: str | None = None,
-        subfolder: str = "",
+        subfolder: str | None = None,
         token: str | bool | None = None,
         cache_dir: str | os.PathLike[str] | None = None,
         force_download: bool = False,
@@ -73,8 +67,8 @@ class Source:
             raise FileNotFoundError(f"{name}: a file, where the name of a folder or a Hub id is needed.")
         if revision is not None and (not isinstance(revision, str) or not revision):
             raise ValueError(f"revision must be the name of a branch or tag or a commit's id, not {revision!r}.")
-        parts = PurePosixPath(subfolder).parts
-        if ".." in parts or subfolder.startswith("/"):
+        parts = PurePosixPath(subfolder or "").parts
+        if ".." in parts or "/" in parts[:1]:
             raise ValueError(f"subfolder must be a folder within {name}, not {subfolder!r}.")
         self.name, self.kind, self._subfolder = name, kind, "".join(f"{part}/" for part in parts)
         self.revision = revision or "main"
@@ -187,9 +181,13 @@ class Source:
         commit = self._commit
         if try_to_load_from_cache(self.name, file, self._cache_dir, commit, self.kind) is _CACHED_NO_EXIST:
             return True
+        if not hasattr(huggingface_hub, "get_cached_repo_tree"):  # before 1.22, which kept no listings either
+            return False
         try:
-            listing = get_cached_repo_tree(self.name, repo_type=self.kind, revision=commit, cache_dir=self._cache_dir)
-        except CachedRepoTreeNotFoundError:
+            listing = huggingface_hub.get_cached_repo_tree(
+                self.name, repo_type=self.kind, revision=commit, cache_dir=self._cache_dir
+            )
+        except huggingface_hub.errors.CachedRepoTreeNotFoundError:
             return False
         return file not in {entry.path for entry in listing}
 

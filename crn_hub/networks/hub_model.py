@@ -377,7 +377,7 @@ class HubModel(nn.Module, ABC):
         pretrained_model_name_or_path: str | os.PathLike[str] | None = None,
         *,
         revision: str | None = None,
-        subfolder: str = "",
+        subfolder: str | None = None,
         token: str | bool | None = None,
         cache_dir: str | os.PathLike[str] | None = None,
         force_download: bool = False,

@@ -13,6 +13,8 @@ from pathlib import Path
 
 import google_crc32c
 
+from crn_hub.files import LFS_POINTER, is_lfs_pointer
+
 MAGIC = bytes.fromhex("57fb808b247547db")
 FOOTER = 48  # bytes: positions of two blocks, zeros, MAGIC
 MAX_INDEX = 4 << 20  # bytes; a variable takes about 60
@@ -42,6 +44,8 @@ def read_index(file: Path) -> tuple[int, dict[str, Variable]]:
         raise ValueError(
             f"{file}: {size:,} bytes; the index of a CRN has a few thousand, and at most {MAX_INDEX:,} are read."
         )
+    if is_lfs_pointer(file):
+        raise ValueError(f"{file} is {LFS_POINTER}.")
     try:
         return _parse_index(file.read_bytes())
     except ValueError as error:

@@ -5,8 +5,9 @@ from collections.abc import Mapping
 
 from accelerate import Accelerator
 
-# How launchers tell a process how many there are: torchrun, Slurm's srun, Open MPI, MPICH and Intel MPI, MVAPICH.
-COUNTS = ("WORLD_SIZE", "SLURM_STEP_NUM_TASKS", "OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "MV2_COMM_WORLD_SIZE")
+# How launchers tell a process how many there are: torchrun, Open MPI, MPICH and Intel MPI, MVAPICH. Not Slurm's srun,
+# whose tasks may well be runs of their own.
+COUNTS = ("WORLD_SIZE", "OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "MV2_COMM_WORLD_SIZE")
 
 # How `accelerate launch` asks for ways to divide a network among GPUs.
 DIVIDED = {
@@ -44,8 +45,8 @@ def check_processes(accelerator: Accelerator, environment: Mapping[str, str] = o
         if count.isdecimal() and int(count) > 1:
             raise ValueError(
                 f"the launcher has started {count} processes ({variable}), but accelerate sees one in each, and all "
-                "would write the same files: start them with torchrun, on a machine without GPUs with "
-                "ACCELERATE_USE_CPU=true, or start one."
+                "would write the same files: set ACCELERATE_USE_CPU=true if this machine has no GPUs, so that they "
+                "find one another, or start one process."
             )
     if "MASTER_ADDR" in environment and "RANK" not in environment:
         print(

@@ -61,7 +61,7 @@ class StopRequest:
         if self.signal is None:
             self.signal, self._heard = signal.Signals(number), time.monotonic()
             then = f"after {ECHO:.0f} s, another signal ends the run at once"
-            os.write(2, f"\n{self.signal.name}: saving a checkpoint after this step; {then}\n".encode())
+            os.write(2, f"\n{self.signal.name}: what is trained is being saved; {then}\n".encode())
         elif time.monotonic() - self._heard > ECHO:
             signal.signal(number, signal.SIG_DFL)
             os.kill(os.getpid(), number)
