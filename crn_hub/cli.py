@@ -98,5 +98,10 @@ class _Unfailing:
 
 
 def _end(command: App, said: str, code: int) -> None:
+    if "tqdm" in sys.modules:
+        from tqdm import tqdm
+
+        for bar in [*getattr(tqdm, "_instances", ())]:
+            bar.close()  # or it would go on the same line, and once more after ours
     print(f"{command.name[0]}: {said}", file=sys.stderr)
     sys.exit(code)
