@@ -81,7 +81,7 @@ def appearing_in(folder: Path) -> Iterator[Path]:
         for file in files:
             file.chmod(0o644)
         if is_new:
-            draft.rename(folder)
+            _appear(draft, folder)
             return
         for file in files:
             target = folder / file.relative_to(draft)
@@ -93,6 +93,15 @@ def is_lfs_pointer(file: str | os.PathLike[str]) -> bool:
     """Whether git has left a pointer in the place of a file, because git LFS was not installed when it was cloned."""
     with open(file, "rb") as opened:
         return opened.read(len(_POINTER)) == _POINTER
+
+
+def _appear(draft: Path, folder: Path) -> None:
+    try:
+        draft.rename(folder)
+    except OSError as error:
+        if not folder.exists():
+            raise
+        raise FileExistsError(f"{folder}: another process has written there in the meantime.") from error
 
 
 def to_the_disk(path: Path) -> None:

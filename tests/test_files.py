@@ -1,5 +1,9 @@
 """Files and folders that appear whole or not at all."""
 
+import errno
+import os
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
@@ -86,3 +90,31 @@ def test_checks_of_a_folder(tmp_path: Path) -> None:
     with pytest.raises(FileExistsError) as caught:
         check_new_folder("--output", tmp_path, "the model")
     assert str(caught.value) == f"--output {tmp_path}: the folder is not empty; choose a new one for the model."
+
+
+def test_a_folder_that_appears_meanwhile_stays(tmp_path: Path) -> None:
+    def write_beside_another() -> None:
+        with appearing_in(tmp_path / "new") as draft:
+            (draft / "mine").write_text("mine")
+            (tmp_path / "new").mkdir()
+            (tmp_path / "new" / "theirs").write_text("theirs")
+
+    with pytest.raises(FileExistsError, match="another process has written there in the meantime"):
+        write_beside_another()
+    assert [path.name for path in tmp_path.rglob("*")] == ["new", "theirs"]
+
+
+@pytest.mark.parametrize("write", [appearing, appearing_in])
+def test_failures_of_the_disk_name_what_was_to_be_written(
+    tmp_path: Path, write: Callable[[Path], AbstractContextManager[Path]]
+) -> None:
+    full, gone = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)), ConnectionError("gone")
+    with (
+        pytest.raises(OSError, match=rf"{tmp_path}/new: cannot be written \(\[Errno 28\] No space"),
+        write(tmp_path / "new"),
+    ):
+        raise full
+    with pytest.raises(ConnectionError, match="gone") as caught, write(tmp_path / "new"):
+        raise gone
+    assert caught.value is gone
+    assert list(tmp_path.iterdir()) == []
