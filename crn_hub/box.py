@@ -1,5 +1,6 @@
 """What models are called: "box" is what comes with the package, and a checkpoint of a run stands for its model."""
 
+import os
 from pathlib import Path
 
 from crn_hub.hub.model_folder import CONFIG
@@ -20,9 +21,10 @@ def resolve(name: str) -> str:
     Raises:
         FileNotFoundError: if the model in the box is asked for and was not installed with the package.
     """
-    model = Path(name) / MODEL_OF_CHECKPOINT
-    if name and not (Path(name) / CONFIG).exists() and (model / CONFIG).is_file():
-        return str(model)
+    model = os.path.join(name, MODEL_OF_CHECKPOINT)
+    # Path.is_file fails where a name is too long to be that of a file.
+    if name and not os.path.exists(os.path.join(name, CONFIG)) and os.path.isfile(os.path.join(model, CONFIG)):
+        return model
     return _resolve(name, MODEL_IN_THE_BOX, "model")
 
 

@@ -249,7 +249,7 @@ def test_what_is_measured_is_not_measured_again(
 KILLED = """
 import os, signal, sys
 import numpy
-from crn_hub import cli
+from crn_hub.__main__ import main
 save, calls = numpy.savez, 0
 def dying(file, **arrays):
     global calls
@@ -260,7 +260,7 @@ def dying(file, **arrays):
         os.kill(os.getpid(), signal.SIGKILL)
     save(file, **arrays)
 numpy.savez = dying
-cli.main()
+main()
 """
 
 

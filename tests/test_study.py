@@ -594,7 +594,7 @@ def test_three_raters_complete_a_study(
     )
     train(*settings, "--dataset_name", streets, "--output_dir", blurred)
     systems = ["--systems", "crn=box", f"image-space={blurred}", "--real", "--dataset", streets]
-    assert crn(monkeypatch, "study", "create", *systems, "--output", place, "--layouts", 8, "--session", 14) == 0
+    assert crn(monkeypatch, "study", "create", *systems, "--output", place, "--layouts", 4, "--session", 9) == 0
     capsys.readouterr()
     study, eyes = Study.load(place), Eyes(place)
     assert study.facts["styles and seeds"]["crn"].keys() >= {str(row) for _, row in study.needed}
@@ -614,7 +614,7 @@ def test_three_raters_complete_a_study(
                 else:
                     tab.locator("#left" if is_left else "#right").click()
                 pair = wait_for_pair(tab, pair)
-                if kind == "reloads" and len(seen) == 9:
+                if kind == "reloads" and len(seen) == 5:
                     tab.reload()
                     assert wait_for_pair(tab, None) == pair  # goes on where it was, without practice
             assert len(seen) == sum(map(len, study.sessions))
