@@ -36,20 +36,36 @@ for command in COMMANDS:
 
 def run(command: App) -> None:
     """Runs a command line. Exit code 0, or one line on stderr and 2 (usage, bad input), 1 (failure) or 130 (Ctrl-C)."""
-    if signal.getsignal(signal.SIGINT) == signal.SIG_DFL:  # so that imports end without a traceback
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+    interrupt, before = _Interrupt(), signal.getsignal(signal.SIGINT)
+    if before in (signal.SIG_DFL, signal.default_int_handler):  # else it is ignored, as in the background
+        signal.signal(signal.SIGINT, interrupt)
     command.suppress_keyboard_interrupt = False  # cyclopts would end it without a word
     if "HF_HUB_VERBOSITY" not in os.environ:
         hub_logging.set_verbosity_error()  # so that no warning about a retry precedes our one line
     with printing_never_fails():
         try:
             command(sys.argv[1:], exit_on_error=False, print_error=False)
-        except KeyboardInterrupt:
-            _end(command, "interrupted.", 128 + signal.SIGINT)
-        except (CycloptsError, ValueError, FileNotFoundError, FileExistsError) as error:
-            _end(command, one_line(str(error)), 2)
-        except (OSError, RuntimeError, SafetensorError, MemoryError) as error:
-            _end(command, one_line(str(error)) or "out of memory.", 1)
+        except (Exception, KeyboardInterrupt) as error:
+            if interrupt.heard or isinstance(error, KeyboardInterrupt):
+                _end(command, "interrupted.", 128 + signal.SIGINT)
+            if isinstance(error, CycloptsError | ValueError | FileNotFoundError | FileExistsError):
+                _end(command, one_line(str(error)), 2)
+            if isinstance(error, OSError | RuntimeError | SafetensorError | MemoryError):
+                _end(command, one_line(str(error)) or "out of memory.", 1)
+            raise
+        finally:
+            signal.signal(signal.SIGINT, before)
+
+
+class _Interrupt:
+    """Raises KeyboardInterrupt at Ctrl-C, and remembers it: libraries turn it into errors of their own."""
+
+    def __init__(self) -> None:
+        self.heard = False
+
+    def __call__(self, *_: object) -> None:
+        self.heard = True
+        raise KeyboardInterrupt
 
 
 @contextmanager
