@@ -2,6 +2,7 @@
 
 import errno
 import os
+import secrets
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -34,15 +35,14 @@ def appearing(file: Path, drafts: Path | None = None) -> Iterator[Path]:
     Raises:
         OSError: if nothing can be written there.
     """
-    # Each draft has a name of its own, because another process may be writing the same file.
-    # Only the beginning of the file's name, which may be as long as a name can be.
-    opened, name = tempfile.mkstemp(prefix=f".{file.name[:40]}.", suffix=PART, dir=drafts or file.parent)
-    os.close(opened)
-    draft = Path(name)
+    # Each draft has a name of its own, because another process may be writing the same file, and only the beginning of
+    # the file's, which may be as long as a name can be. It's made within the `try`: Ctrl-C may come at any moment.
+    draft = (drafts or file.parent) / f".{file.name[:40]}.{secrets.token_hex(4)}{PART}"
     try:
         with _failures_name(file):
+            draft.touch(exist_ok=False)
             yield draft
-            draft.chmod(0o644)  # mkstemp makes it private
+            draft.chmod(0o644)
             draft.replace(file)
     finally:
         draft.unlink(missing_ok=True)
