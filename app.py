@@ -9,7 +9,7 @@ import tempfile
 from pathlib import Path
 from urllib.request import getproxies
 
-NUMBERS = {"GRADIO_SERVER_PORT": 65535, "GRADIO_NUM_PORTS": 65535}  # gradio's settings, from 1 to this
+NUMBERS, MOST = ("GRADIO_SERVER_PORT", "GRADIO_NUM_PORTS"), 65535  # gradio's settings, from 1 to this
 PROXIES = ("http", "https", "socks5", "socks5h")  # kinds that the clients know
 
 
@@ -20,10 +20,10 @@ def check_settings() -> None:
         ValueError: if a setting that should be a number is none, or out of range, or a proxy of an unknown kind.
         OSError: if the folder for the files of visitors can't be written to.
     """
-    for name, most in NUMBERS.items():
+    for name in NUMBERS:
         text = os.environ.get(name, "1")
-        if not text.isdecimal() or not 1 <= int(text) <= most:
-            raise ValueError(f"{name} is {text!r}; it must be a number from 1 to {most}.")
+        if not text.isdecimal() or not 1 <= int(text) <= MOST:
+            raise ValueError(f"{name} is {text!r}; it must be a number from 1 to {MOST}.")
     for scheme, address in getproxies().items():
         kind = address.partition("://")[0]
         if scheme in ("http", "https", "all") and "://" in address and kind not in PROXIES:

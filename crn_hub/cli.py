@@ -54,7 +54,8 @@ def run(command: App) -> None:
                 _end(command, one_line(str(error)) or "out of memory.", 1)
             raise
         finally:
-            signal.signal(signal.SIGINT, before)
+            if signal.getsignal(signal.SIGINT) is interrupt:
+                signal.signal(signal.SIGINT, before)
 
 
 class _Interrupt:

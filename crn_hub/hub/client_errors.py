@@ -3,10 +3,7 @@
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib import import_module
-from typing import Any
 
-import huggingface_hub.utils
 from huggingface_hub import get_token
 from huggingface_hub.errors import (
     BadRequestError,
@@ -16,11 +13,9 @@ from huggingface_hub.errors import (
     LocalEntryNotFoundError,
     OfflineModeIsEnabled,
 )
+from huggingface_hub.utils import httpx
 
 from crn_hub.text import clause
-
-# The client's own; before version 2 it used the ordinary one.
-httpx: Any = getattr(huggingface_hub.utils, "httpx", None) or import_module("httpx")
 
 GATED = "access must be requested on its page on the Hub first"
 

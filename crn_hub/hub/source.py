@@ -10,10 +10,16 @@ from contextlib import suppress
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-import huggingface_hub
-from huggingface_hub import _CACHED_NO_EXIST, hf_hub_download, is_offline_mode, try_to_load_from_cache
+from huggingface_hub import (
+    _CACHED_NO_EXIST,
+    get_cached_repo_tree,
+    hf_hub_download,
+    is_offline_mode,
+    try_to_load_from_cache,
+)
 from huggingface_hub.constants import HF_HUB_CACHE
 from huggingface_hub.errors import (
+    CachedRepoTreeNotFoundError,
     EntryNotFoundError,
     GatedRepoError,
     HFValidationError,
@@ -21,10 +27,10 @@ from huggingface_hub.errors import (
     RepositoryNotFoundError,
     RevisionNotFoundError,
 )
-from huggingface_hub.utils import validate_repo_id
+from huggingface_hub.utils import httpx, validate_repo_id
 
 from crn_hub.files import LFS_POINTER, appearing, is_lfs_pointer
-from crn_hub.hub.client_errors import httpx, reason, unseen
+from crn_hub.hub.client_errors import reason, unseen
 
 TEXT_BYTES = 2**20  # the most that a description, a card or a record may have; they are a few kilobytes
 
@@ -181,13 +187,9 @@ class Source:
         commit = self._commit
         if try_to_load_from_cache(self.name, file, self._cache_dir, commit, self.kind) is _CACHED_NO_EXIST:
             return True
-        if not hasattr(huggingface_hub, "get_cached_repo_tree"):  # before 1.22, which kept no listings either
-            return False
         try:
-            listing = huggingface_hub.get_cached_repo_tree(
-                self.name, repo_type=self.kind, revision=commit, cache_dir=self._cache_dir
-            )
-        except huggingface_hub.errors.CachedRepoTreeNotFoundError:
+            listing = get_cached_repo_tree(self.name, repo_type=self.kind, revision=commit, cache_dir=self._cache_dir)
+        except CachedRepoTreeNotFoundError:
             return False
         return file not in {entry.path for entry in listing}
 
