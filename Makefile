@@ -13,7 +13,7 @@ test: .venv/installed-dev
 	$(BIN)/ruff format --check
 	rm -f crn_hub/demo/painter.pyi # gradio writes it at import, with types that don't exist
 	$(BIN)/mypy
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist worksteal
 
 .venv/installed: requirements.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit("Python 3.10 or newer is needed" if sys.version_info < (3, 10) else 0)'

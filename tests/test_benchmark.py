@@ -86,8 +86,8 @@ def test_limits_are_work_over_time() -> None:
 
 def test_what_is_measured_adds_up_and_is_written(small: str, tmp_path: Path) -> None:
     threads = torch.get_num_threads()
-    machines, photographs = measure_synthesis([small], [1], ["float32", "bfloat16"], 2)
-    steps = measure_training([small], 1, 2)
+    machines, photographs = measure_synthesis([small], [2], ["float32", "bfloat16"], 2)
+    steps = measure_training([small], 2, 2)
     assert torch.get_num_threads() == threads
     assert [cost.precision for cost in photographs] == ["float32", "bfloat16"]
     for cost in photographs:

@@ -243,7 +243,6 @@ def test_a_run_that_was_stopped_goes_on_and_ends_with_the_same_bits(
         [sys.executable, tmp_path / "slow.py", "dataset", "cityscapes", tmp_path / "raw", "--output", out],
         stderr=subprocess.PIPE,
         text=True,
-        env=os.environ | {"OMP_NUM_THREADS": "1"},
     )
     deadline = time.monotonic() + 60
     while not list(out.glob("data/train-00000*")) and time.monotonic() < deadline:
@@ -351,7 +350,7 @@ def test_a_command_killed_while_it_pushes_goes_on(
     assert crn(monkeypatch, *command) == 0
     (tmp_path / "small.py").write_text(SMALL_SHARDS)
     start = [sys.executable, tmp_path / "small.py", *command, "--push", "org/killed"]
-    environment = os.environ | hub.environment(home) | {"OMP_NUM_THREADS": "1"}
+    environment = os.environ | hub.environment(home)
     process = subprocess.Popen(start, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment)
     with hub.after("/lfs-storage/", "PUT", process.kill):
         said = process.communicate(timeout=120)[0]

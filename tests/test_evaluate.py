@@ -270,7 +270,7 @@ def test_a_killed_evaluation_is_resumed(
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     assert run(monkeypatch, pairs, whole, models / "small", "--max-rows", 4) == 0
     arguments = ["evaluate", models / "small", "--dataset", pairs, "--output", killed, "--max-rows", 4]
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "HF_HUB_OFFLINE": "1"}
     done = subprocess.run(
         [sys.executable, "-c", KILLED, *map(str, arguments)], env=environment, capture_output=True, timeout=200
     )
@@ -284,7 +284,7 @@ def test_a_killed_evaluation_is_resumed(
     one, other = results(whole), results(killed)
     assert one["facts"] == other["facts"]
     for key, value in one["models"][0]["measures"].items():
-        assert other["models"][0]["measures"][key] == pytest.approx(value, rel=1e-3), key  # other numbers of threads
+        assert other["models"][0]["measures"][key] == value, key
 
 
 def test_measurements_of_another_evaluation_are_not_mixed_in(
@@ -378,7 +378,7 @@ def test_the_same_weights_at_another_size_are_another_model(pairs: Path, tmp_pat
 
 def test_two_at_once(pairs: Path, models: Path, tmp_path: Path) -> None:
     arguments = ["evaluate", models / "small", "--dataset", pairs, "--output", tmp_path / "out", "--max-rows", "4"]
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "HF_HUB_OFFLINE": "1"}
     both = [
         subprocess.Popen(
             [sys.executable, "-m", "crn_hub", *map(str, arguments)],

@@ -22,6 +22,7 @@ from support.training_script import (
     command,
     fails,
     log_of,
+    on_one_core,
     run_script,
     start_torchrun,
     torchrun,
@@ -177,6 +178,7 @@ def test_the_end_of_the_launcher_saves_too(one_stage: Run, tmp_path: Path) -> No
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
+        preexec_fn=on_one_core,
     )
     wait_for(lambda: logged(folder) >= 3, launcher)
     launcher.terminate()

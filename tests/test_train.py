@@ -14,6 +14,7 @@ import pytest
 import torch
 from huggingface_hub import ModelCard
 from PIL import Image
+from rich.console import Console
 from safetensors.torch import load_file
 from support.data_folders import bad_folder, pair, png, spoil, write_folder
 from support.hub_server import HubServer
@@ -554,7 +555,7 @@ def test_a_card_that_was_there_before_stays(scenes_run: Path, tmp_path: Path) ->
 
 
 def test_help_names_every_argument(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setattr(train_accelerate.app, "console", Console(width=200))
     text = train("--help").stdout
     for name in Arguments.__dataclass_fields__:
         assert f"--{name}" in text

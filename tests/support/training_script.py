@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import random
 import subprocess
 import sys
 from contextlib import redirect_stderr, redirect_stdout
@@ -24,7 +25,6 @@ SETTINGS = {
     "PYTHONPATH": str(ROOT),
     "HF_HUB_OFFLINE": "1",
     "ACCELERATE_USE_CPU": "true",
-    "OMP_NUM_THREADS": "1",  # two busy processes with two threads each are very slow
 }
 ENVIRONMENT = os.environ | SETTINGS
 
@@ -41,8 +41,6 @@ class Done:
 def run_here(*arguments: object) -> Done:
     """A run in this process, however it ends."""
     said, complained = io.StringIO(), io.StringIO()
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # as in processes of their own, so that sums are the same to the bit
     try:
         with (
             mock.patch.dict(os.environ, SETTINGS),
@@ -53,7 +51,6 @@ def run_here(*arguments: object) -> Done:
         ):
             run(train_accelerate.app)
     finally:
-        torch.set_num_threads(threads)
         for state in (AcceleratorState, GradientState, PartialState):
             state._reset_state()  # what one run sets for its process must not affect the next
     return Done(int(ended.value.code or 0), said.getvalue(), complained.getvalue())
@@ -80,9 +77,16 @@ def command(*arguments: object) -> list[str]:
     return [*launcher, str(ROOT / "train_accelerate.py"), *map(str, arguments)]
 
 
+def on_one_core() -> None:
+    """To be called in a launched process: the script uses as many threads as there are cores for it."""
+    os.sched_setaffinity(0, {random.choice([*os.sched_getaffinity(0)])})
+
+
 def launch(*arguments: object, environment: dict[str, str] = ENVIRONMENT) -> subprocess.CompletedProcess[str]:
     """A run by `accelerate launch`, which must succeed."""
-    done = subprocess.run(command(*arguments), env=environment, capture_output=True, text=True, timeout=300)
+    done = subprocess.run(
+        command(*arguments), env=environment, capture_output=True, text=True, timeout=300, preexec_fn=on_one_core
+    )
     assert done.returncode == 0, done.stderr[-3000:]
     return done
 
