@@ -15,6 +15,7 @@ The client reads HF_ENDPOINT when it is imported, so it must run in a child proc
         subprocess.run([sys.executable, "-c", code], env={**os.environ, **hub.environment(tmp_path)})
 """
 
+import asyncio
 import base64
 import hashlib
 import json
@@ -108,7 +109,8 @@ class Trouble:
     """What happens to requests of `method` (None: any) whose path contains `part_of_path`.
 
     `skip` of them are let through first, then `times` (None: all) are hit. Either the answer is `status`, or `harm` is
-    done to the request or to the proper answer, or `action` is called after the proper answer.
+    done to the request or to the proper answer, or `action` is called after the proper answer. The status waits until
+    the LFS file `waits_for` has been uploaded.
     """
 
     part_of_path: str
@@ -117,6 +119,7 @@ class Trouble:
     times: int | None = None
     status: int = 0
     error_code: str = ""
+    waits_for: str = ""
     harm: str = ""
     action: Callable[[], Any] | None = None
 
@@ -204,12 +207,14 @@ class HubServer:
         method: str | None = None,
         skip: int = 0,
         times: int | None = None,
+        waits_for: str = "",
     ) -> Iterator[None]:
         """Requests (of one method, or of all) whose path contains `part_of_path` fail with `status`.
 
+        They do so after the LFS file of the id `waits_for` has been uploaded, if one is given.
         Retry-After is 0, so that the client's five repetitions take seconds rather than half a minute.
         """
-        with self._trouble(Trouble(part_of_path, method, skip, times, status, error_code)):
+        with self._trouble(Trouble(part_of_path, method, skip, times, status, error_code, waits_for)):
             yield
 
     @contextmanager
@@ -272,6 +277,8 @@ class HubServer:
         trouble = next((trouble for trouble in self.troubles if trouble.hits(method, path)), Trouble("", None))
         scope = {**scope, "path": path}
         if trouble.status:
+            while trouble.waits_for and not self.has(trouble.waits_for):
+                await asyncio.sleep(0.01)
             refusal = Response(
                 status_code=trouble.status, headers={"X-Error-Code": trouble.error_code, "Retry-After": "0"}
             )
