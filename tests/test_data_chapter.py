@@ -111,6 +111,15 @@ def places(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return folders
 
 
+def small_network(words: tuple[str, ...]) -> list[str]:
+    """Options for networks as small as possible, of the resolution that a command asks for, if it does."""
+    if "--resolution" not in words:
+        return TINY
+    height = int(words[words.index("--resolution") + 1])
+    modules = {192: 6, 256: 7}[height]
+    return ["--widths", *modules * ["4"]]
+
+
 @pytest.mark.parametrize("words", LINES, ids=" ".join)
 def test_command(
     words: tuple[str, ...], places: dict[str, Path], hub: HubServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -126,7 +135,7 @@ def test_command(
         assert (left / ("inspection.html" if "inspect" in words else "README.md")).is_file()
         return
     assert arguments[:3] == ["accelerate", "launch", "train_accelerate.py"]
-    arguments = arguments[3:] if "--resolution" in words else [*arguments[3:], *TINY]
+    arguments = [*arguments[3:], *small_network(words)]
     if "org/streets" not in words:
         assert "dry run: built, trained, validated, saved, loaded" in train(*arguments).stdout
         return

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from support import ROOT
 from support.data_folders import write_folder
-from support.resumed_runs import EVERY, STEPS, Run, assert_same, die
+from support.resumed_runs import EVERY, STEPS, Run, assert_same, die, train_in_two
 from support.training_script import (
     ENVIRONMENT,
     TINY,
@@ -25,7 +25,6 @@ from support.training_script import (
     on_one_core,
     run_script,
     start_torchrun,
-    torchrun,
     train,
 )
 
@@ -228,7 +227,7 @@ with signals.StopRequest() as stop:
 def test_two_processes_resume_exactly_and_rehearse(one_stage: Run, tmp_path: Path) -> None:
     common, whole, stopped = one_stage[0], tmp_path / "whole", tmp_path / "run"
     common = replaced(common, ["--gradient_accumulation_steps", "1"])
-    torchrun(*common, "--output_dir", whole)
+    train_in_two(*common, "--output_dir", whole)
     launcher = start_torchrun(*common, "--output_dir", stopped)
     wait_for(lambda: logged(stopped) >= 3, launcher)
     launcher.terminate()
@@ -236,12 +235,12 @@ def test_two_processes_resume_exactly_and_rehearse(one_stage: Run, tmp_path: Pat
     assert not (stopped / "model.safetensors").exists()
     newest = max(stopped.glob("checkpoint-*"), key=lambda folder: int(folder.name.removeprefix("checkpoint-")))
     assert sorted(p.name for p in newest.glob("random*")) == ["random_states_0.pkl", "random_states_1.pkl"]
-    assert "resumed from" in torchrun(*common, "--output_dir", stopped, "--resume_from_checkpoint", "latest").stdout
+    assert "resumed from" in train_in_two(*common, "--output_dir", stopped, "--resume_from_checkpoint", "latest")
     assert_same(whole, stopped)
     assert CRN.from_pretrained(stopped).training_record["settings"]["num_processes"] == 2
 
-    done = torchrun(*common, "--dry_run", "--output_dir", tmp_path / "dry")
-    assert "dry run: built, trained, validated, saved, loaded" in done.stdout
+    said = train_in_two(*common, "--dry_run", "--output_dir", tmp_path / "dry")
+    assert "dry run: built, trained, validated, saved, loaded" in said
     assert not (tmp_path / "dry").exists()
 
 

@@ -4,11 +4,11 @@ import importlib
 import multiprocessing
 import os
 import signal
+import socket
 import sys
 import tempfile
 from pathlib import Path
 from typing import Any
-from unittest import mock
 
 import torch
 
@@ -44,6 +44,43 @@ FORKED = multiprocessing.get_context("forkserver")
 FORKED.set_forkserver_preload(["train_accelerate", "datasets", "torch._dynamo", "matplotlib.figure"])
 
 
+def train_in_two(*arguments: object) -> str:
+    """A run of two processes, as torchrun starts them, which must succeed; returns what they said."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    common = SETTINGS | {
+        "MASTER_ADDR": "127.0.0.1",
+        "MASTER_PORT": str(port),
+        "WORLD_SIZE": "2",
+        "LOCAL_WORLD_SIZE": "2",
+    }
+    with tempfile.NamedTemporaryFile() as said:
+        both = []
+        for rank in "01":
+            environment = common | {"RANK": rank, "LOCAL_RANK": rank}
+            process = FORKED.Process(target=_run, args=([*map(str, arguments)], said.name, environment))
+            process.start()
+            both.append(process)
+        for process in both:
+            process.join(200)
+            process.kill()  # if it is still there
+            process.join()
+        text = said.read().decode()
+    assert [process.exitcode for process in both] == [0, 0], text[-3000:]
+    return text
+
+
+def _run(arguments: list[str], said: str, environment: dict[str, str]) -> None:
+    """The script, in a process that this has been started for; what it says goes to the end of a file."""
+    with open(said, "a") as file:
+        for stream in (1, 2):
+            os.dup2(file.fileno(), stream)
+    os.environ.update(environment)
+    sys.argv = ["train_accelerate.py", *arguments]
+    run(train_accelerate.app)
+
+
 def die(arguments: list[str], at: str, count: int, when: str) -> None:
     """Runs the script in a process of its own, which kills itself with SIGKILL, which cannot be caught.
 
@@ -52,7 +89,7 @@ def die(arguments: list[str], at: str, count: int, when: str) -> None:
         at: "module:function".
         count, when: at the `count`-th call of it, "before" or "after".
     """
-    with tempfile.NamedTemporaryFile() as said, mock.patch.dict(os.environ, SETTINGS):
+    with tempfile.NamedTemporaryFile() as said:
         process = FORKED.Process(target=_run_and_die, args=(arguments, at, count, when, said.name))
         process.start()
         process.join(200)
@@ -63,9 +100,6 @@ def die(arguments: list[str], at: str, count: int, when: str) -> None:
 
 
 def _run_and_die(arguments: list[str], at: str, count: int, when: str, said: str) -> None:
-    with open(said, "w") as file:
-        for stream in (1, 2):
-            os.dup2(file.fileno(), stream)
     module, name = at.split(":")
     owner = importlib.import_module(module)
     *path, last = name.split(".")
@@ -84,5 +118,4 @@ def _run_and_die(arguments: list[str], at: str, count: int, when: str, said: str
         return result
 
     setattr(owner, last, dying)
-    sys.argv = ["train_accelerate.py", *map(str, arguments)]
-    run(train_accelerate.app)
+    _run(arguments, said, SETTINGS)
