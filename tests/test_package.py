@@ -92,19 +92,17 @@ def wheels(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return made
 
 
-@pytest.fixture(scope="module", params=["wheel", "sdist"])
-def installed(
-    request: pytest.FixtureRequest, wheels: dict[str, Path], tmp_path_factory: pytest.TempPathFactory
-) -> Path:
-    """The commands of a virtual environment with the package alone.
+@pytest.fixture(scope="module")
+def installed(wheels: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The commands of a virtual environment with the package alone, from one of the wheels, which are the same.
 
     The libraries come from the environment that runs the tests. A path in a .pth file is only searched: the .pth files
     in there, such as that of an editable installation, don't run.
     """
-    environment = tmp_path_factory.mktemp(request.param)
+    environment = tmp_path_factory.mktemp("installed")
     run(sys.executable, "-m", "venv", environment, cwd=environment)
     commands = environment / ("Scripts" if sys.platform == "win32" else "bin")
-    run(commands / "python", "-m", "pip", "install", "--no-deps", wheels[request.param], cwd=environment)
+    run(commands / "python", "-m", "pip", "install", "--no-deps", wheels["sdist"], cwd=environment)
     find = "import sysconfig; print(sysconfig.get_path('purelib'))"
     packages = Path(run(commands / "python", "-c", find, cwd=environment).strip())
     libraries = {sysconfig.get_path("purelib"), sysconfig.get_path("platlib")}
@@ -113,17 +111,20 @@ def installed(
 
 
 def test_wheels_hold_the_package_and_nothing_else(wheels: dict[str, Path]) -> None:
-    expected = package_files()
+    expected, described = package_files(), []
     for wheel in wheels.values():
         with zipfile.ZipFile(wheel) as archive:
             files = {name: archive.read(name) for name in archive.namelist() if ".dist-info/" not in name}
-            (metadata,) = (archive.read(name).decode() for name in archive.namelist() if name.endswith("/METADATA"))
+            described.append({name: archive.read(name) for name in archive.namelist() if name not in files})
+        (metadata,) = (content.decode() for name, content in described[-1].items() if name.endswith("/METADATA"))
         (licence,) = re.findall(r"^License-Expression: (.+)$", metadata, re.MULTILINE)
         assert len(licence.split(" AND ")) > 1, licence  # the weights in it have terms of their own
         assert f'license = "{licence}"' in (ROOT / "pyproject.toml").read_text()
         assert "License-File: LICENSE" in metadata
         assert files.keys() == expected.keys()
         assert [name for name in expected if files[name] != expected[name]] == []
+    from_project, from_source = described
+    assert from_project == from_source
 
 
 def test_every_module_can_be_imported(installed: Path, tmp_path: Path) -> None:

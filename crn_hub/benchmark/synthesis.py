@@ -24,6 +24,7 @@ from crn_hub.training.paper_settings import PAPER_SETTINGS
 
 Precision = Literal["float32", "bfloat16", "float16"]
 PROFILED = 1.0  # seconds of photographs whose operations are looked at, but one photograph at least
+MOST_PROFILED = 30  # photographs: what the profiler keeps of each takes longer to read than a small network to run
 SCENE = (256, 512)  # (height, width) of the street whose layout and photograph are used
 
 # Operations by what they do; what is in no list is "the rest".
@@ -192,7 +193,7 @@ def _parts(model: HubModel, layout: np.ndarray, whole: float, device: torch.devi
     ids = torch.from_numpy(layout[None]).to(device)
     inputs = model._inputs(None, None, 0)
     on_gpu = device.type == "cuda"
-    count = max(1, round(PROFILED / whole))
+    count = min(MOST_PROFILED, max(1, round(PROFILED / whole)))
     activities = [ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if on_gpu else [])]
     with torch.inference_mode():
         given = inputs(layout[None])
