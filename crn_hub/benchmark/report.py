@@ -3,7 +3,6 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from io import BytesIO
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,7 +14,7 @@ from crn_hub.benchmark.synthesis import MachineLimits, SynthesisCost
 from crn_hub.benchmark.training import TrainingCost
 from crn_hub.files import appearing_in
 from crn_hub.hub.card import escape, markdown_table
-from crn_hub.pictures import few_colors, save_picture
+from crn_hub.pictures import draw_plot, few_colors, save_picture
 from crn_hub.text import one_line, three_digits
 
 COLORS = ("#8cb0d9", "#f5b26b", "#9fd0cb", "#8fc387", "#f0dc7f", "#cfa9cb", "#c3a58f", "#d0c8c6", "#f08b8d", "#b4d7d3")
@@ -78,9 +77,7 @@ def picture(photographs: Sequence[SynthesisCost], steps: Sequence[TrainingCost])
     for axes, (title, bars) in zip(rows, panels.items(), strict=True):
         _draw(axes, bars)
         axes.set_title(title, loc="left", size=11)
-    drawn = BytesIO()
-    figure.savefig(drawn, format="png")
-    return few_colors(Image.open(drawn))
+    return few_colors(draw_plot(figure))
 
 
 class Bar(NamedTuple):

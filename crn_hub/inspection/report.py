@@ -1,7 +1,6 @@
 """What an inspection found: as text for the console, and as a page with plots and a sheet of pairs."""
 
 from html import escape
-from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +12,7 @@ from crn_hub.data import spread
 from crn_hub.files import write_text
 from crn_hub.inspection.inspecting import BITS, Inspection, Photograph, rows_alike
 from crn_hub.picture_grids import Tiles, draw_grid, inline
-from crn_hub.pictures import save_picture
+from crn_hub.pictures import draw_plot, save_picture
 from crn_hub.text import one_line, some
 
 SHOWN_PAIRS = 4  # of each split on the sheet
@@ -119,9 +118,7 @@ def _plots(inspection: Inspection) -> Image.Image:
     left.set(title="sizes in pixels", xlabel="width", ylabel="height", xlim=(0, None), ylim=(0, None))
     middle.set(title="brightness of photographs", xlabel="mean luma, 0 to 255", yticks=[])
     right.set(title="colourfulness", xlabel="0: grey, above 100: garish", yticks=[])
-    drawn = BytesIO()
-    figure.savefig(drawn, format="png")
-    return Image.open(drawn).convert("RGB")
+    return draw_plot(figure)
 
 
 def _pairs(inspection: Inspection) -> Image.Image:

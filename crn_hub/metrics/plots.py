@@ -1,6 +1,5 @@
 """Plots of an evaluation: the measures of each class, and quality against arithmetic."""
 
-from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +12,7 @@ from PIL import Image
 from crn_hub.metrics.evaluation import OTHERS, PHOTOGRAPHS, Evaluation
 from crn_hub.metrics.summary import RATIOS
 from crn_hub.metrics.table import columns_of, titles_of
-from crn_hub.pictures import few_colors, save_picture
+from crn_hub.pictures import draw_plot, few_colors, save_picture
 from crn_hub.text import one_line
 
 GREYS = {PHOTOGRAPHS: "0.6", OTHERS: "0.75"}  # everything else has a colour
@@ -52,7 +51,7 @@ def _classes(evaluation: Evaluation) -> Image.Image:
         axes.set_xticks(np.arange(len(names)), [_shown(name) for name in names], rotation=30, ha="right")
         axes.grid(alpha=0.3, axis="y")
         axes.legend(loc="upper left", bbox_to_anchor=(1, 1))
-    return _drawn(figure)
+    return few_colors(draw_plot(figure))
 
 
 def _appearance(evaluation: Evaluation) -> Image.Image:
@@ -89,7 +88,7 @@ def _appearance(evaluation: Evaluation) -> Image.Image:
         _draw_ratios(axes, ratios, [_shown(label) for label in names], _shown(name))
     for axes in panels[len(columns) :]:
         axes.set_axis_off()
-    return _drawn(figure)
+    return few_colors(draw_plot(figure))
 
 
 def _draw_ratios(axes: Axes, ratios: np.ndarray, labels: list[str], title: str) -> None:
@@ -142,7 +141,7 @@ def _arithmetic(evaluation: Evaluation) -> Image.Image:
     for axes in panels[: len(titles)]:
         handles |= dict(zip(*reversed(axes.get_legend_handles_labels()), strict=True))
     figure.legend([*handles.values()], [*handles], loc="outside lower center", ncols=min(4, len(handles)))
-    return _drawn(figure)
+    return few_colors(draw_plot(figure))
 
 
 def _reference_line(axes: Axes, evaluation: Evaluation, key: str) -> None:
@@ -155,9 +154,3 @@ def _reference_line(axes: Axes, evaluation: Evaluation, key: str) -> None:
 def _shown(name: str) -> str:
     """A name for matplotlib, which reads text between dollar signs as formulas and hides labels that begin with _."""
     return one_line(name)[-40:].lstrip("_").replace("$", r"\$")
-
-
-def _drawn(figure: Figure) -> Image.Image:
-    drawn = BytesIO()
-    figure.savefig(drawn, format="png")
-    return few_colors(Image.open(drawn))

@@ -3,15 +3,13 @@
 import json
 from array import array
 from collections.abc import Iterator, Sequence
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
 from crn_hub.files import appearing
-from crn_hub.pictures import save_picture
+from crn_hub.pictures import draw_plot, save_picture
 
 LOG, CURVES = "training_log.jsonl", "samples/loss-curves.png"
 CURVE_POINTS = 400  # the most points in a curve, each the mean of some steps
@@ -92,9 +90,7 @@ class TrainingLog:
             axes.grid(alpha=0.3)
         whole.legend()
         terms.legend(loc="upper left", bbox_to_anchor=(1, 1))  # beside the lines, which fill the plot
-        drawn = BytesIO()
-        figure.savefig(drawn, format="png")
-        save_picture(Image.open(drawn).convert("RGB"), self.curves)
+        save_picture(draw_plot(figure), self.curves)
 
 
 def _read_entries(file: Path, last_step: int) -> Iterator[dict[str, Any]]:
