@@ -13,7 +13,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from support import ROOT
 from support.data_folders import write_folder
 from support.resumed_runs import EVERY, STEPS, Run, assert_same, die, train_in_two
 from support.training_script import (
@@ -24,6 +23,7 @@ from support.training_script import (
     log_of,
     on_one_core,
     run_script,
+    script,
     start_torchrun,
     train,
 )
@@ -34,7 +34,7 @@ from crn_hub.training.checkpoints import clear_leftovers
 
 def start(arguments: list[str]) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, str(ROOT / "train_accelerate.py"), *arguments],
+        script(*arguments),
         env=ENVIRONMENT,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -344,7 +344,7 @@ def test_no_room_for_a_checkpoint_is_found_before_the_first_step(one_stage: Run,
     """A limit on the size of files stands for a full disk: the kernel refuses in the same place."""
     common, _ = one_stage
     done = subprocess.run(
-        [sys.executable, str(ROOT / "train_accelerate.py"), *common, "--output_dir", str(tmp_path / "run")],
+        script(*common, "--output_dir", tmp_path / "run"),
         env=ENVIRONMENT,
         capture_output=True,
         text=True,

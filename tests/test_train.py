@@ -18,7 +18,7 @@ from rich.console import Console
 from safetensors.torch import load_file
 from support.data_folders import bad_folder, pair, png, spoil, write_folder
 from support.hub_server import HubServer
-from support.training_script import ENVIRONMENT, TINY, command, fails, launch, log_of, run_here, run_script, train
+from support.training_script import ENVIRONMENT, TINY, fails, launch, log_of, run_here, run_script, script, train
 
 import train_accelerate
 from crn_hub import CRN, ClassSet
@@ -30,16 +30,21 @@ from crn_hub.vgg import LAYERS
 
 @pytest.fixture(scope="module")
 def scenes_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A few steps on the procedural scenes, launched as people would."""
+    """A few steps on a few of the procedural scenes."""
     folder = tmp_path_factory.mktemp("scenes") / "model"
-    done = launch(
+    train(
         *TINY,
-        *f"--max_train_steps 6 --checkpointing_steps 2 --checkpoints_total_limit 1 --validation_steps 3 --seed 1 "
-        f"--output_dir {folder}".split(),
+        *"--max_train_samples 6 --max_train_steps 6 --checkpointing_steps 2 --checkpoints_total_limit 1".split(),
+        *f"--validation_steps 3 --seed 1 --output_dir {folder}".split(),
     )
+    return folder
+
+
+def test_launched_as_people_launch_it(tmp_path: Path) -> None:
+    done = launch(*TINY, "--max_train_steps", 2, "--output_dir", tmp_path / "model")
     assert "img/s" in done.stderr
     assert "conv5_2" in done.stderr
-    return folder
+    assert CRN.from_pretrained(tmp_path / "model").size == (32, 64)
 
 
 def test_a_run_leaves_a_model_with_card_grids_and_log(scenes_run: Path) -> None:
@@ -151,7 +156,8 @@ def test_images_of_another_shape_are_trained(tmp_path: Path) -> None:
 
 
 def test_scenes_of_another_shape(tmp_path: Path) -> None:
-    train(*"--resolution 40 64 --widths 4 4 4 4 --max_train_steps 2 --output_dir".split(), tmp_path / "model")
+    common = "--resolution 40 64 --widths 4 4 4 4 --max_train_samples 4 --max_train_steps 2".split()
+    train(*common, "--output_dir", tmp_path / "model")
     assert CRN.from_pretrained(tmp_path / "model").size == (40, 64)
     assert "1 to 3 times as wide as high" in fails("--resolution", 64, 32, "--output_dir", tmp_path / "upright")
 
@@ -200,7 +206,8 @@ def test_training_starts_from_another_model_and_grows_it(scenes_run: Path, tmp_p
     out = tmp_path / "grown"
     done = train(
         *"--resolution 64 --widths 6 6 6 4 4 --max_train_steps 1 --learning_rate 1e-12 --lr_scheduler constant".split(),
-        *f"--init_from {scenes_run} --perceptual_net {VGG16_IN_THE_BOX} --output_dir {out}".split(),
+        *f"--max_train_samples 4 --init_from {scenes_run} --perceptual_net {VGG16_IN_THE_BOX}".split(),
+        *("--output_dir", out),
     )
     assert "4 of 5 modules start from" in done.stdout
     coarse, grown = CRN.from_pretrained(scenes_run), CRN.from_pretrained(out)
@@ -212,20 +219,21 @@ def test_training_starts_from_another_model_and_grows_it(scenes_run: Path, tmp_p
 def test_a_run_pushes_its_model_and_another_starts_from_it(tmp_path: Path) -> None:
     with HubServer() as hub:
         environment = {**ENVIRONMENT, "HF_HUB_OFFLINE": "0", **hub.environment(tmp_path / "home")}
-        first = "--max_train_steps 2 --checkpointing_steps 1 --push_to_hub --hub_model_id org/tiny".split()
+        few = ["--max_train_samples", 4]
+        first = [*few, *"--max_train_steps 2 --checkpointing_steps 1 --push_to_hub --hub_model_id org/tiny".split()]
         run_script(*TINY, *first, "--output_dir", tmp_path / "first", environment=environment)
         files = set(hub.repos["models", "org/tiny"].files)
         assert {"config.json", "model.safetensors", "README.md", "training.json", "samples/held-out.png"} <= files
         assert not any(file.startswith(("checkpoint", "grids")) for file in files)
 
         second = "--resolution 32 --max_train_steps 1 --learning_rate 1e-12 --init_from org/tiny".split()
-        run_script(*second, "--output_dir", tmp_path / "second", environment=environment)
+        run_script(*few, *second, "--output_dir", tmp_path / "second", environment=environment)
         before, after = (load_file(tmp_path / run / "model.safetensors") for run in ("first", "second"))
         assert all(torch.allclose(before[key], after[key], atol=1e-6) for key in before)
 
         with hub.failing("/api/repos/create", 403):
             refused = subprocess.run(
-                command(*TINY, *first[:-1], "org/forbidden", "--output_dir", tmp_path / "third"),
+                script(*TINY, *first[:-1], "org/forbidden", "--output_dir", tmp_path / "third"),
                 env=environment,
                 capture_output=True,
                 text=True,
@@ -276,8 +284,9 @@ def test_a_bad_row_that_a_worker_finds_is_one_line(tmp_path: Path) -> None:
 def test_a_loss_that_is_not_a_number_ends_the_run_and_keeps_the_last_checkpoint(tmp_path: Path) -> None:
     out = tmp_path / "model"
     line = fails(
-        *TINY, *f"--max_train_steps 9 --checkpointing_steps 1 --learning_rate 1e30 --output_dir {out}".split(), code=1
-    )
+        *TINY, *"--max_train_steps 9 --checkpointing_steps 1 --learning_rate 1e30 --max_train_samples 4".split(),
+        "--output_dir", out, code=1,
+    )  # fmt: skip
     assert re.search(r"step \d+, rows \d+: the (loss|gradient) is (nan|inf); .* checkpoint-\d+ is whole", line)
     checkpoints = list(out.glob("checkpoint-*"))
     assert checkpoints
@@ -549,7 +558,7 @@ def test_a_folder_with_checkpoints_is_not_written_over(scenes_run: Path) -> None
 
 def test_a_card_that_was_there_before_stays(scenes_run: Path, tmp_path: Path) -> None:
     (tmp_path / "README.md").write_text("# Ours")
-    train(*TINY, "--max_train_steps", 1, "--output_dir", tmp_path)
+    train(*TINY, "--max_train_steps", 1, "--max_train_samples", 4, "--output_dir", tmp_path)
     assert (tmp_path / "README.md").read_text() == "# Ours"
     assert "holds a trained model" in fails(*TINY, "--output_dir", tmp_path)
 

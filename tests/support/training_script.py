@@ -91,10 +91,14 @@ def launch(*arguments: object, environment: dict[str, str] = ENVIRONMENT) -> sub
     return done
 
 
+def script(*arguments: object) -> list[str]:
+    """The command line without a launcher."""
+    return [sys.executable, str(ROOT / "train_accelerate.py"), *map(str, arguments)]
+
+
 def run_script(*arguments: object, environment: dict[str, str] = ENVIRONMENT) -> None:
     """A run in a process of its own, without a launcher, which must succeed."""
-    command = [sys.executable, str(ROOT / "train_accelerate.py"), *map(str, arguments)]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
+    done = subprocess.run(script(*arguments), env=environment, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr[-3000:]
 
 
