@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 import torch
 from scipy.ndimage import gaussian_filter
-from support.resumed_runs import EVERY, STEPS, assert_same, die
+from support.forked_runs import die
+from support.resumed_runs import EVERY, STEPS, assert_same
 from support.training_script import ENVIRONMENT, fails, log_of, run_script, train
 from torch import Tensor
 

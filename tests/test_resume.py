@@ -14,7 +14,8 @@ from pathlib import Path
 
 import pytest
 from support.data_folders import write_folder
-from support.resumed_runs import EVERY, STEPS, Run, assert_same, die, train_in_two
+from support.forked_runs import ForkedRun, die, train_apart, train_in_two
+from support.resumed_runs import EVERY, STEPS, Run, assert_same
 from support.training_script import (
     ENVIRONMENT,
     TINY,
@@ -22,7 +23,6 @@ from support.training_script import (
     fails,
     log_of,
     on_one_core,
-    run_script,
     script,
     start_torchrun,
     train,
@@ -32,21 +32,10 @@ from crn_hub import CRN
 from crn_hub.training.checkpoints import clear_leftovers
 
 
-def start(arguments: list[str]) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        script(*arguments),
-        env=ENVIRONMENT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
-
-
-def wait_for(condition: Callable[[], bool], process: subprocess.Popen[str]) -> None:
+def wait_for(condition: Callable[[], bool], process: "ForkedRun | subprocess.Popen[str]") -> None:
     deadline = time.time() + 100
     while not condition():
-        assert process.poll() is None, f"ended too early: {process.communicate()[1][-2000:]}"
+        assert process.poll() is None, "ended too early"
         assert time.time() < deadline
         time.sleep(0.002)
 
@@ -131,13 +120,13 @@ def test_killed_again_and_again_at_random(one_stage: Run, tmp_path: Path) -> Non
     print(f"random seed {seed}")  # shown if the test fails
     draw = random.Random(seed)
     for _ in range(3):
-        process = start(arguments)
+        process = ForkedRun(*arguments)
         logged_at_death = draw.randint(1, STEPS - 1)
         while process.poll() is None and logged(tmp_path / "run") < logged_at_death:
             time.sleep(0.001)
         time.sleep(draw.random() * 0.1)
         process.kill()
-        process.communicate()
+        process.done()
         if (tmp_path / "run" / "model.safetensors").exists():
             break
     else:
@@ -153,15 +142,15 @@ def test_a_signal_saves_first(one_stage: Run, tmp_path: Path, number: signal.Sig
     arguments = [*common, "--output_dir", str(folder), "--checkpointing_steps", "1000"]
     arguments.remove(str(EVERY))
     del arguments[arguments.index("--checkpointing_steps")]
-    process = start([*arguments, "--dataloader_num_workers", "2"])
+    process = ForkedRun(*arguments, "--dataloader_num_workers", 2)
     wait_for(lambda: logged(folder) >= 3, process)
     os.killpg(process.pid, number)
-    out, err = process.communicate(timeout=60)
-    assert process.returncode == 128 + number, err[-2000:]
+    done = process.done(60)
+    assert done.code == 128 + number, done.stderr[-2000:]
     (checkpoint,) = folder.glob("checkpoint-*")
-    assert f"stopped by {number.name}: {checkpoint.name} is saved" in out
-    assert f"{number.name}: what is trained is being saved" in err
-    assert "Traceback" not in err
+    assert f"stopped by {number.name}: {checkpoint.name} is saved" in done.stdout
+    assert f"{number.name}: what is trained is being saved" in done.stderr
+    assert "Traceback" not in done.stderr
     train(*common, "--output_dir", folder, "--resume_from_checkpoint", "latest")
     assert_same(whole, folder)
 
@@ -336,7 +325,7 @@ def test_a_finished_run_is_not_run_again(one_stage: Run, tmp_path: Path) -> None
 
 def test_workers_change_nothing(one_stage: Run, tmp_path: Path) -> None:
     common, whole = one_stage
-    run_script(*common, "--dataloader_num_workers", 3, "--output_dir", tmp_path / "run")
+    train_apart(*common, "--dataloader_num_workers", 3, "--output_dir", tmp_path / "run")
     assert_same(whole, tmp_path / "run")
 
 
@@ -365,12 +354,12 @@ def test_a_folder_that_cannot_be_written_is_found_before_the_first_step(tmp_path
 def test_a_disk_that_fills_up_costs_no_checkpoint(one_stage: Run, tmp_path: Path) -> None:
     common, whole = one_stage
     folder = tmp_path / "run"
-    process = start([*common, "--output_dir", str(folder)])
+    process = ForkedRun(*common, "--output_dir", folder)
     wait_for((folder / "checkpoint-2").exists, process)
     resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (12_000, 12_000))  # enough for the log, not for a checkpoint
-    _, err = process.communicate(timeout=100)
-    assert process.returncode == 1
-    (line,) = [line for line in err.splitlines() if line.startswith("train_accelerate.py: ")]
+    done = process.done(100)
+    assert done.code == 1
+    (line,) = [line for line in done.stderr.splitlines() if line.startswith("train_accelerate.py: ")]
     (left,) = folder.glob("checkpoint-*")
     assert "File too large" in line
     assert f"{left.name} is whole" in line

@@ -8,7 +8,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 from support.data_folders import write_folder
-from support.resumed_runs import EVERY, STEPS, Run, assert_same, die
+from support.forked_runs import die
+from support.resumed_runs import EVERY, STEPS, Run, assert_same
 from support.training_script import fails, log_of, torchrun, train
 
 import train_accelerate

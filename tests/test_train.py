@@ -17,6 +17,7 @@ from PIL import Image
 from rich.console import Console
 from safetensors.torch import load_file
 from support.data_folders import bad_folder, pair, png, spoil, write_folder
+from support.forked_runs import train_apart
 from support.hub_server import HubServer
 from support.training_script import ENVIRONMENT, TINY, fails, launch, log_of, run_here, run_script, script, train
 
@@ -408,11 +409,11 @@ def test_trackers_get_numbers_and_grids(tmp_path: Path) -> None:
 
     out = tmp_path / "model"
     common = [*TINY, *f"--max_train_samples 4 --validation_steps 2 --checkpointing_steps 2 --output_dir {out}".split()]
-    environment = {**ENVIRONMENT, "TRACKIO_DIR": str(tmp_path / "trackio")}
+    environment = {"TRACKIO_DIR": str(tmp_path / "trackio")}
     common += ["--report_to", "tensorboard", "trackio"]
-    run_script(*common, "--max_train_steps", 3, environment=environment)
+    train_apart(*common, "--max_train_steps", 3, environment=environment)
     (out / "model.safetensors").unlink()
-    run_script(*common, "--max_train_steps", 5, "--resume_from_checkpoint", "latest", environment=environment)
+    train_apart(*common, "--max_train_steps", 5, "--resume_from_checkpoint", "latest", environment=environment)
     events = EventAccumulator(str(out / "logs" / "crn_hub"), {"images": 0}).Reload()
     for name in ("loss", "conv5_2", "learning_rate", "gradient_norm", "images_per_second", "data_share", "memory_gb"):
         assert [event.step for event in events.Scalars(name)] == [1, 2, 3, 4, 5]
@@ -460,7 +461,7 @@ def test_what_is_cheap_to_check_is_checked_before_all_rows(tmp_path: Path) -> No
 )
 def test_switches_for_memory_and_speed(tmp_path: Path, switches: str) -> None:
     out = tmp_path / "model"
-    run_script(*TINY, *f"--max_train_samples 4 --max_train_steps 3 --output_dir {out} {switches}".split())
+    train_apart(*TINY, *f"--max_train_samples 4 --max_train_steps 3 --output_dir {out} {switches}".split())
     plain = tmp_path / "plain"
     options = "--num_images 3" if "--num_images 3" in switches else ""
     train(*TINY, *f"--max_train_samples 4 --max_train_steps 3 --output_dir {plain} {options}".split())

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from crn_hub.cli import app, run
 from support import ROOT
-from support.resumed_runs import FORKED
+from support.forked_runs import FORKED
 
 
 @dataclass
