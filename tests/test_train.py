@@ -80,6 +80,22 @@ def test_a_checkpoint_holds_a_model_that_loads(scenes_run: Path) -> None:
     CRN.from_pretrained(scenes_run / "checkpoint-4" / "model").synthesize(np.zeros((32, 64), np.uint8))
 
 
+def test_a_number_of_threads_is_kept_unless_the_launcher_has_chosen_it(
+    scenes_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def hardware(folder: Path) -> str:
+        return CRN.from_pretrained(folder).training_record["result"]["hardware"]
+
+    assert hardware(scenes_run).startswith("1 process on 1 thread,")  # OMP_NUM_THREADS of all tests
+    monkeypatch.setenv("ACCELERATE_MIXED_PRECISION", "no")  # as `accelerate launch` does
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: {0, 1})
+    try:
+        train(*TINY, *"--max_train_steps 1 --max_train_samples 4 --output_dir".split(), tmp_path / "model")
+    finally:
+        torch.set_num_threads(1)
+    assert hardware(tmp_path / "model").startswith("1 process on 2 threads,")
+
+
 def test_any_data_set_with_own_columns_and_classes(tmp_path: Path) -> None:
     data = write_folder(tmp_path / "streets", rows=12, columns=("photo", "mask"))
     (data / "classes.json").rename(tmp_path / "mine.json")

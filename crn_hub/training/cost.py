@@ -31,7 +31,9 @@ def hardware(accelerator: Accelerator) -> str:
     """What the run ran on, for the card."""
     if accelerator.device.type == "cuda":
         return f"{accelerator.num_processes} x {torch.cuda.get_device_name()}"
-    return f"{accelerator.num_processes} process on {torch.get_num_threads()} threads, {platform.machine()} CPU"
+    processes, threads = accelerator.num_processes, torch.get_num_threads()
+    counted = f"{processes} process{'es' * (processes > 1)} on {threads} thread{'s' * (threads > 1)}"
+    return f"{counted}{' each' * (processes > 1)}, {platform.machine()} CPU"
 
 
 def peak_memory(device: torch.device) -> int:
