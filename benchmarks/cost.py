@@ -7,6 +7,7 @@ With --until the command is a server: the time is measured until the address ans
 """
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -21,10 +22,12 @@ import psutil
 def main() -> int:
     arguments = sys.argv[1:]
     address = None
-    if arguments[:1] == ["--until"]:
+    if arguments[:1] == ["--until"] and len(arguments) > 2:
         address, arguments = arguments[1], arguments[2:]
-    if not arguments or arguments[0] == "--help":
+    if not arguments or arguments[0].startswith("--"):
         sys.exit("usage: python benchmarks/cost.py [--until ADDRESS] COMMAND...")
+    if shutil.which(arguments[0]) is None:
+        sys.exit(f"cost.py: {arguments[0]}: no such command.")
     started = time.perf_counter()
     process = subprocess.Popen(arguments, start_new_session=True)
     peak = 0
@@ -43,9 +46,12 @@ def main() -> int:
         while process.poll() is None and not answers(address):
             time.sleep(0.1)
     seconds = time.perf_counter() - started
-    if process.poll() is None:
+    code = process.poll()
+    if code is None:
         os.killpg(process.pid, signal.SIGTERM)
     watcher.join()
+    if address is not None and code is not None:
+        sys.exit(f"cost.py: {' '.join(arguments)} ended with exit code {code} before {address} answered.")
     print(f"{' '.join(arguments)}: {seconds:.1f} s, peak memory {peak / 1e9:.2f} GB")
     return 0 if address is not None else process.returncode
 

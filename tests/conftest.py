@@ -4,6 +4,7 @@ import ctypes
 import gc
 import os
 import platform
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -32,6 +33,13 @@ def _tidy_memory() -> None:
     if platform.libc_ver()[0] == "glibc":
         ctypes.CDLL(None).malloc_trim(0)
     gc.freeze()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _forks_know_no_test() -> None:
+    """Processes are forked from one that was started before the first test."""
+    if (module := sys.modules.get("support.forked_runs")) is not None:
+        module.start_server()
 
 
 @pytest.fixture(scope="session", autouse=True)

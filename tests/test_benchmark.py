@@ -147,6 +147,7 @@ def test_the_command_prints_tables(
     ("arguments", "message"),
     [
         ("--threads 0", "Must be >= 1"),
+        ("--threads 1 100000", "Must be <= 1024"),
         ("--rounds 0", "Must be >= 1"),
         ("--precision float8", 'Choose from: "float32", "bfloat16", "float16"'),
         ("./no-such-model", "no-such-model"),

@@ -113,7 +113,7 @@ def measure_synthesis(
 
     Args:
         names: of models, see `load`.
-        threads: numbers of threads of the CPU.
+        threads: numbers of threads of the CPU; with a GPU only the largest is measured.
         precisions: of weights and features.
         rounds: how often each is timed.
 
@@ -121,6 +121,8 @@ def measure_synthesis(
         FileNotFoundError, ConnectionError, ValueError: as `load`.
     """
     device = device_of_choice()
+    if device.type != "cpu":
+        threads = [max(threads)]  # a GPU is as fast with any number
     before = torch.get_num_threads()
     models = {(name, precision): load(name, device, precision) for name in names for precision in precisions}
     layouts = {key: layout_for(model) for key, model in models.items()}

@@ -15,7 +15,7 @@ def benchmark(
     /,
     *,
     threads: Annotated[
-        list[Annotated[int, Parameter(validator=Number(gte=1))]] | None, Parameter(consume_multiple=True)
+        list[Annotated[int, Parameter(validator=Number(gte=1, lte=1024))]] | None, Parameter(consume_multiple=True)
     ] = None,
     precision: Annotated[list[Precision] | None, Parameter(consume_multiple=True)] = None,
     rounds: Annotated[int, Parameter(validator=Number(gte=1))] = 20,
@@ -26,9 +26,10 @@ def benchmark(
 
     Example: crn benchmark box paper-256p --threads 1 2 --training --output speed
 
-    All models take turns, so that other work on the machine slows them alike. Prints tables; the time is that from a
-    layout to its photographs, "times the limit" is that time over what the network's arithmetic would take at the rate
-    of large products in float32. On a GPU if there is one.
+    The photographs of all models take turns, so that other work on the machine slows them alike; training is measured
+    model after model, in float32, with the largest number of threads. Prints tables; the time is that from a layout to
+    its photographs, "times the limit" is that time over what the network's arithmetic would take at the rate of large
+    products in float32. On a GPU if there is one.
 
     Parameters
     ----------
@@ -36,7 +37,7 @@ def benchmark(
         Folders, Hub ids, "box" for the model that comes with the package (the default), or paper-256p, paper-512p and
         paper-1024p for the paper's networks with random weights.
     threads
-        Numbers of threads to measure with; by default as many as PyTorch takes.
+        Numbers of threads to measure with; by default as many as PyTorch takes. With a GPU only the largest counts.
     precision
         Of weights and features. Half precisions are measured with their difference from float32; in Python,
         CRN.from_pretrained(...).to(torch.bfloat16) uses them.
@@ -48,7 +49,7 @@ def benchmark(
     output
         A folder for benchmark.md, benchmark.json and time.png, a picture of where the time goes.
     """
-    os.environ.setdefault("KINETO_LOG_LEVEL", "5")  # PyTorch's profiler is silent
+    os.environ.setdefault("KINETO_LOG_LEVEL", "6")  # PyTorch's profiler is silent
     import torch  # takes seconds, and --help doesn't need it
 
     from crn_hub.benchmark.report import tables, write_report

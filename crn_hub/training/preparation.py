@@ -223,7 +223,7 @@ def _use_device(args: Arguments, accelerator: Accelerator) -> None:
     if accelerator.device.type == "cpu":
         if accelerator.mixed_precision == "fp16":
             raise ValueError("--mixed_precision fp16 needs a GPU; on a CPU use no or bf16.")
-        # `accelerate launch` sets one thread where nobody asked for a number.
+        # `accelerate launch` sets one thread where nobody asked for a number; a person's own 1 looks the same there.
         was_launched = "ACCELERATE_MIXED_PRECISION" in os.environ
         if was_launched and accelerator.num_processes == 1 and torch.get_num_threads() == 1:
             allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()

@@ -8,8 +8,10 @@ import socket
 import sys
 import tempfile
 from dataclasses import dataclass
+from multiprocessing import forkserver
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import train_accelerate
 from crn_hub.cli import run
@@ -17,6 +19,12 @@ from support.training_script import SETTINGS, Done
 
 FORKED = multiprocessing.get_context("forkserver")
 FORKED.set_forkserver_preload(["train_accelerate", "datasets", "torch._dynamo", "matplotlib.figure"])
+
+
+def start_server() -> None:
+    """Starts the process that is forked; to be called before a test can leave something in its environment."""
+    with mock.patch.dict(os.environ, SETTINGS):
+        forkserver.ensure_running()
 
 
 @dataclass
@@ -60,15 +68,15 @@ class ForkedRun:
         self._process.kill()
 
     def done(self, seconds: float = 200) -> Done:
-        """Waits for its end, at most as long as this, then kills it; what it has said goes away with this call."""
+        """Waits for its end, which must come within this time; what it has said goes away with this call."""
         self._process.join(seconds)
-        self._process.kill()
-        self._process.join()
         code = self._process.exitcode
-        assert code is not None
+        self._process.kill()  # if it is still there
+        self._process.join()
         out, err = ((Path(self._said.name) / name).read_text() for name in ("out", "err"))
         self._process.close()
         self._said.cleanup()
+        assert code is not None, f"did not end within {seconds} s: {err[-2000:]}"
         return Done(code, out, err)
 
 

@@ -48,7 +48,7 @@ def crn_apart(
         said = Path(folder)
         process = FORKED.Process(target=_crn, args=([*map(str, arguments)], said, file_bytes))
         process.start()
-        while not (said / "out").exists():
+        while not (said / "out").exists() and process.is_alive():
             time.sleep(0.001)
         began = time.monotonic()
         process.join(200 if stop_after is None else stop_after)
