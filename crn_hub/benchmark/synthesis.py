@@ -1,9 +1,10 @@
 """What a photograph costs: time, memory, and which operations take the time."""
 
-import multiprocessing
+import os
 import platform
+import subprocess
+import sys
 from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -19,6 +20,7 @@ from crn_hub.memory import keep_freed_memory
 from crn_hub.networks import CRN, HubModel
 from crn_hub.scenes import street_scene
 from crn_hub.synthesis import resize_ids
+from crn_hub.text import clause
 from crn_hub.training.cost import peak_memory
 from crn_hub.training.paper_settings import PAPER_SETTINGS
 
@@ -164,12 +166,26 @@ def _synthesis(model: HubModel, layout: np.ndarray) -> Callable[[], object]:
 
 
 def memory_of(name: str, precision: Precision, threads: int) -> int:
-    """The peak memory of a process of its own that makes a photograph, in bytes; on a GPU that of the GPU."""
-    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
-        return pool.submit(_peak, name, precision, threads).result()
+    """The peak memory of a process of its own that makes a photograph, in bytes; on a GPU that of the GPU.
+
+    Raises:
+        RuntimeError: if that process fails.
+    """
+    code = f"import sys; from {__name__} import own_peak; print(own_peak(*sys.argv[1:3], int(sys.argv[3])))"
+    done = subprocess.run(
+        [sys.executable, "-c", code, name, precision, str(threads)],
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+        capture_output=True,  # what it says when it is interrupted is nothing that a person needs
+        text=True,
+    )
+    if done.returncode:
+        said = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
+        raise RuntimeError(f"{name}: the memory of a photograph could not be measured: {clause(said)}.")
+    return int(done.stdout)
 
 
-def _peak(name: str, precision: Precision, threads: int) -> int:
+def own_peak(name: str, precision: Precision, threads: int) -> int:
+    """What `memory_of` asks of a process of its own."""
     keep_freed_memory()  # as commands do
     torch.set_num_threads(threads)
     device = device_of_choice()
