@@ -20,6 +20,7 @@ pytest_plugins = [
     "support.evaluations",
     "support.hub_client",
     "support.painting_hand",
+    "support.studies",
 ]  # their fixtures
 
 

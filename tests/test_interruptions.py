@@ -17,8 +17,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from support import ROOT
-from support.browsing import free_port
+from support import ROOT, free_port
 from support.data_folders import write_folder
 from support.hub_client import saved_model
 from support.interrupted import Ended, crn_apart, crn_without_rights

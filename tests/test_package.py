@@ -4,7 +4,6 @@ import json
 import os
 import re
 import shutil
-import socket
 import subprocess
 import sys
 import sysconfig
@@ -14,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
-from support import ROOT
+from support import ROOT, free_port
 
 from crn_hub import CRN
 from crn_hub.classes import read_layout
@@ -147,10 +146,7 @@ def test_commands(installed: Path, tmp_path: Path) -> None:
 
 
 def test_page(installed: Path, tmp_path: Path) -> None:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    page = json.loads(run(installed / "python", "-c", SERVE, port, cwd=tmp_path))
+    page = json.loads(run(installed / "python", "-c", SERVE, free_port(), cwd=tmp_path))
     looks_and_scripts = "\n".join([page["css"], *(c["props"].get("js_on_load") or "" for c in page["components"])])
     for file in (ROOT / "crn_hub" / "demo" / "static").iterdir():
         assert max(file.read_text(encoding="utf-8").splitlines(), key=len) in looks_and_scripts, file.name

@@ -12,8 +12,8 @@ from typing import Any
 
 import gradio as gr
 import pytest
-from support import ROOT
-from support.browsing import free_port, running_app, small_model
+from support import ROOT, free_port
+from support.browsing import running_app, small_model
 
 from crn_hub import ClassSet
 from crn_hub.demo import launch, page

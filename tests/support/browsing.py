@@ -8,7 +8,6 @@ import io
 import os
 import re
 import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -27,7 +26,7 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 from crn_hub import CRN, ClassSet
 from crn_hub.demo import launch
 from crn_hub.styles import Style
-from support import ROOT
+from support import ROOT, free_port
 
 CHROMIUM_FLAGS = (
     "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
@@ -36,12 +35,6 @@ CHROMIUM_FLAGS = (
 
 APP = ROOT / "app.py"
 Open = Callable[..., Page]  # what the fixture `visit` is
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def small_model(classes: ClassSet, num_images: int = 1) -> CRN:

@@ -4,7 +4,6 @@ import importlib
 import multiprocessing
 import os
 import signal
-import socket
 import sys
 import tempfile
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from unittest import mock
 
 import train_accelerate
 from crn_hub.cli import run
+from support import free_port
 from support.training_script import SETTINGS, Done
 
 FORKED = multiprocessing.get_context("forkserver")
@@ -89,10 +89,7 @@ def train_apart(*arguments: object, environment: dict[str, str] | None = None) -
 
 def train_in_two(*arguments: object) -> str:
     """A run of two processes, as torchrun starts them, which must succeed; returns what the first one has printed."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    common = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2"}
+    common = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port()), "WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2"}
     both = [ForkedRun(*arguments, environment=common | {"RANK": rank, "LOCAL_RANK": rank}) for rank in "01"]
     first, second = [started.done() for started in both]
     assert (first.code, second.code) == (0, 0), first.stderr[-2000:] + second.stderr[-2000:]
