@@ -32,17 +32,23 @@ class Regions:
 
 def find_regions(ids: np.ndarray) -> Regions:
     """The regions of a layout, uint8 (H, W), that are large enough to have colours of their own."""
-    kinds, of_class = np.unique(ids, return_inverse=True)
-    of_class = of_class.reshape(ids.shape)
-    number, found = of_class.copy(), [kinds]
-    for index, (kind, box) in enumerate(zip(kinds, ndimage.find_objects(of_class + 1), strict=True)):
-        parts, _ = ndimage.label(of_class[box] == index, NEIGHBOURS)
-        is_large = np.bincount(parts.ravel()) >= SMALLEST * ids.size
-        is_large[0] = False  # the rest of the box
-        inside = is_large[parts]
-        number[box][inside] = sum(map(len, found)) + (np.cumsum(is_large) - 1)[parts[inside]]
-        found.append(np.full(is_large.sum(), kind))
-    return Regions(number, np.concatenate(found), len(kinds))
+    kinds, of_class = _classes_in(ids)
+    part, class_of_part = np.empty(ids.shape, np.intp), np.empty(0, np.intp)  # all parts, large or small
+    for index, box in enumerate(ndimage.find_objects(of_class + 1)):
+        inside, count = ndimage.label(of_class[box] == index, NEIGHBOURS)
+        np.add(inside, len(class_of_part) - 1, out=part[box], where=inside > 0)
+        class_of_part = np.append(class_of_part, np.full(count, index))
+    is_large = np.bincount(part.ravel()) >= SMALLEST * ids.size
+    number_of_part = np.where(is_large, len(kinds) + np.cumsum(is_large) - 1, class_of_part)
+    return Regions(number_of_part[part], np.append(kinds, kinds[class_of_part[is_large]]), len(kinds))
+
+
+def _classes_in(ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """uint8 ids -> those that occur, in order, and for each pixel the number of its own among them."""
+    kinds = np.flatnonzero(np.bincount(ids.ravel(), minlength=256))
+    number = np.zeros(256, np.intp)
+    number[kinds] = np.arange(len(kinds))
+    return kinds.astype(ids.dtype), number[ids]
 
 
 def region_colors(pixels: np.ndarray, ids: np.ndarray, rng: np.random.Generator | None = None) -> np.ndarray:
@@ -56,8 +62,8 @@ def region_colors(pixels: np.ndarray, ids: np.ndarray, rng: np.random.Generator 
         rng: draws what is coarser and off in training; None for the colours as they are.
     """
     if rng is not None and rng.random() < COARSE_SHARE:
-        kinds, number = np.unique(ids, return_inverse=True)
-        number, count = number.reshape(ids.shape), len(kinds)
+        kinds, number = _classes_in(ids)
+        count = len(kinds)
         means = mean_colors(pixels, number, count)
     else:
         regions = find_regions(ids)
@@ -69,7 +75,7 @@ def region_colors(pixels: np.ndarray, ids: np.ndarray, rng: np.random.Generator 
     colors = means / 127.5 - 1
     if rng is not None:
         colors = np.clip(colors + rng.normal(0, JITTER, colors.shape), -1, 1)
-    return np.ascontiguousarray(colors[number].transpose(2, 0, 1), np.float32)
+    return np.take(colors.T.astype(np.float32), number, axis=1)
 
 
 def class_colors(rows: Iterable[tuple[np.ndarray, np.ndarray]], num_classes: int) -> np.ndarray:

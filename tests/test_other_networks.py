@@ -213,7 +213,7 @@ def test_every_pixel_of_the_unet_sees_the_whole_layout(monkeypatch: pytest.Monke
 
 def test_arithmetic_is_what_pytorch_counts(make: Make) -> None:
     model = make()
-    with FlopCounterMode(display=False) as counter, torch.no_grad():
+    with FlopCounterMode(display=False) as counter:
         model(random_ids(model))
     assert model.gflop == pytest.approx(counter.get_total_flops() / 1e9, rel=1e-9)
 

@@ -68,7 +68,7 @@ def picture(photographs: Sequence[SynthesisCost], steps: Sequence[TrainingCost])
 
     Each bar is as long as the others; how many milliseconds it stands for is written beside it.
     """
-    panels = {"A photograph (line: what its arithmetic takes at the rate of large products)": _bars(photographs)}
+    panels = {"A photograph (line: what all its layers take at the rate of large products)": _bars(photographs)}
     if steps:
         panels["A training step of one image"] = [Bar(_shown(cost.name), cost.parts, cost.median) for cost in steps]
     heights = [1.3 + 0.4 * len(bars) for bars in panels.values()]
@@ -111,13 +111,14 @@ def _draw(axes: Axes, bars: Sequence[Bar]) -> None:
             if length > 0.03:
                 axes.text(end + length / 2, place, f"{length:.0%}", ha="center", va="center", size=8)
         ends = [end + length for end, length in zip(ends, lengths, strict=True)]
-    for place, bar in zip(places, bars, strict=True):
-        axes.text(ends[place] + 0.01, place, f"{milliseconds(bar.whole)} ms", va="center", size=9)
-        if bar.limit is not None:
-            axes.plot([bar.limit / bar.whole] * 2, [place - 0.42, place + 0.42], color="black", linewidth=2)
+    limits = [0.0 if bar.limit is None else bar.limit / bar.whole for bar in bars]
+    for place, bar, limit in zip(places, bars, limits, strict=True):
+        axes.text(max(ends[place], limit) + 0.01, place, f"{milliseconds(bar.whole)} ms", va="center", size=9)
+        if limit:
+            axes.plot([limit, limit], [place - 0.42, place + 0.42], color="black", linewidth=2)
     axes.set_yticks(places, [bar.name for bar in bars], size=9)
     axes.invert_yaxis()
-    axes.set_xlim(0, 1.12)
+    axes.set_xlim(0, max(1, *limits) + 0.12)
     axes.set_xticks([])
     for side in ("top", "right", "bottom"):
         axes.spines[side].set_visible(False)

@@ -36,7 +36,10 @@ PARTS = {
         "slow_conv_dilated2d",
     ),
     "normalisation": ("native_group_norm", "native_batch_norm", "native_layer_norm"),
-    "resizing": ("upsample_bilinear2d", "upsample_nearest2d", "avg_pool2d"),
+    "resizing": (
+        *("upsample_bilinear2d", "upsample_nearest2d", "avg_pool2d"),
+        *("_embedding_bag_forward_only", "_embedding_bag"),  # see networks/enlarged_convolution.py
+    ),
     "activations and noise": ("leaky_relu_", "leaky_relu", "relu", "addcmul_", "add_", "tanh"),
 }
 REST = "the rest of the network"
@@ -55,7 +58,8 @@ class SynthesisCost:
         threads: of the CPU.
         precision: of weights and features.
         seconds: from a layout to its photographs, of each time.
-        limit: seconds that the network's arithmetic would take at the machine's rate in float32.
+        limit: seconds that the arithmetic of all its layers would take at the machine's rate in float32; a network that
+            finds its images with less of it may need less.
         memory: the peak of a process that makes one, in bytes, libraries and weights included.
         errors: the largest and the mean difference from float32, of 255; (0, 0) for float32 itself.
         parts: seconds of the median by what they are spent on.

@@ -20,7 +20,9 @@ from crn_hub.classes import UNLABELLED, ClassSet
 from crn_hub.hub.card import ModelDescription, StyleDescription
 from crn_hub.networks.bounds import check_features, check_parameters, check_pixels, whole_number, whole_numbers
 from crn_hub.networks.convolution import Convolution
+from crn_hub.networks.enlarged_convolution import add_enlarged_convolution
 from crn_hub.networks.hub_model import HubModel
+from crn_hub.networks.one_hot import check_ids, one_hot_of_present
 from crn_hub.pictures import Photograph, read_photograph
 from crn_hub.region_colors import region_colors as colors_of_regions
 from crn_hub.styles import Style, StyleMix, check_styles, styles_from_config
@@ -54,13 +56,20 @@ class RefinementModule(nn.Module):
         if noise:
             self.noise1, self.noise2 = (nn.Parameter(_noise_weights(out_channels)) for _ in range(2))
 
-    def forward(self, layout: Tensor, before: Tensor | None = None, noise: Sequence[Tensor] = ()) -> Tensor:
+    def forward(
+        self,
+        layout: Tensor,
+        before: Tensor | None = None,
+        noise: Sequence[Tensor] = (),
+        channels: Tensor | None = None,
+    ) -> Tensor:
         """Layout (B, n + 1, H, W) and features (B, C, H / 2, W / 2) of the module before -> features (B, C', H, W).
 
         The first module has only the layout. Before the layout's classes may come the colours of its regions (3
-        channels). The noise is two planes (B, 1, H, W), or none.
+        channels). If `channels`, (P,), says which of its channels the layout has, the others are 0 everywhere. The
+        noise is two planes (B, 1, H, W), or none.
         """
-        x = self.norm1(self.conv1(layout) if before is None else self._both(before, layout))
+        x = self.norm1(self._both(before, layout, channels))
         if noise:
             x.addcmul_(self.noise1[:, None, None], noise[0])
         x = self.norm2(self.conv2(F.leaky_relu_(x, 0.2)))
@@ -68,16 +77,25 @@ class RefinementModule(nn.Module):
             x.addcmul_(self.noise2[:, None, None], noise[1])
         return F.leaky_relu_(x, 0.2)
 
-    def _both(self, before: Tensor, layout: Tensor) -> Tensor:
+    def _both(self, before: Tensor | None, layout: Tensor, channels: Tensor | None) -> Tensor:
         """The first convolution, of layout and features; these come from the module before and grow to its size."""
-        before = F.interpolate(before, layout.shape[-2:], mode="bilinear", align_corners=True)
-        layout = layout.to(before.dtype)
-        if layout.device.type != "cpu":
-            return self.conv1(torch.cat([before, layout], dim=1))
+        num_features = 0 if before is None else before.shape[1]
+        of_features, of_layout = self.conv1.weight.tensor_split([num_features], dim=1)
+        if channels is not None:
+            of_layout = of_layout[:, channels]
+        if before is None:
+            return F.conv2d(layout, of_layout, padding=1)
+        layout, size, on_cpu = layout.to(before.dtype), layout.shape[-2:], layout.device.type == "cpu"
         # Convolved apart and added, the two need not be put side by side in memory, and training computes no gradient
         # for the layout: less time on a CPU (benchmarks/peers.py), but more operations, each of which a GPU begins.
-        of_features, of_layout = self.conv1.weight.split([before.shape[1], layout.shape[1]], dim=1)
-        return F.conv2d(before, of_features, padding=1).add_(F.conv2d(layout, of_layout, padding=1))
+        if on_cpu and not torch.is_grad_enabled():
+            sums = F.conv2d(layout, of_layout, padding=1)
+            add_enlarged_convolution(sums, before, of_features)
+            return sums
+        before = F.interpolate(before, size, mode="bilinear", align_corners=True)
+        if on_cpu:
+            return F.conv2d(before, of_features, padding=1).add_(F.conv2d(layout, of_layout, padding=1))
+        return self.conv1(torch.cat([before, layout], dim=1))
 
 
 @lru_cache(maxsize=24)  # all planes of a seed for the largest networks: a painter's seed stays the same
@@ -165,18 +183,17 @@ class CRN(HubModel):
         Raises:
             ValueError: if shape, type or an id doesn't fit this network, or it takes no colours or noise.
         """
-        one_hot = self._one_hot(ids)
-        guide = self._guide(one_hot, colors)
+        layout, channels = self._layout_of(ids, colors)
         planes = self._planes(len(ids), noise)
         # As in the authors' published code, the one-hot layout is halved repeatedly by averaging, so coarse layouts
         # are soft.
-        layouts = [one_hot if guide is None else torch.cat([guide, one_hot], dim=1)]  # then each half the size
+        layouts = [layout]  # then each half the size
         for _ in self.widths[1:]:
             layouts.append(F.avg_pool2d(layouts[-1], 2))
 
         features: Tensor | None = None
         for index, (stage, layout) in enumerate(zip(self.stages, reversed(layouts), strict=True)):
-            features = self._run(stage, layout, features, planes[2 * index : 2 * index + 2])
+            features = self._run(stage, layout, features, planes[2 * index : 2 * index + 2], channels)
         return self._to_images(cast(Tensor, features))
 
     def noise(self, seed: int | Sequence[int] = 0, batch: int = 1) -> list[Tensor]:
@@ -316,21 +333,43 @@ class CRN(HubModel):
 
     # -- inputs --------------------------------------------------------------------------------------
 
-    def _guide(self, one_hot: Tensor, colors: Tensor | None) -> Tensor | None:
+    def _layout_of(self, ids: Tensor, colors: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        """Ids -> what all modules read of them: the colours of the regions, if the network takes them, and a channel
+        for each class, (B, L, H, W).
+
+        On a CPU classes that don't occur have no channel, and cost nothing; then which channels of the L there are,
+        (P,), comes with them, else None. A GPU would have to wait for their number.
+        """
+        present: Tensor | None = None
+        if ids.device.type != "cpu" or torch.is_grad_enabled():
+            one_hot = self._one_hot(ids)
+        else:
+            check_ids(ids, self.size, len(self.classes))
+            dtype = self.to_images.weight.dtype
+            one_hot, present = one_hot_of_present(ids, len(self.classes), dtype, self._memory_format(ids.device))
+        guide = self._guide(one_hot, present, colors)
+        if guide is None:
+            return one_hot, present
+        channels = None if present is None else torch.cat([torch.arange(3), 3 + present])
+        return torch.cat([guide, one_hot], dim=1), channels
+
+    def _guide(self, one_hot: Tensor, present: Tensor | None, colors: Tensor | None) -> Tensor | None:
         """The colours of the regions, (B, 3, H, W) in the type of the weights; None if the network takes none."""
         if not self.region_colors:
             if colors is not None:
                 raise ValueError("this network takes no colours of regions.")
             return None
+        memory_format = self._memory_format(one_hot.device)
         if colors is None:
-            colors = torch.einsum("bnhw,nc->bchw", one_hot, self.default_colors.to(one_hot.dtype))
-            return self._laid_out(colors)
+            of_classes = self.default_colors.to(one_hot.dtype)
+            colors = torch.einsum("bnhw,nc->bchw", one_hot, of_classes if present is None else of_classes[present])
+            return colors.contiguous(memory_format=memory_format)
         wanted = (len(one_hot), 3, *self.size)
         if not isinstance(colors, Tensor):
             raise ValueError(f"colors must be a tensor, floating point {wanted}, not {type(colors).__name__}.")
         if tuple(colors.shape) != wanted or not colors.is_floating_point():
             raise ValueError(f"colors must be floating point {wanted}, not {colors.dtype} {tuple(colors.shape)}.")
-        return self._laid_out(colors.to(one_hot))
+        return colors.to(one_hot).contiguous(memory_format=memory_format)
 
     def _planes(self, batch: int, noise: Sequence[Tensor] | None) -> list[Tensor]:
         """The planes of noise, in the type and on the device of the weights; [] if the network takes none."""

@@ -192,16 +192,17 @@ class HubModel(nn.Module, ABC):
     def _one_hot(self, ids: Tensor) -> Tensor:
         """Ids as `forward` takes them -> (B, n + 1, H, W), in the type of the weights."""
         check_ids(ids, self.size, len(self.classes))
-        return self._laid_out(one_hot(ids, len(self.classes), next(self.to_images.parameters()).dtype))
+        dtype = next(self.to_images.parameters()).dtype
+        return one_hot(ids, len(self.classes), dtype, self._memory_format(ids.device))
 
     @staticmethod
-    def _laid_out(inputs: Tensor) -> Tensor:
-        """The inputs (B, C, H, W) as the device likes them in memory; what is computed from them follows.
+    def _memory_format(device: torch.device) -> torch.memory_format:
+        """In which order the inputs lie in memory; what is computed from them follows.
 
         On a CPU most networks are faster if the channels of a pixel lie together (docs/speed.md). On a GPU it depends
         on card and precision, which is why `--channels_last` is an option of training.
         """
-        return inputs.contiguous(memory_format=torch.channels_last) if inputs.device.type == "cpu" else inputs
+        return torch.channels_last if device.type == "cpu" else torch.contiguous_format
 
     def _run(self, block: Callable[..., Tensor], *inputs: Any) -> Tensor:
         """Runs a part of the network; with gradient checkpointing, its inner features aren't kept."""
@@ -237,7 +238,8 @@ class HubModel(nn.Module, ABC):
     def gflop(self) -> float:
         """Arithmetic for one layout and all its K images, in 10^9 floating-point operations.
 
-        Convolutions are counted, 2 operations per multiply-add; the rest (normalisation, resizing) is left out.
+        Convolutions are counted, 2 operations per multiply-add; the rest (normalisation, resizing) is left out. On a
+        CPU a cascade's images take less (see docs/speed.md).
         """
         return sum(layer.flop for layer in self.convolutions) / 1e9
 

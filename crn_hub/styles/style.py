@@ -119,12 +119,8 @@ class Style:
             seed: 0 or more.
         """
         regions = find_regions(ids)
-        count = np.bincount(regions.number.ravel(), minlength=len(regions.kinds))
-        middles = [
-            np.bincount(regions.number.ravel(), at.ravel(), len(count)) / np.maximum(count, 1) / side
-            for at, side in zip(np.indices(ids.shape), ids.shape, strict=True)
-        ]
-        colors = np.empty((len(count), 3))
+        middles = [_middles(regions.number, len(regions.kinds), axis) for axis in range(2)]
+        colors = np.empty((len(regions.kinds), 3))
         for region, kind in enumerate(regions.kinds.tolist()):
             if region < regions.whole:  # what is small has the mean colour of its class
                 colors[region] = self.mean(kind)
@@ -135,7 +131,7 @@ class Style:
             chosen = self.colors[kind][rng.choice(len(shares), p=shares / shares.sum())][0]
             colors[region] = np.array(chosen) + 127.5 * rng.normal(0, SPREAD, 3)
         scaled = np.clip(colors / 127.5 - 1, -1, 1)
-        return np.ascontiguousarray(scaled[regions.number].transpose(2, 0, 1), np.float32)
+        return np.take(scaled.T.astype(np.float32), regions.number, axis=1)
 
     # -- config.json ---------------------------------------------------------------------------------
 
@@ -260,6 +256,14 @@ def _read_shares(shares: Any, style: str, of_class: str) -> Shares:
         red, green, blue = bytes.fromhex(color[1:])
         found.append(((red, green, blue), float(share)))
     return tuple(found)
+
+
+def _middles(number: np.ndarray, count: int, axis: int) -> np.ndarray:
+    """Where along an axis the middle of each region is, 0..1, (count,), by each pixel's number of its region (H, W)."""
+    lines = np.arange(number.shape[axis])
+    of_line = number + count * np.expand_dims(lines, 1 - axis)
+    pixels = np.bincount(of_line.ravel(), minlength=count * len(lines)).reshape(len(lines), count)
+    return lines @ pixels / np.maximum(pixels.sum(axis=0), 1) / len(lines)
 
 
 def _colors_of(pixels: np.ndarray, ids: np.ndarray) -> dict[int, Shares]:
