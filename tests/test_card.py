@@ -143,7 +143,7 @@ def pictures(card: Path) -> list[str]:
 )
 def test_gflop_is_what_pytorch_counts(settings: dict[str, Any]) -> None:
     model = CRN(ClassSet.camvid(), **settings)
-    with FlopCounterMode(display=False) as counter, torch.no_grad():
+    with FlopCounterMode(display=False) as counter:
         model(torch.zeros(1, *model.size, dtype=torch.long))
     assert round(model.gflop * 1e9) == counter.get_total_flops()
 
