@@ -78,7 +78,7 @@ def network(factor: int, k: int, classes: int) -> CRN:
     torch.manual_seed(0)
     size = (factor * BASE[0], factor * BASE[1])
     streets = ClassSet.streets().to_list()
-    more = [{"id": i, "name": f"class {i}", "color": [i, 0, 0]} for i in range(len(streets), classes)]
+    more = [{"id": i, "name": f"class {i}", "color": [i, 255, 255]} for i in range(len(streets), classes)]
     known = ClassSet.from_list([*streets, *more])
     return CRN(known, base_size=size, num_images=k, region_colors=True, noise_planes=True).eval()
 

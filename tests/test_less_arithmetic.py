@@ -54,7 +54,7 @@ def test_other_precisions_have_their_own_error(dtype: torch.dtype, error: float)
 
 def test_only_the_classes_that_occur_have_channels() -> None:
     ids = torch.tensor([[[0, 3], [3, 255]], [[7, 7], [0, 0]]], dtype=torch.uint8)
-    layout, present = one_hot_of_present(ids, 9, torch.float32, torch.channels_last)
+    layout, present = one_hot_of_present(ids, 9, torch.float32)
     assert present.tolist() == [0, 3, 7, 9]
     assert layout.is_contiguous(memory_format=torch.channels_last)
     assert torch.equal(layout, one_hot(ids, 9)[:, present])

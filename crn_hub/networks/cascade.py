@@ -345,8 +345,7 @@ class CRN(HubModel):
             one_hot = self._one_hot(ids)
         else:
             check_ids(ids, self.size, len(self.classes))
-            dtype = self.to_images.weight.dtype
-            one_hot, present = one_hot_of_present(ids, len(self.classes), dtype, self._memory_format(ids.device))
+            one_hot, present = one_hot_of_present(ids, len(self.classes), self.to_images.weight.dtype)
         guide = self._guide(one_hot, present, colors)
         if guide is None:
             return one_hot, present

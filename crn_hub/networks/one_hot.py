@@ -1,6 +1,7 @@
 """Ids as the input of a network: one channel for each class."""
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from crn_hub.classes import UNLABELLED
@@ -13,30 +14,21 @@ def one_hot(
     memory_format: torch.memory_format = torch.contiguous_format,
 ) -> Tensor:
     """Ids (B, H, W), 0..n-1 or 255 -> (B, n + 1, H, W) with a 1 in one channel of each pixel, unlabelled last."""
-    return _marked(_channel(ids, num_classes), num_classes + 1, dtype, memory_format)
+    channel = ids.long().masked_fill(ids == UNLABELLED, num_classes)[:, None]
+    shape = len(ids), num_classes + 1, *ids.shape[-2:]
+    layout = torch.empty(shape, dtype=dtype, device=ids.device, memory_format=memory_format).zero_()
+    return layout.scatter_(1, channel, 1.0)
 
 
-def one_hot_of_present(
-    ids: Tensor, num_classes: int, dtype: torch.dtype, memory_format: torch.memory_format
-) -> tuple[Tensor, Tensor]:
-    """As `one_hot`, but only the channels with a 1 in them, (B, P, H, W), and which they are, (P,), in order."""
-    channel = _channel(ids, num_classes)
-    is_present = torch.bincount(channel.flatten(), minlength=num_classes + 1) > 0
-    number = is_present.cumsum(0) - 1
-    present = is_present.nonzero()[:, 0]
-    return _marked(number[channel], len(present), dtype, memory_format), present
+def one_hot_of_present(ids: Tensor, num_classes: int, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+    """As `one_hot`, but only the channels with a 1 in them, (B, P, H, W), and which they are, (P,), in order.
 
-
-def _channel(ids: Tensor, num_classes: int) -> Tensor:
-    """Ids (B, H, W) -> the channel of each, int64, that of the unlabelled is `num_classes`."""
-    return ids.long().masked_fill(ids == UNLABELLED, num_classes)
-
-
-def _marked(channel: Tensor, channels: int, dtype: torch.dtype, memory_format: torch.memory_format) -> Tensor:
-    """(B, H, W) -> (B, C, H, W) with a 1 in the channel of each pixel."""
-    shape = len(channel), channels, *channel.shape[-2:]
-    layout = torch.empty(shape, dtype=dtype, device=channel.device, memory_format=memory_format).zero_()
-    return layout.scatter_(1, channel[:, None], 1.0)
+    The channels of a pixel lie together in memory.
+    """
+    found = torch.bincount(ids.flatten(), minlength=UNLABELLED + 1).nonzero()[:, 0]
+    rows = torch.zeros(UNLABELLED + 1, len(found), dtype=dtype)
+    rows[found] = torch.eye(len(found), dtype=dtype)
+    return F.embedding(ids.int(), rows).movedim(-1, 1), found.clamp(max=num_classes)
 
 
 def check_ids(ids: Tensor, size: tuple[int, int], num_classes: int) -> None:
