@@ -66,11 +66,15 @@ def milliseconds(seconds: float) -> str:
 def picture(photographs: Sequence[SynthesisCost], steps: Sequence[TrainingCost]) -> Image.Image:
     """Where the time goes: a bar for the photograph of each model, and one for its training step.
 
-    Each bar is as long as the others; how many milliseconds it stands for is written beside it.
+    All bars are equally long; how many milliseconds each stands for is in its name.
     """
-    panels = {"A photograph (line: what all its layers take at the rate of large products)": _bars(photographs)}
+    panels = {
+        "A photograph (line: what all its layers take in float32 at the rate of large products)": _bars(photographs)
+    }
     if steps:
-        panels["A training step of one image"] = [Bar(_shown(cost.name), cost.parts, cost.median) for cost in steps]
+        panels["A training step of one image"] = [
+            Bar(_named(cost.name, cost.median), cost.parts, cost.median) for cost in steps
+        ]
     heights = [1.3 + 0.4 * len(bars) for bars in panels.values()]
     figure = Figure(figsize=(11, sum(heights) + 0.6), dpi=100, layout="constrained")
     rows = figure.subplots(len(panels), 1, squeeze=False, height_ratios=heights)[:, 0]
@@ -93,7 +97,7 @@ def _bars(photographs: Sequence[SynthesisCost]) -> list[Bar]:
     several = len({(cost.where, cost.precision) for cost in photographs}) > 1
     found = []
     for cost in photographs:
-        name = _shown(cost.name)
+        name = _named(cost.name, cost.median)
         if several:
             name += f"\n{cost.precision}, {cost.threads} thread{'s' * (cost.threads > 1)}"
         found.append(Bar(name, cost.parts, cost.median, cost.limit))
@@ -111,23 +115,22 @@ def _draw(axes: Axes, bars: Sequence[Bar]) -> None:
             if length > 0.03:
                 axes.text(end + length / 2, place, f"{length:.0%}", ha="center", va="center", size=8)
         ends = [end + length for end, length in zip(ends, lengths, strict=True)]
-    limits = [0.0 if bar.limit is None else bar.limit / bar.whole for bar in bars]
-    for place, bar, limit in zip(places, bars, limits, strict=True):
-        axes.text(max(ends[place], limit) + 0.01, place, f"{milliseconds(bar.whole)} ms", va="center", size=9)
-        if limit:
-            axes.plot([limit, limit], [place - 0.42, place + 0.42], color="black", linewidth=2)
+    limits = {place: bar.limit / bar.whole for place, bar in zip(places, bars, strict=True) if bar.limit is not None}
+    for place, limit in limits.items():
+        axes.plot([limit, limit], [place - 0.42, place + 0.42], color="black", linewidth=2)
     axes.set_yticks(places, [bar.name for bar in bars], size=9)
     axes.invert_yaxis()
-    axes.set_xlim(0, max(1, *limits) + 0.12)
+    axes.set_xlim(0, max([1, *limits.values()]) + 0.01)
     axes.set_xticks([])
     for side in ("top", "right", "bottom"):
         axes.spines[side].set_visible(False)
     axes.legend(loc="upper center", bbox_to_anchor=(0.45, -0.02), ncols=4, fontsize=8, frameon=False)
 
 
-def _shown(name: str) -> str:
-    """A name for matplotlib, which reads text between dollar signs as formulas."""
-    return one_line(name)[-30:].replace("$", r"\$")
+def _named(name: str, seconds: float) -> str:
+    """A name with its time, for matplotlib, which reads text between dollar signs as formulas."""
+    shown = one_line(name)[-30:].replace("$", r"\$")
+    return f"{shown}, {milliseconds(seconds)} ms"
 
 
 def write_report(
