@@ -27,7 +27,7 @@ from crn_hub.text import three_digits
 
 BASE = (4, 8)  # of the model in the box: (height, width) of the first module
 FACTORS, BATCHES, IMAGES = (1, 2, 3, 4), (2, 4, 8), (3, 9)  # of both sides, of layouts, of images per layout
-CLASSES = (40, 150)  # of the network, beside the 13 of streets; the layout has those of a street all the same
+CLASSES = (40, 150)  # that the network knows, instead of the 13 of streets; the layouts have no others than these
 
 app = App(name="scaling.py")
 

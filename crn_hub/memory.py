@@ -11,7 +11,7 @@ def keep_freed_memory() -> None:
     """Lets the C library keep what is freed, for the next features of the same size.
 
     By default glibc gives large blocks back to the system at once, which then has to fill new ones with zeros, page by
-    page. That takes up to two fifths of a photograph's time, and saves up to a third of the memory
+    page. That takes up to 42 % of a photograph's time, and saves up to a third of the memory
     (benchmarks/allocator.py). This is for a whole process, so the commands and the demo do it, and `import crn_hub`
     doesn't. With other C libraries nothing happens.
     """

@@ -38,7 +38,7 @@ CASCADES: dict[str, Callable[[], CRN]] = {
 
 @pytest.mark.parametrize("name", CASCADES)
 def test_pictures_are_those_of_the_plainest_operations(name: str) -> None:
-    """Within 1 of 255 everywhere: memory layout and split convolutions change only how numbers are rounded."""
+    """Within 0.1 of 255 everywhere: less arithmetic, in another order, changes only how numbers are rounded."""
     torch.manual_seed(0)
     model = CASCADES[name]().eval()
     layout = layout_for(model)
@@ -94,7 +94,8 @@ def test_what_is_measured_adds_up_and_is_written(small: str, tmp_path: Path) -> 
         assert len(cost.seconds) == 2
         assert sum(cost.parts.values()) == pytest.approx(cost.median)
         assert cost.parts["convolutions"] > 0
-        assert cost.limit < cost.median
+        assert 0 < cost.computed < load(small, CPU).gflop
+        assert cost.limit == pytest.approx(load(small, CPU).gflop / machines[0].rate)
         assert 0.1e9 < cost.memory < 3e9  # libraries, and hardly anything else
     assert photographs[0].errors == (0.0, 0.0)
     assert 0 < photographs[1].errors[1] <= photographs[1].errors[0]

@@ -22,10 +22,14 @@ SHAPES = {  # B, C, C', (h, w), (H, W)
 }
 
 
-@pytest.mark.parametrize("at_once", [2**24, 500], ids=["whole", "in blocks"])
+@pytest.mark.parametrize("limits", [{}, {"PRODUCTS_AT_ONCE": 500}, {"PIXELS_AT_ONCE": 70}], ids=str)
 @pytest.mark.parametrize("shape", SHAPES)
-def test_enlarging_and_convolving_can_change_places(shape: str, at_once: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(enlarged_convolution, "PRODUCTS_AT_ONCE", at_once)
+def test_enlarging_and_convolving_can_change_places(
+    shape: str, limits: dict[str, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if limits:  # blocks of rows
+        for name, limit in {**limits, "LEAST_ROWS": 2}.items():
+            monkeypatch.setattr(enlarged_convolution, name, limit)
     torch.manual_seed(0)
     batch, channels, wanted, size, large = SHAPES[shape]
     features = torch.randn(batch, channels, *size).contiguous(memory_format=torch.channels_last)
@@ -40,15 +44,15 @@ def test_enlarging_and_convolving_can_change_places(shape: str, at_once: int, mo
     assert (sums - before - expected).abs().max() < 2e-5
 
 
-@pytest.mark.parametrize(("dtype", "error"), [(torch.bfloat16, 0.05), (torch.float16, 0.01), (torch.float64, 1e-5)])
+@pytest.mark.parametrize(("dtype", "error"), [(torch.bfloat16, 0.05), (torch.float16, 0.01), (torch.float64, 1e-13)])
 def test_other_precisions_have_their_own_error(dtype: torch.dtype, error: float) -> None:
     torch.manual_seed(0)
-    features = torch.randn(1, 24, 8, 16, dtype=dtype).contiguous(memory_format=torch.channels_last)
+    features = torch.randn(1, 24, 64, 128, dtype=dtype).contiguous(memory_format=torch.channels_last)
     kernel = torch.randn(16, 24, 3, 3, dtype=dtype) / 15
-    sums = torch.zeros(1, 16, 16, 32, dtype=dtype).contiguous(memory_format=torch.channels_last)
+    sums = torch.zeros(1, 16, 128, 256, dtype=dtype).contiguous(memory_format=torch.channels_last)
     with torch.inference_mode():
         add_enlarged_convolution(sums, features, kernel)
-    enlarged = functional.interpolate(features.double(), (16, 32), mode="bilinear", align_corners=True)
+    enlarged = functional.interpolate(features.double(), (128, 256), mode="bilinear", align_corners=True)
     assert (sums - functional.conv2d(enlarged, kernel.double(), padding=1)).abs().max() < error
 
 
@@ -81,6 +85,31 @@ def test_images_are_the_same_with_and_without_gradients(layout: str, parts: dict
         images = model(ids)
     assert exact.std() > 0.01
     assert (images - exact).abs().max() < 1e-4
+
+
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.uint16, torch.int16, torch.int32, torch.uint32, torch.int64])
+def test_ids_of_any_integer_type(dtype: torch.dtype) -> None:
+    model = CRN(ClassSet.camvid(), (4, 4)).eval()
+    ids = random_ids(model)
+    with torch.no_grad():
+        assert torch.equal(model(ids.to(dtype)), model(ids))
+
+
+def test_no_layouts_and_ids_that_mean_nothing() -> None:
+    model = CRN(ClassSet.camvid(), (4, 4), region_colors=True).eval()
+    with torch.no_grad():
+        assert model(torch.zeros(0, *model.size, dtype=torch.uint8)).shape == (0, 1, 3, *model.size)
+        with pytest.raises(ValueError, match=r"ids \[11\] are outside 0\.\.10"):
+            model(torch.full((1, *model.size), 11))
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit.trace:FutureWarning", "ignore::torch.jit.TracerWarning")
+def test_a_trace_is_for_any_layout() -> None:
+    model = CRN(ClassSet.camvid(), (4, 4)).eval()
+    sky, all_classes = torch.zeros(1, *model.size, dtype=torch.long), random_ids(model)
+    with torch.no_grad():
+        traced = torch.jit.trace(model, sky)
+        assert (traced(all_classes) - model(all_classes)).abs().max() < 1e-5
 
 
 def test_there_is_less_arithmetic_and_still_less_for_few_classes() -> None:

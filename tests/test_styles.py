@@ -22,6 +22,7 @@ from crn_hub.metrics.picture_sources import ModelOnRows
 from crn_hub.region_colors import find_regions
 from crn_hub.scenes import street_scene
 from crn_hub.styles import Style, StyleMix, choose_styles, styles_from_config
+from crn_hub.styles.style import CELLS, SPREAD
 
 STREETS = ClassSet.streets()
 SKY, BUILDING, ROAD, CAR = (STREETS.names.index(name) for name in ("sky", "building", "road", "car"))
@@ -128,6 +129,27 @@ def test_each_region_has_a_colour_of_its_own_near_those_of_the_style() -> None:
         seen[nearest] += 1
     assert min(seen.values()) > 8  # of two that are equally frequent
     assert np.array_equal(style.paint(ids, 3), style.paint(ids, 3))
+
+
+def test_the_colour_of_a_region_is_drawn_for_the_cell_of_its_middle() -> None:
+    ids = np.full((64, 128), SKY, np.uint8)
+    ids[41:47, 8:30] = CAR  # its middle: row 43.5 of 64, column 18.5 of 128
+    rng = np.random.default_rng((7, CAR, int(43.5 / 64 * CELLS[0]), int(18.5 / 128 * CELLS[1])))
+    rng.choice(1, p=[1.0])  # of one colour
+    expected = np.array((120, 110, 100)) / 127.5 - 1 + rng.normal(0, SPREAD, 3)
+    assert plain("", (120, 110, 100)).paint(ids, 7)[:, 43, 18] == pytest.approx(expected, abs=1e-6)
+
+
+def test_a_region_has_as_many_pixels_as_a_512th_of_the_picture() -> None:
+    ids = np.full((64, 64), SKY, np.uint8)
+    ids[2, 3:11] = CAR  # 8 of 4096
+    ids[20, 3:10] = CAR
+    regions = find_regions(ids)
+    assert regions.kinds.tolist() == [SKY, CAR, SKY, CAR]
+    assert regions.kinds[: regions.whole].tolist() == [SKY, CAR]
+    assert set(regions.number[2, 3:11]) == {3}
+    assert set(regions.number[20, 3:10]) == {1}
+    assert regions.number[0, 0] == 2
 
 
 def test_a_stroke_elsewhere_changes_no_other_regions_colour() -> None:

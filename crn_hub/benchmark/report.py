@@ -29,7 +29,10 @@ def tables(
         texts.append(
             f"{machine.where}: {machine.rate:,.0f} GFLOP/s in large products, {machine.bandwidth:,.0f} GB/s in copies"
         )
-        head = ["model", "precision", "ms, median", "fastest, slowest", "times the limit", "memory, GB", "difference"]
+        head = [
+            *("model", "precision", "ms, median", "fastest, slowest", "times the limit", "GFLOP computed"),
+            *("memory, GB", "difference"),
+        ]
         rows = [
             [
                 f"{escape(cost.name)} ({cost.network})",
@@ -37,6 +40,7 @@ def tables(
                 milliseconds(cost.median),
                 f"{milliseconds(min(cost.seconds))}, {milliseconds(max(cost.seconds))}",
                 f"{cost.median / cost.limit:.2f}",
+                f"{cost.computed:,.1f}",
                 f"{cost.memory / 1e9:.1f}",
                 "" if cost.precision == "float32" else f"{cost.errors[0]:.0f} (mean {cost.errors[1]:.2f}) of 255",
             ]
@@ -68,9 +72,8 @@ def picture(photographs: Sequence[SynthesisCost], steps: Sequence[TrainingCost])
 
     All bars are equally long; how many milliseconds each stands for is in its name.
     """
-    panels = {
-        "A photograph (line: what all its layers take in float32 at the rate of large products)": _bars(photographs)
-    }
+    photograph = "A photograph (black: what all its layers would take in float32 at the rate of large products)"
+    panels = {photograph: _bars(photographs)}
     if steps:
         panels["A training step of one image"] = [
             Bar(_named(cost.name, cost.median), cost.parts, cost.median) for cost in steps
@@ -117,7 +120,9 @@ def _draw(axes: Axes, bars: Sequence[Bar]) -> None:
         ends = [end + length for end, length in zip(ends, lengths, strict=True)]
     limits = {place: bar.limit / bar.whole for place, bar in zip(places, bars, strict=True) if bar.limit is not None}
     for place, limit in limits.items():
-        axes.plot([limit, limit], [place - 0.42, place + 0.42], color="black", linewidth=2)
+        axes.plot([1, max(1, limit)], [place, place], color="black", linewidth=1, linestyle=":")
+        for where in (-1, 1):  # above and below the bar, whose middle has text
+            axes.plot([limit, limit], [place + 0.3 * where, place + 0.48 * where], color="black", linewidth=2)
     axes.set_yticks(places, [bar.name for bar in bars], size=9)
     axes.invert_yaxis()
     axes.set_xlim(0, max([1, *limits.values()]) + 0.01)

@@ -13,6 +13,7 @@ from typing import Any, Literal
 import numpy as np
 import torch
 from torch.profiler import ProfilerActivity, profile
+from torch.utils.flop_counter import FlopCounterMode
 
 from crn_hub.benchmark.machine import Limits, describe, device_of_choice, take_turns
 from crn_hub.classes import ClassSet
@@ -58,8 +59,9 @@ class SynthesisCost:
         threads: of the CPU.
         precision: of weights and features.
         seconds: from a layout to its photographs, of each time.
-        limit: seconds that the arithmetic of all its layers would take at the machine's rate in float32; a network that
-            finds its images with less of it may need less.
+        limit: seconds that the arithmetic of all its layers would take at the machine's rate in float32.
+        computed: GFLOP of convolutions that are computed for this layout; a cascade leaves some out on a CPU, so that
+            it may take less than `limit`.
         memory: the peak of a process that makes one, in bytes, libraries and weights included.
         errors: the largest and the mean difference from float32, of 255; (0, 0) for float32 itself.
         parts: seconds of the median by what they are spent on.
@@ -72,6 +74,7 @@ class SynthesisCost:
     precision: Precision
     seconds: list[float]
     limit: float
+    computed: float
     memory: int
     errors: tuple[float, float]
     parts: dict[str, float]
@@ -155,6 +158,7 @@ def measure_synthesis(
                         precision,
                         taken,
                         model.gflop / machines[-1].rate,
+                        _computed(model, layouts[name, precision], device),
                         memory_of(name, precision, count),
                         _errors(model, name, layouts[name, precision]) if precision != "float32" else (0.0, 0.0),
                         _parts(model, layouts[name, precision], median(taken), device),
@@ -167,6 +171,14 @@ def measure_synthesis(
 
 def _synthesis(model: HubModel, layout: np.ndarray) -> Callable[[], object]:
     return lambda: model.synthesize(layout)
+
+
+def _computed(model: HubModel, layout: np.ndarray, device: torch.device) -> float:
+    """GFLOP of convolutions for a layout's photographs, as PyTorch counts them."""
+    ids = torch.from_numpy(layout[None]).to(device)
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        model(ids, *model._inputs(None, None, 0)(layout[None]))
+    return counter.get_total_flops() / 1e9
 
 
 def memory_of(name: str, precision: Precision, threads: int) -> int:

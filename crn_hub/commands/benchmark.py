@@ -28,8 +28,9 @@ def benchmark(
 
     The photographs of all models take turns, so that other work on the machine slows them alike; training is measured
     model after model, in float32, with the largest number of threads. Prints tables; the time is that from a layout to
-    its photographs, "times the limit" is that time over what the network's arithmetic would take at the rate of large
-    products in float32. On a GPU if there is one.
+    its photographs, "times the limit" is that time over what the arithmetic of all the network's layers would take at
+    the rate of large products in float32, "GFLOP computed" is how much of it is computed: on a CPU a cascade leaves
+    some out. On a GPU if there is one.
 
     Parameters
     ----------

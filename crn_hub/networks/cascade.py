@@ -63,11 +63,11 @@ class RefinementModule(nn.Module):
         noise: Sequence[Tensor] = (),
         channels: Tensor | None = None,
     ) -> Tensor:
-        """Layout (B, n + 1, H, W) and features (B, C, H / 2, W / 2) of the module before -> features (B, C', H, W).
+        """Layout (B, L, H, W) and features (B, C, H / 2, W / 2) of the module before -> features (B, C', H, W).
 
-        The first module has only the layout. Before the layout's classes may come the colours of its regions (3
-        channels). If `channels`, (P,), says which of its channels the layout has, the others are 0 everywhere. The
-        noise is two planes (B, 1, H, W), or none.
+        The first module has only the layout. Its channels are the colours of its regions, if the network takes them
+        (3), and a channel for each class and one for unlabelled; or those of all these that `channels`, (L,), names,
+        if the others would be 0 everywhere. The noise is two planes (B, 1, H, W), or none.
         """
         x = self.norm1(self._both(before, layout, channels))
         if noise:
@@ -334,14 +334,14 @@ class CRN(HubModel):
     # -- inputs --------------------------------------------------------------------------------------
 
     def _layout_of(self, ids: Tensor, colors: Tensor | None) -> tuple[Tensor, Tensor | None]:
-        """Ids -> what all modules read of them: the colours of the regions, if the network takes them, and a channel
-        for each class, (B, L, H, W).
+        """Ids -> what all modules read of a layout, (B, L, H, W), and which channels these are, as `RefinementModule`
+        takes both.
 
-        On a CPU classes that don't occur have no channel, and cost nothing; then which channels of the L there are,
-        (P,), comes with them, else None. A GPU would have to wait for their number.
+        On a CPU classes that don't occur have no channel, and cost nothing. A GPU would have to wait for their number.
+        With gradients, and in a trace, which is for any layout, all classes have one.
         """
         present: Tensor | None = None
-        if ids.device.type != "cpu" or torch.is_grad_enabled():
+        if ids.device.type != "cpu" or torch.is_grad_enabled() or torch.jit.is_tracing() or not len(ids):
             one_hot = self._one_hot(ids)
         else:
             check_ids(ids, self.size, len(self.classes))
@@ -349,7 +349,7 @@ class CRN(HubModel):
         guide = self._guide(one_hot, present, colors)
         if guide is None:
             return one_hot, present
-        channels = None if present is None else torch.cat([torch.arange(3), 3 + present])
+        channels = None if present is None else torch.cat([torch.arange(3, device=present.device), 3 + present])
         return torch.cat([guide, one_hot], dim=1), channels
 
     def _guide(self, one_hot: Tensor, present: Tensor | None, colors: Tensor | None) -> Tensor | None:

@@ -2,11 +2,15 @@
 
 from functools import lru_cache
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-PRODUCTS_AT_ONCE = 2**24  # numbers, 64 MiB in float32; keeping more of them at once is no faster
+# How much is computed at once. More is no faster, less makes blocks of rows read many rows twice.
+PRODUCTS_AT_ONCE = 2**24  # numbers, 64 MiB in float32
+PIXELS_AT_ONCE = 2**17  # of the large image; their tables below take 9 MiB
+LEAST_ROWS = 16
 
 
 def add_enlarged_convolution(sums: Tensor, features: Tensor, kernel: Tensor) -> None:
@@ -23,18 +27,21 @@ def add_enlarged_convolution(sums: Tensor, features: Tensor, kernel: Tensor) -> 
         features: (B, C, h, w), with the channels of a pixel together in memory.
         kernel: (C', C, 3, 3).
     """
-    channels, (height, width) = len(kernel), sums.shape[-2:]
+    channels, (height, width), (small_height, small_width) = len(kernel), sums.shape[-2:], features.shape[-2:]
     taps = kernel.permute(2, 3, 0, 1).reshape(9 * channels, -1, 1, 1)
-    block = max(2, height * PRODUCTS_AT_ONCE // (9 * channels * features[0, 0].numel()))  # rows at once
-    for total, one in zip(sums, features.split(1), strict=True):
+    products_of_row = max(1, 9 * channels * small_height * small_width // height)
+    block = max(LEAST_ROWS, min(PRODUCTS_AT_ONCE // products_of_row, PIXELS_AT_ONCE // width))
+    precision = "float64" if features.dtype == torch.float64 else "float32"
+    for index in range(len(features)):
         for begin in range(0, height, block):
             end = min(begin + block, height)
-            read, of_rows, row_weights = _row_sums(*one.shape[-2:], height, begin, end)
-            of_columns, column_weights = _column_sums(one.shape[-1], width, end - begin)
-            products = F.conv2d(one[:, :, read], taps).permute(0, 2, 3, 1).reshape(-1, 3 * channels)
+            needed, of_rows, row_weights = _row_sums(small_height, small_width, height, begin, end, precision)
+            of_columns, column_weights = _column_sums(small_width, width, end - begin, precision)
+            small = features[index : index + 1, :, needed]
+            products = F.conv2d(small, taps).permute(0, 2, 3, 1).reshape(-1, 3 * channels)
             rows = _weighted_sums(products, of_rows, row_weights).view(-1, channels)
             pixels = _weighted_sums(rows, of_columns, column_weights)
-            total[:, begin:end].add_(pixels.view(-1, width, channels).permute(2, 0, 1))
+            sums[index, :, begin:end].add_(pixels.view(-1, width, channels).permute(2, 0, 1))
 
 
 def _weighted_sums(table: Tensor, numbers: Tensor, weights: Tensor) -> Tensor:
@@ -42,45 +49,51 @@ def _weighted_sums(table: Tensor, numbers: Tensor, weights: Tensor) -> Tensor:
     return F.embedding_bag(numbers, table, per_sample_weights=weights.to(table.dtype), mode="sum")
 
 
-@lru_cache(maxsize=128)  # blocks: a few for each module of a network
-def _row_sums(small: int, width: int, large: int, begin: int, end: int) -> tuple[slice, Tensor, Tensor]:
+@lru_cache(maxsize=32)  # blocks: those of images with 2048 x 1024 pixels, or of several smaller networks
+def _row_sums(small: int, width: int, large: int, begin: int, end: int, precision: str) -> tuple[slice, Tensor, Tensor]:
     """Which products are summed along a column of the small image for rows `begin` to `end` of the large one.
 
     Returns:
-        The rows of the small image that are read, and for each row of the large and column of the small one the
-        numbers of six products, counted over (row read, column, tap's row), int32, and their weights, float32.
+        The rows of the small image that are needed, and for each row of the large and column of the small one the
+        numbers of six products, counted over (needed row, column, tap's row), int32, and their weights.
     """
-    near, weights = (values[begin:end, None] for values in _neighbours(small, large))
+    near, weights = (values[begin:end, None] for values in _neighbours(small, large, precision))
     first, last = int(near.min()), int(near.max())
-    column, tap = torch.arange(width, dtype=torch.int32)[:, None, None], torch.arange(3, dtype=torch.int32)[:, None]
-    numbers = ((near - first) * width + column) * 3 + tap
-    return slice(first, last + 1), numbers.view(-1, 6), weights.expand_as(numbers).reshape(-1, 6)
+    numbers = ((near - first) * width + np.arange(width)[:, None, None]) * 3 + np.arange(3)[:, None]
+    return slice(first, last + 1), *_as_table(numbers, weights)
 
 
-@lru_cache(maxsize=128)
-def _column_sums(small: int, large: int, height: int) -> tuple[Tensor, Tensor]:
+@lru_cache(maxsize=16)  # two for each module whose image has several blocks, else one
+def _column_sums(small: int, large: int, height: int, precision: str) -> tuple[Tensor, Tensor]:
     """Which of the sums of `_row_sums` are summed along a row, for `height` rows.
 
     Returns:
         For each pixel the numbers of six sums, counted over (row, column of the small image, tap's column), int32, and
-        their weights, float32.
+        their weights.
     """
-    near, weights = (values[None] for values in _neighbours(small, large))
-    row, tap = torch.arange(height, dtype=torch.int32)[:, None, None, None], torch.arange(3, dtype=torch.int32)[:, None]
-    numbers = (row * small + near) * 3 + tap
-    return numbers.view(-1, 6), weights.expand_as(numbers).reshape(-1, 6)
+    near, weights = (values[None] for values in _neighbours(small, large, precision))
+    numbers = (np.arange(height)[:, None, None, None] * small + near) * 3 + np.arange(3)[:, None]
+    return _as_table(numbers, weights)
 
 
-def _neighbours(small: int, large: int) -> tuple[Tensor, Tensor]:
-    """What each tap reads along one side: (large, 3, 2) positions of the small image, int32, and their weights.
+def _as_table(numbers: np.ndarray, weights: np.ndarray) -> tuple[Tensor, Tensor]:
+    """Numbers (..., 3, 2), and weights that are the same for several of them -> (N, 6) both."""
+    weights = np.broadcast_to(weights, numbers.shape).copy()
+    return torch.from_numpy(numbers.astype(np.int32)).view(-1, 6), torch.from_numpy(weights).view(-1, 6)
 
-    A tap beyond the edge has the weights 0, because the convolution pads with zeros.
+
+def _neighbours(small: int, large: int, precision: str) -> tuple[np.ndarray, np.ndarray]:
+    """What each tap needs along one side: (large, 3, 2) positions in the small image, and their weights.
+
+    A tap beyond the edge has the weights 0, because the convolution pads with zeros. Positions are rounded as
+    PyTorch's `interpolate` rounds them.
     """
-    position = torch.arange(large) * torch.tensor((small - 1) / max(1, large - 1), dtype=torch.float32)
-    lower = position.int().clamp(max=small - 1)
-    near = torch.stack([lower, (lower + 1).clamp(max=small - 1)], dim=1)
-    weights = torch.stack([1 - (position - lower), position - lower], dim=1)
-    read = torch.arange(large)[:, None] + torch.arange(-1, 2)
-    is_inside = (read >= 0) & (read < large)
-    read = read.clamp(0, large - 1)
-    return near[read], weights[read] * is_inside[..., None]
+    exact = np.dtype(precision).type
+    position = np.arange(large, dtype=precision) * (exact(small - 1) / exact(max(1, large - 1)))
+    lower = np.minimum(position.astype(int), small - 1)
+    near = np.stack([lower, np.minimum(lower + 1, small - 1)], axis=1)
+    share = position - lower.astype(precision)
+    tap = np.arange(large)[:, None] + np.arange(-1, 2)  # the row or column of the large image that it reads
+    is_inside = (tap >= 0) & (tap < large)
+    tap = tap.clip(0, large - 1)
+    return near[tap], np.stack([1 - share, share], axis=1)[tap] * is_inside[..., None].astype(precision)

@@ -25,10 +25,11 @@ def one_hot_of_present(ids: Tensor, num_classes: int, dtype: torch.dtype) -> tup
 
     The channels of a pixel lie together in memory.
     """
+    ids = ids.int()
     found = torch.bincount(ids.flatten(), minlength=UNLABELLED + 1).nonzero()[:, 0]
-    rows = torch.zeros(UNLABELLED + 1, len(found), dtype=dtype)
-    rows[found] = torch.eye(len(found), dtype=dtype)
-    return F.embedding(ids.int(), rows).movedim(-1, 1), found.clamp(max=num_classes)
+    rows = torch.zeros(UNLABELLED + 1, len(found), dtype=dtype, device=ids.device)
+    rows[found, torch.arange(len(found), device=ids.device)] = 1
+    return F.embedding(ids, rows).movedim(-1, 1), found.clamp(max=num_classes)
 
 
 def check_ids(ids: Tensor, size: tuple[int, int], num_classes: int) -> None:
