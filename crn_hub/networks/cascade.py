@@ -85,17 +85,22 @@ class RefinementModule(nn.Module):
             of_layout = of_layout[:, channels]
         if before is None:
             return F.conv2d(layout, of_layout, padding=1)
-        layout, size, on_cpu = layout.to(before.dtype), layout.shape[-2:], layout.device.type == "cpu"
+        layout = layout.to(before.dtype)
         # Convolved apart and added, the two need not be put side by side in memory, and training computes no gradient
         # for the layout: less time on a CPU (benchmarks/peers.py), but more operations, each of which a GPU begins.
-        if on_cpu and not torch.is_grad_enabled():
+        if _leaves_out(layout):
             sums = F.conv2d(layout, of_layout, padding=1)
             add_enlarged_convolution(sums, before, of_features)
             return sums
-        before = F.interpolate(before, size, mode="bilinear", align_corners=True)
-        if on_cpu:
+        before = F.interpolate(before, layout.shape[-2:], mode="bilinear", align_corners=True)
+        if layout.device.type == "cpu":
             return F.conv2d(before, of_features, padding=1).add_(F.conv2d(layout, of_layout, padding=1))
         return self.conv1(torch.cat([before, layout], dim=1))
+
+
+def _leaves_out(inputs: Tensor) -> bool:
+    """Whether arithmetic is left out: on a CPU, without gradients, and not in a trace, which is for any layout."""
+    return inputs.device.type == "cpu" and not torch.is_grad_enabled() and not torch.jit.is_tracing()
 
 
 @lru_cache(maxsize=24)  # all planes of a seed for the largest networks: a painter's seed stays the same
@@ -337,15 +342,14 @@ class CRN(HubModel):
         """Ids -> what all modules read of a layout, (B, L, H, W), and which channels these are, as `RefinementModule`
         takes both.
 
-        On a CPU classes that don't occur have no channel, and cost nothing. A GPU would have to wait for their number.
-        With gradients, and in a trace, which is for any layout, all classes have one.
+        Where arithmetic is left out, classes that don't occur have no channel. A GPU would have to wait for their
+        number.
         """
-        present: Tensor | None = None
-        if ids.device.type != "cpu" or torch.is_grad_enabled() or torch.jit.is_tracing() or not len(ids):
-            one_hot = self._one_hot(ids)
-        else:
+        if _leaves_out(ids) and len(ids):
             check_ids(ids, self.size, len(self.classes))
             one_hot, present = one_hot_of_present(ids, len(self.classes), self.to_images.weight.dtype)
+        else:
+            one_hot, present = self._one_hot(ids), None
         guide = self._guide(one_hot, present, colors)
         if guide is None:
             return one_hot, present
