@@ -33,7 +33,7 @@ from crn_hub.box import BOX
 from crn_hub.cli import run
 from crn_hub.hub.card import markdown_table
 from crn_hub.memory import keep_freed_memory
-from crn_hub.networks.cascade import RefinementModule
+from crn_hub.networks.refinement_module import RefinementModule
 from crn_hub.text import three_digits
 
 CPU = torch.device("cpu")

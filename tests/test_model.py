@@ -12,7 +12,8 @@ from support.layouts import random_ids
 from crn_hub import CRN, ClassSet, LayoutError
 from crn_hub.classes import LayoutWarning
 from crn_hub.networks import bounds
-from crn_hub.networks.cascade import DEMO_WIDTHS, RefinementModule
+from crn_hub.networks.cascade import DEMO_WIDTHS
+from crn_hub.networks.refinement_module import RefinementModule
 from crn_hub.tf_checkpoint import convert, plan_conversion
 
 PARITY = Path(__file__).parent / "data" / "tf_parity"
