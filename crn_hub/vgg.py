@@ -60,19 +60,20 @@ class FeatureNetwork(nn.Module):
     Args:
         architecture: "vgg16" or "vgg19".
         preprocessing: the scale of the input that the weights were trained on.
+        device: of the weights; on "meta" they take neither time nor memory until they are loaded.
     """
 
     mean: Tensor
     std: Tensor
 
-    def __init__(self, architecture: str, preprocessing: Preprocessing):
+    def __init__(self, architecture: str, preprocessing: Preprocessing, device: str | None = None):
         super().__init__()
         self.architecture, self.preprocessing = architecture, preprocessing
         self.convolutions = nn.ModuleDict()  # position -> layer
         channels = 3
         for positions, width in zip(POSITIONS[architecture], BLOCK_WIDTHS, strict=True):
             for position in positions:
-                self.convolutions[str(position)] = nn.Conv2d(channels, width, 3, padding=1)
+                self.convolutions[str(position)] = nn.Conv2d(channels, width, 3, padding=1, device=device)
                 channels = width
         self.register_buffer("mean", torch.tensor(preprocessing.mean).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(preprocessing.std).view(1, 3, 1, 1), persistent=False)
@@ -127,11 +128,12 @@ def load_features(name: str | os.PathLike[str] = "vgg16") -> FeatureNetwork:
             kind = (tensors.metadata() or {}).get("preprocessing", "torchvision")
             if kind not in PREPROCESSING:
                 raise ValueError(f"{file}: unknown preprocessing {kind!r}; known are {', '.join(PREPROCESSING)}.")
-            network = FeatureNetwork(architecture, PREPROCESSING[kind])
+            network = FeatureNetwork(architecture, PREPROCESSING[kind], device="meta")
             expected = {key.replace("convolutions", "features"): key for key in network.state_dict()}
             if missing := sorted(set(expected) - keys):
                 raise ValueError(f"{file}: not a VGG-16 or VGG-19: the tensor {missing[0]} is missing.")
-            network.load_state_dict({expected[key]: tensors.get_tensor(key).float() for key in expected})
+            weights = {expected[key]: tensors.get_tensor(key).float() for key in expected}
+            network.load_state_dict(weights, assign=True)
     except (SafetensorError, RuntimeError) as error:
         raise ValueError(f"{file}: not a usable VGG in safetensors ({clause(error)}).") from error
     return network

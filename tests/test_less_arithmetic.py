@@ -1,5 +1,6 @@
 """What a cascade leaves out on a CPU when no gradients are asked for: the images stay the same."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -110,6 +111,26 @@ def test_a_trace_is_for_any_layout() -> None:
     with torch.no_grad():
         traced = torch.jit.trace(model, sky)
         assert (traced(all_classes) - model(all_classes)).abs().max() < 1e-5
+
+
+def test_what_is_compiled_is_for_any_layout_too() -> None:
+    model = CRN(ClassSet.camvid(), (4, 4, 4)).eval()
+    layouts = [torch.zeros(1, *model.size, dtype=torch.long), random_ids(model), torch.full((1, *model.size), 3)]
+    graphs: list[torch.fx.GraphModule] = []
+
+    def backend(graph: torch.fx.GraphModule, _: list[torch.Tensor]) -> Callable[..., Any]:
+        graphs.append(graph)
+        return graph.forward
+
+    with torch.no_grad():
+        expected = [model(ids) for ids in layouts]
+        model.compile(backend=backend)
+        images = [model(ids) for ids in layouts[:1]]
+        first = len(graphs)
+        images += [model(ids) for ids in layouts[1:]]
+    assert max((one - other).abs().max() for one, other in zip(images, expected, strict=True)) < 1e-5
+    assert 0 < first == len(graphs)
+    torch.compiler.reset()
 
 
 def test_there_is_less_arithmetic_and_still_less_for_few_classes() -> None:

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import NoReturn
 
 import numpy as np
 import pyarrow as pa
@@ -16,6 +17,7 @@ from huggingface_hub import ModelCard
 from PIL import Image
 from rich.console import Console
 from safetensors.torch import load_file
+from support.browsing import styled_model
 from support.data_folders import bad_folder, pair, png, spoil, write_folder
 from support.forked_runs import train_apart
 from support.hub_server import HubServer
@@ -26,6 +28,7 @@ from crn_hub import CRN, ClassSet
 from crn_hub.cli import run
 from crn_hub.training.arguments import Arguments
 from crn_hub.training.stage_run import loss_window
+from crn_hub.training.validation import sample_grid, style_grid
 from crn_hub.vgg import LAYERS
 
 
@@ -483,6 +486,22 @@ def test_switches_for_memory_and_speed(tmp_path: Path, switches: str) -> None:
     train(*TINY, *f"--max_train_samples 4 --max_train_steps 3 --output_dir {plain} {options}".split())
     assert log_of(out)[0]["loss"] == pytest.approx(log_of(plain)[0]["loss"], rel=0.02)
     CRN.from_pretrained(out)
+
+
+def test_nothing_is_compiled_for_grids_and_the_validation_loss() -> None:
+    model = styled_model()
+
+    def backend(*_: object) -> NoReturn:
+        raise RuntimeError("compiled")
+
+    ids = torch.zeros(model.size, dtype=torch.long)
+    given = {"ids": ids, "photograph": torch.zeros(3, *model.size), "colors": torch.zeros(3, *model.size)}
+    model.compile(backend=backend)
+    sample_grid(model, [given])
+    style_grid(model, [given])
+    with pytest.raises(Exception, match="compiled"):
+        model(ids[None])
+    torch.compiler.reset()
 
 
 def test_presets_fill_in_what_is_not_given(monkeypatch: pytest.MonkeyPatch) -> None:

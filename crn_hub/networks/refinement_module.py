@@ -73,8 +73,12 @@ class RefinementModule(nn.Module):
 
 
 def leaves_out(inputs: Tensor) -> bool:
-    """Whether arithmetic is left out: on a CPU, without gradients, and not in a trace, which is for any layout."""
-    return inputs.device.type == "cpu" and not torch.is_grad_enabled() and not torch.jit.is_tracing()
+    """Whether arithmetic is left out: on a CPU, without gradients.
+
+    Not in a trace, which is for any layout, nor in what PyTorch compiles: it would compile each layout's own tables.
+    """
+    is_traced = torch.jit.is_tracing() or torch.compiler.is_compiling()
+    return inputs.device.type == "cpu" and not torch.is_grad_enabled() and not is_traced
 
 
 def _noise_weights(channels: int) -> Tensor:

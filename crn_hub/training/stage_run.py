@@ -265,7 +265,8 @@ class StageRun:
                 batch = {name: values[None].to(device) for name, values in pair.items() if name != "row"} | {"row": row}
                 yield self.model(*self.inputs(batch)), batch["photograph"], batch["ids"]
 
-        run.loss.calibrate(batches())
+        with torch.compiler.set_stance("force_eager"):  # for a few rows nothing is compiled
+            run.loss.calibrate(batches())
         run.loss.load_weights(broadcast_object_list([run.loss.weights])[0])  # the same in all processes
         weights = ", ".join(f"{term} {weight:.3g}" for term, weight in run.loss.weights.items())
         run.accelerator.print(f"loss weights: {weights}")

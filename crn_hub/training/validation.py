@@ -15,10 +15,10 @@ from crn_hub.pictures import to_pixels
 
 @contextmanager
 def _as_in_use(model: HubModel) -> Iterator[torch.device]:
-    """Turns off gradients and dropout; yields the model's device."""
+    """Turns off gradients, dropout and what is compiled, which would be compiled once more; yields the device."""
     was_training = model.training
     model.eval()
-    with torch.no_grad():
+    with torch.no_grad(), torch.compiler.set_stance("force_eager"):
         yield next(model.parameters()).device
     model.train(was_training)
 
@@ -54,8 +54,9 @@ def sample_grid(model: HubModel, pairs: list[dict[str, Tensor]]) -> Image.Image:
 def style_grid(model: CRN, pairs: list[dict[str, Tensor]]) -> Image.Image:
     """One row per pair: layout | what the network makes of it in each of the model's styles."""
     lines = []
-    for pair in pairs:
-        ids = pair["ids"].numpy()
-        photographs = [model.synthesize(ids, num_images=1, style=style)[0] for style in model.styles]
-        lines.append([model.classes.to_image(ids), *photographs])
+    with _as_in_use(model):
+        for pair in pairs:
+            ids = pair["ids"].numpy()
+            photographs = [model.synthesize(ids, num_images=1, style=style)[0] for style in model.styles]
+            lines.append([model.classes.to_image(ids), *photographs])
     return tiled(lines)

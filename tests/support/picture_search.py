@@ -5,8 +5,7 @@ templates with all windows of the picture, at many sizes; then, where that is hi
 which only edges are left: what a network makes of the photograph's layout has the slow changes of brightness too.
 """
 
-from collections.abc import Iterator, Sequence
-from itertools import product
+from collections.abc import Sequence
 
 import numpy as np
 from PIL import Image, ImageFilter
@@ -17,8 +16,17 @@ COARSE, FINE, MARGIN = 6, 32, 3  # heights of templates, half their widths; how 
 ALIKE = 0.7  # correlation of coarse templates from which fine ones are tried
 FOUND = 0.85  # correlation of fine templates: nine in ten copies have more, other pictures here at most 0.77
 
-Place = tuple[np.ndarray, np.ndarray, np.ndarray, float]  # for each photograph correlation, left, top; and the height
+Places = tuple[np.ndarray, np.ndarray, np.ndarray]  # (places, photographs): correlation, left, top
 Box = tuple[float, float, float, float]  # left, top, right, bottom
+
+
+def _in_windows(length: int) -> np.ndarray:
+    """0 or 1 (windows, places): which places in a row are in which of the windows of this length."""
+    first, place = np.arange(2 * MARGIN + 1)[:, None], np.arange(length + 2 * MARGIN)
+    return ((place >= first) & (place < first + length)).astype(np.float32)
+
+
+DOWN, ACROSS = _in_windows(FINE), _in_windows(2 * FINE).T  # DOWN @ pixels @ ACROSS are the sums over fine windows
 
 
 class Templates:
@@ -52,12 +60,12 @@ def correlations(picture: Image.Image, templates: Templates, places: int) -> np.
     grey = picture.convert("L")
     heights = SMALLEST * STEP ** np.arange(50)
     heights = heights[heights <= min(grey.height, grey.width / 2)]
-    found = [best for height in heights for best in _search(grey, height, templates)]
+    found = [_search(grey, height, templates) for height in heights]
     result = np.zeros(len(templates.coarse))
     if not found:
         return result
-    values, lefts, tops = (np.stack(parts) for parts in zip(*(best[:3] for best in found), strict=True))
-    sides = np.array([best[3] for best in found])
+    values, lefts, tops = (np.concatenate(parts) for parts in zip(*found, strict=True))
+    sides = np.repeat(heights, [len(best[0]) for best in found])
     for photograph in range(len(result)):
         for at in np.argsort(values[:, photograph])[-places:]:
             if values[at, photograph] > ALIKE:
@@ -67,21 +75,28 @@ def correlations(picture: Image.Image, templates: Templates, places: int) -> np.
     return result
 
 
-def _search(grey: Image.Image, height: float, templates: Templates) -> Iterator[Place]:
+def _search(grey: Image.Image, height: float, templates: Templates) -> Places:
     """Windows of `height` pixels, part by part of the picture: for each photograph the one most like it."""
     size = (max(2 * COARSE, round(grey.width * COARSE / height)), max(COARSE, round(grey.height * COARSE / height)))
     pixels = np.asarray(grey.resize(size, Image.Resampling.BOX), np.float32)
     windows = np.lib.stride_tricks.sliding_window_view(pixels, (COARSE, 2 * COARSE))
-    for y, x in product(range(0, windows.shape[0], COARSE), range(0, windows.shape[1], 2 * COARSE)):
-        block = windows[y : y + COARSE, x : x + 2 * COARSE]
-        flat = block.reshape(-1, 2 * COARSE**2)
-        places = np.flatnonzero(flat.std(axis=1) > templates.flattest / 2)
-        if len(places):
-            values = _normalised(flat[places]) @ templates.coarse.T
-            best = values.argmax(axis=0)
-            down, across = np.divmod(places[best], block.shape[1])
-            left, top = (x + across) * grey.width / size[0], (y + down) * grey.height / size[1]
-            yield values[best, range(len(best))], left, top, height
+    across = -(-windows.shape[1] // (2 * COARSE))
+    found = []
+    for y in range(0, windows.shape[0], COARSE):
+        row = windows[y : y + COARSE]
+        vectors = np.zeros((COARSE, across * 2 * COARSE, 2 * COARSE**2), np.float32)  # no window: like none
+        vectors[: len(row), : row.shape[1]] = row.reshape(*row.shape[:2], -1)
+        vectors = vectors.reshape(COARSE, across, 2 * COARSE, -1).swapaxes(0, 1).reshape(-1, vectors.shape[-1])
+        normalised = _normalised(vectors)
+        normalised[vectors.std(axis=1) <= templates.flattest / 2] = 0
+        values = (normalised @ templates.coarse.T).reshape(across, -1, len(templates.coarse))
+        best = values.argmax(axis=1)
+        down, right = np.divmod(best, 2 * COARSE)
+        right += 2 * COARSE * np.arange(across)[:, None]
+        left, top = right * grey.width / size[0], (y + down) * grey.height / size[1]
+        found.append((np.take_along_axis(values, best[:, None], axis=1)[:, 0], left, top))
+    values, lefts, tops = (np.concatenate(parts) for parts in zip(*found, strict=True))
+    return values, lefts, tops
 
 
 def _refined(grey: Image.Image, left: float, top: float, height: float, template: np.ndarray) -> float:
@@ -92,10 +107,19 @@ def _refined(grey: Image.Image, left: float, top: float, height: float, template
         unit = height * scale / FINE
         half = unit * (FINE / 2 + MARGIN)
         edges = _edges(grey, (x - 2 * half, y - half, x + 2 * half, y + half), FINE + 2 * MARGIN)
-        windows = np.lib.stride_tricks.sliding_window_view(edges, (FINE, 2 * FINE))[:, MARGIN:-MARGIN]
-        windows = _without_lines(windows).reshape(-1, 2 * FINE**2)
-        best = max(best, float((_normalised(windows) @ template).max()))
+        edges = edges[:, MARGIN:-MARGIN]
+        windows = np.lib.stride_tricks.sliding_window_view(edges, (FINE, 2 * FINE))
+        products = windows.reshape(-1, 2 * FINE**2) @ template  # in which there are no lines, so they count nowhere
+        lengths = np.sqrt(np.maximum(_squares_without_lines(edges), 1)).ravel()
+        best = max(best, float((products / lengths).max()))
     return best
+
+
+def _squares_without_lines(pixels: np.ndarray) -> np.ndarray:
+    """The sum of squares of `_without_lines` of each window (FINE, 2 * FINE)."""
+    of_rows, of_columns = pixels @ ACROSS, DOWN @ pixels  # of each line in a window
+    lines = DOWN @ of_rows**2 / (2 * FINE) + of_columns**2 @ ACROSS / FINE
+    return DOWN @ pixels**2 @ ACROSS - lines + (DOWN @ of_rows) ** 2 / (2 * FINE**2)
 
 
 def _pixels(picture: Image.Image, box: Box, height: int) -> np.ndarray:
