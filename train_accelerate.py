@@ -167,7 +167,7 @@ def finish(run: Run, model: HubModel, log: TrainingLog) -> None:
     accelerator = run.accelerator
     accelerator.wait_for_everyone()
     if accelerator.is_main_process:
-        pairs = run.rows.pairs_to_show()[:GRID_ROWS]
+        pairs = run.rows.pairs_to_show(GRID_ROWS)
         save_picture(sample_grid(model, pairs), run.output_dir / SAMPLES / "held-out.png")
         if isinstance(model, CRN) and model.region_colors:
             model.set_styles(run.rows.styles(model.kinds))

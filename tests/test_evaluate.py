@@ -2,11 +2,10 @@
 
 import csv
 import json
-import os
 import shutil
 import signal
-import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -19,9 +18,10 @@ import torch
 from huggingface_hub import ModelCard
 from PIL import Image, ImageColor
 from safetensors.torch import load_file, save_file
-from support import ROOT
 from support.data_folders import bad_folder
 from support.evaluations import CAMVID, FILES, evaluate, results, run, stamps
+from support.forked_runs import Death
+from support.interrupted import crn_apart
 
 from crn_hub import CRN
 from crn_hub.box import MODEL_IN_THE_BOX
@@ -246,37 +246,17 @@ def test_what_is_measured_is_not_measured_again(
     assert results(output)["models"][0] == numbers["models"][0]
 
 
-KILLED = """
-import os, signal, sys
-import numpy
-from crn_hub.__main__ import main
-save, calls = numpy.savez, 0
-def dying(file, **arrays):
-    global calls
-    calls += 1
-    if calls == 6:
-        file.write(b"half")
-        file.flush()
-        os.kill(os.getpid(), signal.SIGKILL)
-    save(file, **arrays)
-numpy.savez = dying
-main()
-"""
-
-
 def test_a_killed_evaluation_is_resumed(
     pairs: Path, models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     assert run(monkeypatch, pairs, whole, models / "small", "--max-rows", 4) == 0
     arguments = ["evaluate", models / "small", "--dataset", pairs, "--output", killed, "--max-rows", 4]
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "HF_HUB_OFFLINE": "1"}
-    done = subprocess.run(
-        [sys.executable, "-c", KILLED, *map(str, arguments)], env=environment, capture_output=True, timeout=200
-    )
-    assert done.returncode == -signal.SIGKILL
+    done = crn_apart(*arguments, death=Death("numpy.lib.format:write_array", 37, "after"))
+    assert done.code == -signal.SIGKILL, done.stderr[-2000:]
     before = stamps(killed)
     assert len(before) == 5
+    assert [*killed.rglob(".*.part")]  # the sixth, of which some arrays are written
     assert run(monkeypatch, pairs, killed, models / "small", "--max-rows", 4) == 0
     after = stamps(killed)
     assert {name: after[name] for name in before} == before
@@ -378,20 +358,9 @@ def test_the_same_weights_at_another_size_are_another_model(pairs: Path, tmp_pat
 
 def test_two_at_once(pairs: Path, models: Path, tmp_path: Path) -> None:
     arguments = ["evaluate", models / "small", "--dataset", pairs, "--output", tmp_path / "out", "--max-rows", "4"]
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "HF_HUB_OFFLINE": "1"}
-    both = [
-        subprocess.Popen(
-            [sys.executable, "-m", "crn_hub", *map(str, arguments)],
-            env=environment,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for _ in range(2)
-    ]
-    for process in both:
-        _, errors = process.communicate(timeout=200)
-        assert process.returncode == 0, errors[-2000:]
+    with ThreadPoolExecutor(2) as both:
+        for done in both.map(lambda _: crn_apart(*arguments), range(2)):
+            assert done.code == 0, done.stderr[-2000:]
     assert sorted(p.name for p in (tmp_path / "out").iterdir()) == FILES
 
 

@@ -124,9 +124,9 @@ class TrainingRows:
         photographs, sources, _ = styles_of_rows(self.data)
         return choose_styles(photographs, sources, kinds)
 
-    def pairs_to_show(self) -> list[dict[str, Tensor]]:
-        """The held-out pairs for validation losses; the first of them are for grids too."""
-        return [self.held_out[i] for i in spread(len(self.held_out), 2 * GRID_ROWS)]
+    def pairs_to_show(self, count: int = 2 * GRID_ROWS) -> list[dict[str, Tensor]]:
+        """The held-out pairs for validation losses; the first `GRID_ROWS` of them are for grids too."""
+        return [self.held_out[i] for i in spread(len(self.held_out), 2 * GRID_ROWS)[:count]]
 
 
 def load_training_rows(

@@ -14,6 +14,7 @@ from torch.optim.swa_utils import AveragedModel
 from torch.utils.data import DataLoader
 
 from crn_hub.classes import UNLABELLED, LayoutError
+from crn_hub.data import spread
 from crn_hub.hub.training_record import TrainingRecord
 from crn_hub.losses import Opponent, Seen
 from crn_hub.networks import CRN, HubModel
@@ -259,8 +260,8 @@ class StageRun:
         run, device = self.run, self.run.accelerator.device
 
         def batches() -> Iterator[Seen]:
-            for index in range(CALIBRATION_BATCHES):
-                pair = run.rows.data[index * len(run.rows.data) // CALIBRATION_BATCHES]
+            for index in spread(len(run.rows.data), CALIBRATION_BATCHES):
+                pair = run.rows.data[index]
                 row = torch.tensor([pair["row"]])
                 batch = {name: values[None].to(device) for name, values in pair.items() if name != "row"} | {"row": row}
                 yield self.model(*self.inputs(batch)), batch["photograph"], batch["ids"]

@@ -1,5 +1,6 @@
 """train_accelerate.py in processes of their own, forked from one that has done the slow imports and nothing else."""
 
+import gc
 import importlib
 import multiprocessing
 import os
@@ -18,7 +19,9 @@ from support import free_port
 from support.training_script import SETTINGS, Done
 
 FORKED = multiprocessing.get_context("forkserver")
-FORKED.set_forkserver_preload(["train_accelerate", "datasets", "torch._dynamo", "matplotlib.figure"])
+FORKED.set_forkserver_preload(
+    ["train_accelerate", "crn_hub.metrics.evaluation", "datasets", "torch._dynamo", "matplotlib.figure"]
+)
 
 
 def start_server() -> None:
@@ -104,16 +107,18 @@ def die(arguments: list[str], at: str, count: int, when: str) -> None:
 
 def _run(arguments: list[str], said: str, environment: dict[str, str], death: Death | None) -> None:
     os.setsid()
+    gc.freeze()  # collections need not look at what was imported
     for name, stream in (("out", 1), ("err", 2)):
         os.dup2(os.open(Path(said) / name, os.O_WRONLY), stream)
     os.environ.update(environment)
     if death is not None:
-        _prepare(death)
+        prepare(death)
     sys.argv = ["train_accelerate.py", *arguments]
     run(train_accelerate.app)
 
 
-def _prepare(death: Death) -> None:
+def prepare(death: Death) -> None:
+    """Makes this process die like that."""
     module, name = death.at.split(":")
     owner = importlib.import_module(module)
     *path, last = name.split(".")

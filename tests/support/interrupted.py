@@ -1,6 +1,7 @@
 """Commands of crn in processes of their own: stopped at some moment, without room, without rights."""
 
 import ctypes
+import gc
 import os
 import resource
 import signal
@@ -13,7 +14,7 @@ from pathlib import Path
 
 from crn_hub.cli import app, run
 from support import ROOT
-from support.forked_runs import FORKED
+from support.forked_runs import FORKED, Death, prepare
 
 
 @dataclass
@@ -35,6 +36,7 @@ def crn_apart(
     stop_after: float | None = None,
     number: signal.Signals = signal.SIGINT,
     file_bytes: int | None = None,
+    death: Death | None = None,
 ) -> Ended:
     """Runs a command in a process of its own.
 
@@ -43,10 +45,11 @@ def crn_apart(
         stop_after: seconds until it gets a signal.
         number: the signal.
         file_bytes: the most that a file may have, as if the disk were full then.
+        death: when it kills itself.
     """
     with tempfile.TemporaryDirectory() as folder:
         said = Path(folder)
-        process = FORKED.Process(target=_crn, args=([*map(str, arguments)], said, file_bytes))
+        process = FORKED.Process(target=_crn, args=([*map(str, arguments)], said, file_bytes, death))
         process.start()
         while not (said / "out").exists() and process.is_alive():
             time.sleep(0.001)
@@ -64,12 +67,15 @@ def crn_apart(
         return Ended(code, out, err, seconds)
 
 
-def _crn(arguments: list[str], said: Path, file_bytes: int | None) -> None:
+def _crn(arguments: list[str], said: Path, file_bytes: int | None, death: Death | None) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # until it is a command
+    gc.freeze()  # collections need not look at what was imported
     for name, stream in (("err", 2), ("out", 1)):
         os.dup2(os.open(said / name, os.O_WRONLY | os.O_CREAT, 0o600), stream)
     if file_bytes is not None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (file_bytes, file_bytes))
+    if death is not None:
+        prepare(death)
     sys.argv = ["crn", *arguments]
     signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
