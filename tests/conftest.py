@@ -13,6 +13,7 @@ import pytest
 # Read when PyTorch is loaded, by this process and those it starts. Two busy processes with two threads each take ten
 # times as long as with one each, and sums are the same to the bit only with the same number of threads.
 os.environ["OMP_NUM_THREADS"] = "1"
+os.environ["OMP_WAIT_POLICY"] = "PASSIVE"  # where a test asks for two threads, they leave the other processes alone
 
 pytest.register_assert_rewrite("support")  # so that a failing assert there, too, shows the values
 pytest_plugins = [

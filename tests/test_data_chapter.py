@@ -1,11 +1,15 @@
-"""The commands of docs/data.md, run as they are written, with small data where they say that data lie."""
+"""The commands of docs/data.md, run as they are written, with small data where they say that data lie.
+
+And small pictures: training has an eighth of the resolution.
+"""
 
 import io
 import os
 import shutil
 import subprocess
 import tarfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from itertools import takewhile
 from pathlib import Path
 
 import pandas as pd
@@ -111,13 +115,14 @@ def places(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return folders
 
 
-def small_network(words: tuple[str, ...]) -> list[str]:
-    """Options for networks as small as possible, of the resolution that a command asks for, if it does."""
+def small(words: Sequence[str]) -> list[str]:
+    """A command for training with an eighth of its resolution, if it names one, and a network as small as possible."""
     if "--resolution" not in words:
-        return TINY
-    height = int(words[words.index("--resolution") + 1])
-    modules = {192: 6, 256: 7}[height]
-    return ["--widths", *modules * ["4"]]
+        return [*words, *TINY]
+    first = words.index("--resolution") + 1
+    sides = [int(word) // 8 for word in takewhile(str.isdigit, words[first:])]
+    modules = {24: 3, 32: 4}[sides[0]]
+    return [*words[:first], *map(str, sides), *words[first + len(sides) :], "--widths", *modules * ["4"]]
 
 
 @pytest.mark.parametrize("words", LINES, ids=" ".join)
@@ -128,7 +133,6 @@ def test_command(
     part = next((part for part in BRING if part in line), "/data/cityscapes")
     folder = places[part]
     monkeypatch.chdir(folder)
-    monkeypatch.setattr("crn_hub.training.stage_run.CALIBRATION_BATCHES", 1)  # others take time and change nothing here
     arguments = [word.replace("/data/cityscapes", "raw").replace("$CAMVID", "camvid") for word in words]
     if words[0] == "crn":
         assert crn(monkeypatch, *arguments[1:]) == 0
@@ -136,7 +140,7 @@ def test_command(
         assert (left / ("inspection.html" if "inspect" in words else "README.md")).is_file()
         return
     assert arguments[:3] == ["accelerate", "launch", "train_accelerate.py"]
-    arguments = [*arguments[3:], *small_network(words)]
+    arguments = small(arguments[3:])
     if "org/streets" not in words:
         assert "dry run: built, trained, validated, saved, loaded" in train(*arguments).stdout
         return

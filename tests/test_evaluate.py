@@ -35,7 +35,7 @@ def evaluated(pairs: Path, models: Path, random_segmenter: Path, tmp_path_factor
     output = tmp_path_factory.mktemp("evaluated") / "out"
     names = [models / "small", models / "large", models / "few"]
     with pytest.MonkeyPatch.context() as patch:
-        assert run(patch, pairs, output, *names, "--segmenter", random_segmenter) == 0
+        assert run(patch, pairs, output, *names, "--segmenter", random_segmenter, drawn=True) == 0
     return output
 
 
@@ -144,6 +144,7 @@ def test_pictures(evaluated: Path) -> None:
     for name in ("classes.png", "appearance.png", "arithmetic.png"):
         with Image.open(evaluated / name) as picture:
             assert min(picture.size) > 300
+            assert len(picture.convert("RGB").getcolors()) > 100
 
 
 @pytest.mark.parametrize("shown", ["some", "none"])
@@ -201,7 +202,7 @@ def test_the_page_holds_its_pictures_and_shows_names_as_they_are(
     pairs: Path, models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     odd = shutil.copytree(models / "small", tmp_path / "<b>$x_1$|*bold*")
-    assert run(monkeypatch, pairs, tmp_path / "out", odd, "--max-rows", 3) == 0
+    assert run(monkeypatch, pairs, tmp_path / "out", odd, "--max-rows", 3, drawn=True) == 0
 
     class Page(HTMLParser):
         def __init__(self) -> None:
@@ -539,7 +540,7 @@ def test_without_the_extra_packages(
     for module in [name for name in sys.modules if name.startswith("crn_hub.metrics")]:
         monkeypatch.delitem(sys.modules, module)
     monkeypatch.setitem(sys.modules, "torchmetrics.functional.image", None)
-    assert run(monkeypatch, pairs, tmp_path / "out", models / "small") == 2
+    assert run(monkeypatch, pairs, tmp_path / "out", models / "small", drawn=True) == 2
     assert "pip install 'crn_hub[eval]' installs it" in capsys.readouterr().err
 
 
@@ -551,7 +552,7 @@ def test_camvid(
     box = CRN.from_pretrained()
     CRN(box.classes, box.widths, box.base_size, box.num_images).save_pretrained(tmp_path / "untrained")
     options = ["--segmenter", random_segmenter, "--max-rows", 8, "--size", 64, 128]
-    assert run(monkeypatch, camvid, tmp_path / "out", "box", tmp_path / "untrained", *options) == 0
+    assert run(monkeypatch, camvid, tmp_path / "out", "box", tmp_path / "untrained", *options, drawn=True) == 0
     found = results(tmp_path / "out")
     trained, _, untrained = (model["measures"] for model in found["models"])  # the second one in own colours
     for measure in ("frechet_perceptual", "kernel_perceptual", "perceptual"):

@@ -49,6 +49,8 @@ def test_launched_as_people_launch_it(tmp_path: Path) -> None:
     assert "img/s" in done.stderr
     assert "conv5_2" in done.stderr
     assert CRN.from_pretrained(tmp_path / "model").size == (32, 64)
+    with Image.open(tmp_path / "model" / "samples" / "loss-curves.png") as curves:
+        assert len(curves.getcolors() or range(999)) > 100
 
 
 def test_a_run_leaves_a_model_with_card_grids_and_log(scenes_run: Path) -> None:

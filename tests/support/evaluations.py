@@ -9,11 +9,13 @@ import pytest
 import torch
 
 from crn_hub import CRN, ClassSet
+from crn_hub.metrics import plots
 from crn_hub.metrics.evaluation import Evaluation
 from crn_hub.metrics.evaluation import evaluate as evaluate_parts
 from crn_hub.segmentation import SmallSegmenter
 from support.command_line import crn
 from support.data_folders import write_folder
+from support.plots import blank
 
 CAMVID = ClassSet.camvid()
 FEW = ClassSet(["heaven", "road"], [(1, 2, 3), (4, 5, 6)], {"heaven": ["sky"]})
@@ -56,7 +58,10 @@ def random_segmenter(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def run(patch: pytest.MonkeyPatch, pairs: Path, output: Path, *arguments: object) -> int:
+def run(patch: pytest.MonkeyPatch, pairs: Path, output: Path, *arguments: object, drawn: bool = False) -> int:
+    """Runs the command; unless `drawn`, its plots are white."""
+    if not drawn:
+        patch.setattr(plots, "draw_plot", blank)
     return crn(patch, "evaluate", *arguments, "--dataset", pairs, "--output", output)
 
 
