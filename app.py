@@ -7,7 +7,6 @@ import os
 import sys
 import tempfile
 from pathlib import Path
-from urllib.request import getproxies
 
 NUMBERS, MOST = ("GRADIO_SERVER_PORT", "GRADIO_NUM_PORTS"), 65535  # gradio's settings, from 1 to this
 PROXIES = ("http", "https", "socks5", "socks5h")  # kinds that the clients know
@@ -20,6 +19,8 @@ def check_settings() -> None:
         ValueError: if a setting that should be a number is none, or out of range, or a proxy of an unknown kind.
         OSError: if the folder for the files of visitors can't be written to.
     """
+    from urllib.request import getproxies  # not before Ctrl-C can be answered: it imports a lot
+
     for name in NUMBERS:
         text = os.environ.get(name, "1")
         if not text.isdecimal() or not 1 <= int(text) <= MOST:

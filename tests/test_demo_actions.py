@@ -19,7 +19,7 @@ from crn_hub import CRN, ClassSet
 from crn_hub.classes import UNLABELLED, read_layout
 from crn_hub.demo.actions import Actions
 from crn_hub.demo.models import Models
-from crn_hub.demo.painter import LabelPainter
+from crn_hub.demo.painter import SCRIPT, LabelPainter
 from crn_hub.demo.painting import Painting
 from crn_hub.demo.photographs import STRIP_SIZE
 from crn_hub.demo.starting_layouts import (
@@ -145,6 +145,14 @@ def test_values_bring_their_revision() -> None:
     assert painting is not None
     assert painting.revision == 12
     assert np.array_equal(painting.ids, IDS)
+
+
+def test_the_painter_has_no_events_but_its_own() -> None:
+    """gr.HTML would make an event of any word in its script."""
+    painter = LabelPainter()
+    assert all(callable(getattr(painter, name)) for name in LabelPainter.EVENTS)
+    assert "'ready'" in SCRIPT or '"ready"' in SCRIPT
+    assert not hasattr(painter, "ready")
 
 
 def test_unexpected_failures_go_to_the_log_only(

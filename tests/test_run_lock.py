@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 from support import ROOT
+from support.forked_runs import ForkedRun
 from support.training_script import ENVIRONMENT, TINY, fails, log_of, run_here, train
 
 from crn_hub.training import run_lock
@@ -30,18 +31,15 @@ def _impatience(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_second_run_is_refused_and_the_first_goes_on(tmp_path: Path) -> None:
     folder = tmp_path / "run"
-    first = subprocess.Popen(
-        [sys.executable, str(ROOT / "train_accelerate.py"), *SHORT, "--output_dir", str(folder)],
-        env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-    )  # fmt: skip
+    first = ForkedRun(*SHORT, "--output_dir", folder)
     while not (folder / HOLDER).exists():
         assert first.poll() is None
         time.sleep(0.005)
     line = fails(*SHORT, "--output_dir", folder, "--resume_from_checkpoint", "latest")
     assert f"--output_dir {folder} is in use by another run (process {first.pid} on {platform.node()}, since " in line
     assert "give another --output_dir." in line
-    out, _ = first.communicate(timeout=100)
-    assert first.returncode == 0, out[-2000:]
+    done = first.done()
+    assert done.code == 0, done.stderr[-2000:]
     assert [entry["step"] for entry in log_of(folder)] == [1, 2]
     assert not list(folder.glob(".*"))
 

@@ -8,9 +8,9 @@ import pytest
 import torch
 from safetensors.torch import load_file
 from support.data_folders import write_folder
-from support.forked_runs import die
+from support.forked_runs import die, train_in_two
 from support.resumed_runs import EVERY, STEPS, Run, assert_same
-from support.training_script import fails, log_of, torchrun, train
+from support.training_script import fails, log_of, train
 
 import train_accelerate
 from crn_hub import CRN, ClassSet, FullResolutionNetwork, HubModel, SPADEGenerator, UNet
@@ -142,7 +142,7 @@ def test_accumulated_batches_are_a_larger_batch(segmenter: Path, tmp_path: Path)
 
 def test_two_processes_train_as_one_adversary(tmp_path: Path) -> None:
     common = [*tiny("pix2pix"), *"--max_train_samples 8 --max_train_steps 3 --checkpointing_steps 2".split()]
-    torchrun(*common, "--output_dir", tmp_path / "two")
+    train_in_two(*common, "--output_dir", tmp_path / "two")
     train(*common, "--train_batch_size", 2, "--output_dir", tmp_path / "one")
     one, two = (log_of(tmp_path / name)[0] for name in ("one", "two"))
     for name in ("l1", "adversarial", "discriminator"):  # dropout draws differ

@@ -20,8 +20,9 @@ from safetensors.torch import load_file
 from support.browsing import styled_model
 from support.data_folders import bad_folder, pair, png, spoil, write_folder
 from support.forked_runs import train_apart
+from support.hub_client import child_process
 from support.hub_server import HubServer
-from support.training_script import ENVIRONMENT, TINY, fails, launch, log_of, run_here, run_script, script, train
+from support.training_script import ENVIRONMENT, TINY, fails, launch, log_of, run_here, train
 
 import train_accelerate
 from crn_hub import CRN, ClassSet
@@ -239,29 +240,22 @@ def test_training_starts_from_another_model_and_grows_it(scenes_run: Path, tmp_p
 
 
 def test_a_run_pushes_its_model_and_another_starts_from_it(tmp_path: Path) -> None:
-    with HubServer() as hub:
-        environment = {**ENVIRONMENT, "HF_HUB_OFFLINE": "0", **hub.environment(tmp_path / "home")}
+    with HubServer() as hub, child_process(hub.environment(tmp_path / "home")) as call:
         few = ["--max_train_samples", 4]
         first = [*few, *"--max_train_steps 2 --checkpointing_steps 1 --push_to_hub --hub_model_id org/tiny".split()]
-        run_script(*TINY, *first, "--output_dir", tmp_path / "first", environment=environment)
+        call(train, *TINY, *first, "--output_dir", tmp_path / "first")
         files = set(hub.repos["models", "org/tiny"].files)
         assert {"config.json", "model.safetensors", "README.md", "training.json", "samples/held-out.png"} <= files
         assert not any(file.startswith(("checkpoint", "grids")) for file in files)
 
         second = "--resolution 32 --max_train_steps 1 --learning_rate 1e-12 --init_from org/tiny".split()
-        run_script(*few, *second, "--output_dir", tmp_path / "second", environment=environment)
+        call(train, *few, *second, "--output_dir", tmp_path / "second")
         before, after = (load_file(tmp_path / run / "model.safetensors") for run in ("first", "second"))
         assert all(torch.allclose(before[key], after[key], atol=1e-6) for key in before)
 
         with hub.failing("/api/repos/create", 403):
-            refused = subprocess.run(
-                script(*TINY, *first[:-1], "org/forbidden", "--output_dir", tmp_path / "third"),
-                env=environment,
-                capture_output=True,
-                text=True,
-                timeout=120,
-            )
-        assert refused.returncode != 0
+            refused = call(run_here, *TINY, *first[:-1], "org/forbidden", "--output_dir", tmp_path / "third")
+        assert refused.code != 0
         (line,) = [line for line in refused.stderr.splitlines() if line.startswith("train_accelerate.py: ")]
         assert line == (
             "train_accelerate.py: --push_to_hub: org/forbidden cannot be created: the Hub answered 403 Forbidden."

@@ -7,7 +7,7 @@ Its half in the browser is in static/, as ES modules; painter.js is the one to r
 import re
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any, NoReturn, TypedDict
 
 import gradio as gr
 
@@ -106,6 +106,11 @@ class LabelPainter(gr.HTML):
             max_styles=MAX_STYLES,
             **options,
         )
+
+    def __getattr__(self, name: str) -> NoReturn:
+        """gr.HTML looks through the script for an event of this name, at each stroke dozens of times: 5 ms each time
+        that gradio asks for the painter's configuration."""
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
     def preprocess(self, payload: str | None) -> Painting | UnreadablePainting | None:  # type: ignore[override]
         """What the page sends, "REVISION TEXT", as a `Painting`; its ids are not yet checked against a class set.

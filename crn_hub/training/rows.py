@@ -34,7 +34,8 @@ from crn_hub.training.arguments import Arguments
 SCENES_PER_EPOCH = 600
 SMALLEST_SCENE = 32  # pixels of height
 LEFT_OUT = "left_out_rows.txt"  # in the output folder: what `TrainingRows.check` returns
-GRID_ROWS = 4  # held-out layouts in a grid; the validation loss is over twice as many
+VALIDATION_ROWS = 8  # held-out rows that the validation loss is over
+GRID_ROWS = 4  # how many of them are in a grid
 COLOUR_ROWS = 100  # whose pixels are averaged for the default colours of the classes
 STYLE_ROWS, STYLE_HEIGHT = 300, 256  # photographs of which styles are chosen, and about how many pixels high
 CACHE_SHARE = 0.25  # of the free memory, for decoded photographs
@@ -90,7 +91,7 @@ class TrainingRows:
             return CheckedRows([], None)
         data, held_out, skip = self.data, self.held_out, args.skip_bad_rows
         try:
-            shown = held_out.used if skip else spread(len(held_out), 2 * GRID_ROWS)
+            shown = held_out.used if skip else spread(len(held_out), VALIDATION_ROWS)
             checked = [held_out.check(shown, skip)]
             all_of_them = skip or sum(array.nbytes for array in data.decode(0)) * len(data) <= self.memory
             rows = data.used if all_of_them else [data.used[index] for index in spread(len(data), LOOKED_AT)]
@@ -124,9 +125,9 @@ class TrainingRows:
         photographs, sources, _ = styles_of_rows(self.data)
         return choose_styles(photographs, sources, kinds)
 
-    def pairs_to_show(self, count: int = 2 * GRID_ROWS) -> list[dict[str, Tensor]]:
-        """The held-out pairs for validation losses; the first `GRID_ROWS` of them are for grids too."""
-        return [self.held_out[i] for i in spread(len(self.held_out), 2 * GRID_ROWS)[:count]]
+    def pairs_to_show(self, count: int) -> list[dict[str, Tensor]]:
+        """The first `count` of the held-out pairs for validation losses and grids."""
+        return [self.held_out[i] for i in spread(len(self.held_out), VALIDATION_ROWS)[:count]]
 
 
 def load_training_rows(

@@ -25,7 +25,7 @@ from crn_hub.training.cost import StageCost, hardware, peak_memory
 from crn_hub.training.learner import SCHEDULES, Learner, NotFiniteError
 from crn_hub.training.preparation import Run
 from crn_hub.training.resumption import Resumption
-from crn_hub.training.rows import GRID_ROWS, prepare_worker
+from crn_hub.training.rows import GRID_ROWS, VALIDATION_ROWS, prepare_worker
 from crn_hub.training.stages import Stage, resolution_of
 from crn_hub.training.trackers import track_grid
 from crn_hub.training.validation import sample_grid, validation_loss
@@ -57,7 +57,7 @@ class StageRun:
         resumption = run.resumption if run.resumption and run.resumption.progress["stage"] == stage.number else None
         self.network = self._make_network(None if resumption else start)
         run.rows.set_size(self.network.size)
-        self._pairs = run.rows.pairs_to_show()
+        self._pairs = run.rows.pairs_to_show(VALIDATION_ROWS)
         self._ema = AveragedModel(self.network, accelerator.device, multi_avg_fn=ema_update) if args.use_ema else None
         self._generator = self._learner(self.network)
         self.model = self._generator.model

@@ -21,7 +21,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, Request, expect, sync_playwright
 
 from crn_hub import CRN, ClassSet
 from crn_hub.demo import launch
@@ -165,31 +165,57 @@ def browser() -> Iterator[Browser]:
         browser.close()
 
 
+@pytest.fixture(scope="session")
+def usual_context(browser: Browser) -> BrowserContext:
+    """That of all tabs without options of their own; what it has loaded once it need not load for the next test."""
+    return browser.new_context()
+
+
 @pytest.fixture
-def visit(browser: Browser) -> Iterator[Open]:
-    """Opens an address in a tab of its own; whatever the tab then asks for must come from loopback."""
-    contexts = []
+def visit(browser: Browser, usual_context: BrowserContext) -> Iterator[Open]:
+    """Opens an address in a tab; whatever the tab then asks for must come from loopback.
+
+    Tabs of a test share what pages keep in the browser, but don't see what earlier tests have left there; a tab with
+    options shares nothing.
+    """
+    own_contexts = []
     asked: list[str] = []
     failures: list[str] = []
 
+    def ask(request: Request) -> None:
+        asked.append(request.url)
+
     def visit(address: str, width: int = 1440, height: int = 900, **options: Any) -> Page:
-        context = browser.new_context(viewport={"width": width, "height": height}, **options)
-        context.set_default_timeout(15_000)
-        context.on("request", lambda request: asked.append(request.url))
-        contexts.append(context)
+        context = usual_context
+        if options:
+            context = browser.new_context(**options)
+            context.on("request", ask)
+            own_contexts.append(context)
         tab = context.new_page()
+        tab.set_default_timeout(15_000)
+        tab.set_viewport_size({"width": width, "height": height})
+        if len(context.pages) == 1:
+            everything = {"origin": address, "storageTypes": "cookies,local_storage"}
+            context.new_cdp_session(tab).send("Storage.clearDataForOrigin", everything)
         tab.on("pageerror", lambda error: failures.append(str(error)))
         tab.goto(address)
-        expect(tab.locator(".lp[data-ready='1']")).to_be_visible(timeout=15_000)
-        expect(tab.locator("#facts")).to_be_visible()  # the page's end is there, and with it a scroll bar
-        expect(tab.locator("#open-layout input[type=file]")).to_be_attached()
-        tab.evaluate("document.fonts.ready")  # with its own font the header has another height
+        # With the page's end there is a scroll bar; with its own font the header has another height.
+        tab.wait_for_function(
+            """() => document.querySelector('.lp[data-ready="1"]')?.checkVisibility()
+                && document.querySelector('#facts')?.checkVisibility()
+                && document.querySelector('#open-layout input[type=file]') !== null
+                && document.fonts.status === 'loaded'"""
+        )
         settled(tab)
         frame(tab)  # before the first one is painted, browsers lose clicks
         return tab
 
+    usual_context.on("request", ask)
     yield visit
-    for context in contexts:
+    usual_context.remove_listener("request", ask)
+    for tab in usual_context.pages:
+        tab.close()
+    for context in own_contexts:
         context.close()
     assert not failures, failures  # no script of the page has failed
     assert asked

@@ -16,7 +16,7 @@ from unittest import mock
 import train_accelerate
 from crn_hub.cli import run
 from support import free_port
-from support.training_script import SETTINGS, Done
+from support.training_script import SETTINGS, Done, few_to_validate
 
 FORKED = multiprocessing.get_context("forkserver")
 FORKED.set_forkserver_preload(
@@ -114,7 +114,8 @@ def _run(arguments: list[str], said: str, environment: dict[str, str], death: De
     if death is not None:
         prepare(death)
     sys.argv = ["train_accelerate.py", *arguments]
-    run(train_accelerate.app)
+    with few_to_validate():
+        run(train_accelerate.app)
 
 
 def prepare(death: Death) -> None:

@@ -6,7 +6,7 @@ import os
 import random
 import subprocess
 import sys
-from contextlib import redirect_stderr, redirect_stdout
+from contextlib import AbstractContextManager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from unittest import mock
@@ -18,6 +18,7 @@ from safetensors.torch import load_file
 
 import train_accelerate
 from crn_hub.cli import run
+from crn_hub.training.rows import GRID_ROWS
 from support import ROOT
 from support.plots import blank
 
@@ -29,6 +30,11 @@ SETTINGS = {
     "TORCHINDUCTOR_VEC_ISA_OK": "0",  # compiles without vector instructions: in two thirds of the time
 }
 ENVIRONMENT = os.environ | SETTINGS
+
+
+def few_to_validate() -> AbstractContextManager[int]:
+    """Half as many rows for validation losses, which take longer than the few steps of a test."""
+    return mock.patch("crn_hub.training.rows.VALIDATION_ROWS", GRID_ROWS)
 
 
 @dataclass
@@ -47,6 +53,7 @@ def run_here(*arguments: object) -> Done:
         with (
             mock.patch.dict(os.environ, SETTINGS),
             mock.patch("crn_hub.training.log.draw_plot", blank),
+            few_to_validate(),
             mock.patch.object(sys, "argv", ["train_accelerate.py", *map(str, arguments)]),
             redirect_stdout(said),
             redirect_stderr(complained),
@@ -115,14 +122,6 @@ def start_torchrun(*arguments: object) -> subprocess.Popen[str]:
         stderr=subprocess.PIPE,
         text=True,
     )
-
-
-def torchrun(*arguments: object) -> subprocess.CompletedProcess[str]:
-    """A run of two processes, which must succeed."""
-    launcher = start_torchrun(*arguments)
-    out, err = launcher.communicate(timeout=200)
-    assert launcher.returncode == 0, err[-3000:]
-    return subprocess.CompletedProcess(launcher.args, launcher.returncode, out, err)
 
 
 def log_of(folder: Path) -> list[dict]:
