@@ -23,6 +23,7 @@ from PIL import Image
 from support import free_port
 from support.command_line import crn
 from support.hub_server import HubServer
+from support.interrupted import crn_apart
 from support.simulated_raters import simulated
 from support.studies import SYSTEMS, copied, create, pixels_of, served
 
@@ -291,23 +292,24 @@ def test_what_a_server_refuses(study_folder: Path, tmp_path: Path, hub: HubServe
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
+        public = ["--port", "0", "--mirror", "acme/public"]
+        done = subprocess.run(
+            [sys.executable, "-m", "crn_hub", "study", "serve", place, *public],
+            env=os.environ | hub.environment(home), capture_output=True, text=True, timeout=60,
+        )  # fmt: skip
+        assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
+        assert "--mirror acme/public: this data set is public" in done.stderr
         for options, message in (
-            (["--port", "0", "--mirror", "acme/public"], "--mirror acme/public: this data set is public"),
             (["--port", "0", "--mirror", "no/such/name"], "is not the id of a Hub repo"),
             (["--port", str(port)], f"--port {port}: cannot listen there (Address already in use)"),
         ):
-            done = subprocess.run(
-                [sys.executable, "-m", "crn_hub", "study", "serve", place, *options],
-                env=os.environ | hub.environment(home), capture_output=True, text=True, timeout=60,
-            )  # fmt: skip
-            assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
-            assert message in done.stderr
+            ended = crn_apart("study", "serve", place, *options)
+            assert (ended.code, ended.stderr.count("\n")) == (2, 1), ended.stderr
+            assert message in ended.stderr
     (place / "pictures").unlink()
-    done = subprocess.run(
-        [sys.executable, "-m", "crn_hub", "study", "serve", place], capture_output=True, text=True, timeout=60
-    )
-    assert done.returncode == 2
-    assert "the same crn study create makes what is missing" in done.stderr
+    ended = crn_apart("study", "serve", place)
+    assert ended.code == 2
+    assert "the same crn study create makes what is missing" in ended.stderr
 
 
 def test_votes_belong_to_the_plan_that_they_were_cast_for(
