@@ -132,7 +132,8 @@ def load_features(name: str | os.PathLike[str] = "vgg16") -> FeatureNetwork:
             expected = {key.replace("convolutions", "features"): key for key in network.state_dict()}
             if missing := sorted(set(expected) - keys):
                 raise ValueError(f"{file}: not a VGG-16 or VGG-19: the tensor {missing[0]} is missing.")
-            weights = {expected[key]: tensors.get_tensor(key).float() for key in expected}
+            # Copies, so that nothing happens to the network if the file is replaced.
+            weights = {expected[key]: tensors.get_tensor(key).to(torch.float32, copy=True) for key in expected}
             network.load_state_dict(weights, assign=True)
     except (SafetensorError, RuntimeError) as error:
         raise ValueError(f"{file}: not a usable VGG in safetensors ({clause(error)}).") from error

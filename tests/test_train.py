@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import NoReturn
 
@@ -27,6 +28,7 @@ from support.training_script import ENVIRONMENT, TINY, fails, launch, log_of, ru
 import train_accelerate
 from crn_hub import CRN, ClassSet
 from crn_hub.cli import run
+from crn_hub.losses import PerceptualLoss, Seen
 from crn_hub.training.arguments import Arguments
 from crn_hub.training.stage_run import loss_window
 from crn_hub.training.validation import sample_grid, style_grid
@@ -80,6 +82,19 @@ def test_a_run_leaves_a_model_with_card_grids_and_log(scenes_run: Path) -> None:
 def test_calibrated_terms_start_about_equal(scenes_run: Path) -> None:
     first = log_of(scenes_run)[0]
     assert all(0.5 / 6 < first[layer] < 2 / 6 for layer in LAYERS)
+
+
+def test_calibration_looks_at_each_row_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows, calibrate = [], PerceptualLoss.calibrate
+
+    def counting(loss: PerceptualLoss, batches: Iterable[Seen]) -> None:
+        seen = [*batches]
+        rows.append(len(seen))
+        calibrate(loss, seen)
+
+    monkeypatch.setattr(PerceptualLoss, "calibrate", counting)
+    train(*TINY, *"--max_train_samples 3 --max_train_steps 1 --output_dir".split(), tmp_path / "model")
+    assert rows == [3]
 
 
 def test_a_checkpoint_holds_a_model_that_loads(scenes_run: Path) -> None:

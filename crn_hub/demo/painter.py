@@ -108,8 +108,8 @@ class LabelPainter(gr.HTML):
         )
 
     def __getattr__(self, name: str) -> NoReturn:
-        """gr.HTML looks through the script for an event of this name, at each stroke dozens of times: 5 ms each time
-        that gradio asks for the painter's configuration."""
+        """There are no events but `EVENTS`. Gradio asks for dozens of attributes that a component may lack, whenever it
+        sends the painter something, and gr.HTML would search the whole script for each: 5 ms."""
         raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
     def preprocess(self, payload: str | None) -> Painting | UnreadablePainting | None:  # type: ignore[override]

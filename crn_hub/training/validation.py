@@ -15,7 +15,7 @@ from crn_hub.pictures import to_pixels
 
 @contextmanager
 def _as_in_use(model: HubModel) -> Iterator[torch.device]:
-    """Turns off gradients, dropout and what is compiled, which would be compiled once more; yields the device."""
+    """Turns off gradients, dropout and compiled code, which would be compiled anew; yields the model's device."""
     was_training = model.training
     model.eval()
     with torch.no_grad(), torch.compiler.set_stance("force_eager"):
