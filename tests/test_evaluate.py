@@ -540,7 +540,7 @@ def test_without_the_extra_packages(
     for module in [name for name in sys.modules if name.startswith("crn_hub.metrics")]:
         monkeypatch.delitem(sys.modules, module)
     monkeypatch.setitem(sys.modules, "torchmetrics.functional.image", None)
-    assert run(monkeypatch, pairs, tmp_path / "out", models / "small", drawn=True) == 2
+    assert run(monkeypatch, pairs, tmp_path / "out", models / "small") == 2
     assert "pip install 'crn_hub[eval]' installs it" in capsys.readouterr().err
 
 

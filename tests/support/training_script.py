@@ -92,10 +92,10 @@ def on_one_core() -> None:
     os.sched_setaffinity(0, {random.choice([*os.sched_getaffinity(0)])})
 
 
-def launch(*arguments: object, environment: dict[str, str] = ENVIRONMENT) -> subprocess.CompletedProcess[str]:
+def launch(*arguments: object) -> subprocess.CompletedProcess[str]:
     """A run by `accelerate launch`, which must succeed."""
     done = subprocess.run(
-        command(*arguments), env=environment, capture_output=True, text=True, timeout=300, preexec_fn=on_one_core
+        command(*arguments), env=ENVIRONMENT, capture_output=True, text=True, timeout=300, preexec_fn=on_one_core
     )
     assert done.returncode == 0, done.stderr[-3000:]
     return done
@@ -106,7 +106,7 @@ def script(*arguments: object) -> list[str]:
     return [sys.executable, str(ROOT / "train_accelerate.py"), *map(str, arguments)]
 
 
-def run_script(*arguments: object, environment: dict[str, str] = ENVIRONMENT) -> None:
+def run_script(*arguments: object, environment: dict[str, str]) -> None:
     """A run in a process of its own, without a launcher, which must succeed."""
     done = subprocess.run(script(*arguments), env=environment, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr[-3000:]
